@@ -1,0 +1,102 @@
+"""Orders and what they add up to per person. Money in minor units of the brand's currency.
+
+Lines live in the order's fact and in the ClickHouse history, not in a table here.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from hetang.customers.models import Customer
+from hetang.resources.models import Staff, Store
+
+
+class Order(models.Model):
+    """An order. `net` is what was charged (lines after discounts); refunds are rows of their own on their own date."""
+
+    id = models.BigAutoField(primary_key=True)
+    source = models.CharField(max_length=60)
+    key = models.CharField(max_length=200)
+    customer = models.ForeignKey(Customer, models.PROTECT, null=True, db_constraint=False)  # null: anonymous
+    store = models.ForeignKey(Store, models.PROTECT, null=True, db_constraint=False)
+    staff = models.ForeignKey(Staff, models.PROTECT, null=True, db_constraint=False)
+    channel = models.CharField(max_length=40)
+    placed_at = models.DateTimeField()
+    local_day = models.DateField()
+    net = models.BigIntegerField()
+    discount = models.BigIntegerField(default=0)
+    lines = models.IntegerField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["source", "key"], name="order_once")]
+        indexes: ClassVar = [
+            models.Index(fields=["customer", "placed_at"], name="order_of_customer"),
+            models.Index(fields=["local_day", "store"], name="order_day_store"),
+        ]
+
+
+class Refund(models.Model):
+    """Money given back. It may arrive before its order: `order` and `customer` are then filled in when that comes."""
+
+    id = models.BigAutoField(primary_key=True)
+    source = models.CharField(max_length=60)
+    key = models.CharField(max_length=200)
+    order_key = models.CharField(max_length=200)
+    order = models.ForeignKey(Order, models.PROTECT, null=True, db_constraint=False)
+    customer = models.ForeignKey(Customer, models.PROTECT, null=True, db_constraint=False)
+    store = models.ForeignKey(Store, models.PROTECT, null=True, db_constraint=False)
+    channel = models.CharField(max_length=40)
+    refunded_at = models.DateTimeField()
+    local_day = models.DateField()
+    amount = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["source", "key"], name="refund_once")]
+        indexes: ClassVar = [
+            models.Index(fields=["source", "order_key"], name="refund_of_order"),
+            models.Index(fields=["customer", "refunded_at"], name="refund_of_customer"),
+            models.Index(fields=["local_day", "store"], name="refund_day_store"),
+        ]
+
+
+class CustomerMetric(models.Model):
+    """Sums per person that only ever add, so any order of arrival ends the same. `gmv` is net of refunds."""
+
+    customer = models.OneToOneField(Customer, models.PROTECT, primary_key=True, db_constraint=False)
+    first_order_at = models.DateTimeField(null=True)
+    last_order_at = models.DateTimeField(null=True)
+    orders = models.IntegerField(default=0)
+    gmv = models.BigIntegerField(default=0)
+    refunded = models.BigIntegerField(default=0)
+    visits = models.IntegerField(default=0)
+    last_visit_at = models.DateTimeField(null=True)
+
+
+class CustomerStore(models.Model):
+    """Orders of a person at a store; the favourite is the one with most orders, then most money, then lowest id."""
+
+    id = models.BigAutoField(primary_key=True)
+    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False)
+    store = models.ForeignKey(Store, models.PROTECT, db_constraint=False)
+    orders = models.IntegerField()
+    gmv = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["customer", "store"], name="customer_store_once")]
+
+
+class CustomerCategory(models.Model):
+    """Lines of a person in a category; the favourite is the one with most lines, then most money, then name."""
+
+    id = models.BigAutoField(primary_key=True)
+    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False)
+    category = models.CharField(max_length=120)
+    lines = models.IntegerField()
+    amount = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["customer", "category"], name="customer_category_once")
+        ]

@@ -1,0 +1,202 @@
+"""Who the customers are. Everything here is folded from facts: by (occurred_at, key), so any arrival order ends the same.
+
+Rows point at the dense customer number (UInt32 range), never at a fact's identity; a merge moves them to the survivor.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from hetang.platform.ids import public_id
+from hetang.resources.models import Staff, Store
+
+
+class NumberCounter(models.Model):
+    """One row: the next customer number. Numbers are handed out after the anti-join and never reused."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    next_number = models.BigIntegerField(default=1)
+
+
+class Customer(models.Model):
+    """A person. After a merge the absorbed one stays as an alias that names its survivor."""
+
+    number = models.BigIntegerField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    created_at = models.DateTimeField()
+    merged_into = models.ForeignKey("self", models.PROTECT, null=True, related_name="absorbed", db_constraint=False)
+    name = models.BinaryField(null=True)  # sealed
+    home_store = models.ForeignKey(Store, models.SET_NULL, null=True, db_constraint=False)
+    owner = models.ForeignKey(Staff, models.SET_NULL, null=True, db_constraint=False)
+    erased_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["home_store", "number"], name="customer_store"),
+            models.Index(fields=["owner", "number"], name="customer_owner"),
+            models.Index(
+                fields=["merged_into"], name="customer_merged", condition=models.Q(merged_into__isnull=False)
+            ),
+        ]
+
+
+class Identity(models.Model):
+    """One way to recognise a person. `key` is the value itself, or its keyed hash where it is a direct identifier
+    (phone, email), whose value is then in `sealed`. `evidence_number` is the number it was first given, which a later
+    un-merge needs."""
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=20)
+    key = models.CharField(max_length=120)
+    sealed = models.BinaryField(null=True)
+    customer = models.ForeignKey(Customer, models.PROTECT, related_name="identities", db_constraint=False)
+    evidence_number = models.BigIntegerField()
+    first_seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["kind", "key"], name="identity_once")]
+
+
+class Merge(models.Model):
+    """Provenance of a merge: which fact was the evidence, what was joined. Kept for un-merge."""
+
+    id = models.BigAutoField(primary_key=True)
+    survivor = models.BigIntegerField(db_index=True)
+    absorbed = models.BigIntegerField(unique=True)
+    at = models.DateTimeField()
+    evidence_source = models.CharField(max_length=60)
+    evidence_key = models.CharField(max_length=200)
+    evidence = models.JSONField()  # [[kind, key], [kind, key]]
+    undone_at = models.DateTimeField(null=True)
+
+
+class AttributeDefinition(models.Model):
+    """A typed attribute of a customer that rules may use."""
+
+    TYPES: ClassVar = [(kind, kind) for kind in ("text", "number", "date", "boolean", "choice")]
+
+    code = models.CharField(max_length=60, primary_key=True)
+    type = models.CharField(max_length=10, choices=TYPES)
+    label_zh = models.CharField(max_length=80)
+    label_en = models.CharField(max_length=80)
+    choices = models.JSONField(default=list)
+    sensitive = models.BooleanField(default=False)
+
+
+class CustomerAttribute(models.Model):
+    """The newest value of one attribute, with the fact that set it."""
+
+    id = models.BigAutoField(primary_key=True)
+    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False)
+    code = models.CharField(max_length=60)
+    value = models.JSONField(null=True)
+    occurred_at = models.DateTimeField()
+    fact_key = models.CharField(max_length=262)  # "source\x1fkey": breaks ties of occurred_at
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["customer", "code"], name="attribute_once")]
+        indexes: ClassVar = [models.Index(fields=["code", "customer"], name="attribute_by_code")]
+
+
+class TagGroup(models.Model):
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=30, unique=True)
+    position = models.IntegerField(default=0)
+    exclusive = models.BooleanField(default=False)
+
+
+class Tag(models.Model):
+    """`code` is what facts and rules name; the name may change."""
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=64, unique=True)
+    group = models.ForeignKey(TagGroup, models.PROTECT, related_name="tags")
+    name = models.CharField(max_length=30)
+    position = models.IntegerField(default=0)
+    archived_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["group", "name"], name="tag_name_in_group")]
+
+
+class CustomerTag(models.Model):
+    """The newest word on one tag of one customer: on or off, since when, by which source. History is in the facts."""
+
+    id = models.BigAutoField(primary_key=True)
+    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False)
+    tag = models.ForeignKey(Tag, models.PROTECT, db_constraint=False)
+    on = models.BooleanField()
+    occurred_at = models.DateTimeField()
+    fact_key = models.CharField(max_length=262)
+    expires_at = models.DateTimeField(null=True)
+    source = models.CharField(max_length=60)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["customer", "tag"], name="customer_tag_once")]
+        indexes: ClassVar = [
+            models.Index(fields=["tag", "customer"], name="tag_members", condition=models.Q(on=True))
+        ]
+
+
+class Relation(models.Model):
+    """A WeCom friendship between a customer and a member of staff (企微好友关系)."""
+
+    ACTIVE, HALF, LOST_BY_CUSTOMER, LOST_BY_STAFF = "active", "half", "lost_by_customer", "lost_by_staff"
+    STATES: ClassVar = [(state, state) for state in (ACTIVE, HALF, LOST_BY_CUSTOMER, LOST_BY_STAFF)]
+
+    id = models.BigAutoField(primary_key=True)
+    customer = models.ForeignKey(Customer, models.PROTECT, related_name="relations", db_constraint=False)
+    staff = models.ForeignKey(Staff, models.PROTECT, related_name="relations", db_constraint=False)
+    external_userid = models.CharField(max_length=64)
+    state = models.CharField(max_length=20, choices=STATES)
+    since = models.DateTimeField()
+    occurred_at = models.DateTimeField()
+    fact_key = models.CharField(max_length=262)
+    add_way = models.IntegerField(default=0)
+    channel_state = models.CharField(max_length=64, blank=True, default="")
+    simulated = models.BooleanField(default=False)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["customer", "staff"], name="relation_once")]
+        indexes: ClassVar = [models.Index(fields=["staff", "state"], name="relation_of_staff")]
+
+
+class Consent(models.Model):
+    """The newest word on one purpose and channel, with the legal basis behind it."""
+
+    BASES: ClassVar = [(b, b) for b in ("consent", "contract", "legal_duty", "public_interest", "unknown")]
+
+    id = models.BigAutoField(primary_key=True)
+    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False)
+    purpose = models.CharField(max_length=20)  # marketing, service, transaction
+    channel = models.CharField(max_length=20)  # wecom, sms, email, ...
+    given = models.BooleanField()
+    basis = models.CharField(max_length=20, choices=BASES)
+    text_version = models.CharField(max_length=60, blank=True, default="")
+    occurred_at = models.DateTimeField()
+    fact_key = models.CharField(max_length=262)
+    source = models.CharField(max_length=60)
+    simulated = models.BooleanField(default=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["customer", "purpose", "channel"], name="consent_once")
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["channel", "purpose", "customer"], name="consent_given", condition=models.Q(given=True)
+            )
+        ]
+
+
+class DoNotDisturb(models.Model):
+    """The newest word on being left alone: for ever (`until` empty), or until a time; `on` false lifts it."""
+
+    customer = models.OneToOneField(Customer, models.PROTECT, primary_key=True, db_constraint=False)
+    on = models.BooleanField()
+    until = models.DateTimeField(null=True)
+    occurred_at = models.DateTimeField()
+    fact_key = models.CharField(max_length=262)
+    source = models.CharField(max_length=60)

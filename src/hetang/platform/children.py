@@ -1,0 +1,98 @@
+"""Starting children that never outlive us, on Linux: parent-death signal, and a user namespace where we are root.
+
+PostgreSQL refuses to run as root. In a user namespace with one mapped uid it sees an ordinary user, while the files
+stay ours: no account is added and no folder is opened to others.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+_PR_SET_PDEATHSIG = 1
+_CLONE_NEWUSER = 0x10000000
+_INSIDE_ID = 1000
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    death_signal: int = signal.SIGTERM,
+    log: IO[bytes] | int | None = None,
+    as_ordinary_user: bool = False,
+    cwd: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a child in its own process group that gets `death_signal` when this thread's process dies.
+
+    `as_ordinary_user` matters only for root: the child then runs in a user namespace (or as `nobody`).
+    """
+    parent = os.getpid()
+
+    def prepare() -> None:
+        if as_ordinary_user and os.geteuid() == 0:
+            leave_root()
+        die_with_parent(death_signal, parent)
+
+    return subprocess.Popen(
+        [str(part) for part in command],
+        env=dict(env) if env is not None else None,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT if log is not None else None,
+        preexec_fn=prepare,  # noqa: PLW1509 - the callers start children before they start threads
+        start_new_session=True,
+    )
+
+
+def die_with_parent(death_signal: int = signal.SIGTERM, parent: int | None = None) -> None:
+    """Ask the kernel for `death_signal` when the parent dies; leave at once if it is already gone."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, death_signal)
+    if parent is not None and os.getppid() != parent:
+        os._exit(1)
+
+
+def user_namespaces_work() -> bool:
+    """Whether root may enter a user namespace here (tried in a child, so this process is untouched)."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return False
+    probe = os.fork()
+    if probe == 0:
+        try:
+            _enter_user_namespace()
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(probe, 0)[1]) == 0
+
+
+def leave_root() -> None:
+    """Become an ordinary user for good: in a user namespace if the kernel lets us, else as the system's `nobody`."""
+    try:
+        _enter_user_namespace()
+    except OSError:
+        import pwd
+
+        nobody = pwd.getpwnam("nobody")
+        os.setgroups([])
+        os.setgid(nobody.pw_gid)
+        os.setuid(nobody.pw_uid)
+
+
+def _enter_user_namespace() -> None:
+    uid, gid = os.geteuid(), os.getegid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWUSER) != 0:
+        raise OSError(ctypes.get_errno(), "user namespaces are refused here")
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{_INSIDE_ID} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{_INSIDE_ID} {gid} 1")

