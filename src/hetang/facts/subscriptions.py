@@ -1,0 +1,223 @@
+"""Named, restartable readers of the fact log.
+
+A reader's cursor is `(epoch, tx, id)` and moves in the transaction that applies the facts, so a window is applied
+exactly once. It stays below `pg_snapshot_xmin`: a cursor over a serial id would lose what commits late. A handler
+that fails stops only its own stream, says why on the operations page and tries again with growing pauses.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils.module_loading import import_string
+
+from hetang.facts.models import SubscriptionCursor
+from hetang.platform import clock
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE = timedelta(minutes=1)
+
+Position = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The facts that one call of a handler applies: `(after, until]` in log order, of the stream's kinds.
+
+    Use as `from facts_fact f where {window.where}` with `window.params`. `token` is the same for the same window, so
+    a store with insert deduplication stays exact when the window is repeated after a crash.
+    """
+
+    where: str
+    params: dict[str, Any]
+    count: int
+    token: str
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """A reader: `handle` applies a window inside one transaction. With `after`, it never overtakes that stream."""
+
+    name: str
+    handle: Callable[[Window], None]
+    kinds: frozenset[str] | None = None
+    after: str | None = None
+    batch: int = 5000
+
+
+@cache
+def all_subscriptions() -> tuple[Subscription, ...]:
+    """The streams of this installation, in the order of `settings.SUBSCRIPTIONS`."""
+    return tuple(_load(path) for path in settings.SUBSCRIPTIONS)
+
+
+def advance(subscription: Subscription) -> int:
+    """Apply one window. Returns how many facts the cursor passed; 0 if there is none, it is held elsewhere or paused.
+
+    Raises nothing of the handler's: a failure is recorded on the cursor and logged.
+    """
+    try:
+        with transaction.atomic():
+            cursor = _lock_cursor(subscription.name)
+            if cursor is None or _pausing(cursor):
+                return 0
+            return _apply_next(subscription, cursor)
+    except Exception as problem:
+        log.exception("subscription %s stopped", subscription.name)
+        _note_failure(subscription.name, problem)
+        return 0
+
+
+def run_once() -> bool:
+    """One window of every stream. True if any stream had a full window, so that more is probably waiting."""
+    busy = False
+    for subscription in all_subscriptions():
+        busy |= advance(subscription) >= subscription.batch
+    return busy
+
+
+def run_until_idle() -> None:
+    """Apply everything that is committed (tests, imports' end, `demo --check`). Raises if a stream has failed."""
+    while any([advance(subscription) for subscription in all_subscriptions()]):
+        pass
+    for row in SubscriptionCursor.objects.exclude(failed_at=None):
+        raise RuntimeError(f"subscription {row.name} stopped: {row.error}")
+
+
+def rewind(name: str) -> None:
+    """Let a stream read the log again from its beginning; its handler must be able to bear that."""
+    SubscriptionCursor.objects.filter(name=name).update(
+        epoch=0, tx=0, fact_id=0, failed_at=None, error="", attempts=0
+    )
+
+
+def window_of_fact(received_at: datetime, fact_id: int) -> Window:
+    """A window of exactly one fact, for replaying it to one stream."""
+    params = {"one_received_at": received_at, "one_id": fact_id}
+    return Window(
+        "f.received_at = %(one_received_at)s and f.id = %(one_id)s",
+        params,
+        1,
+        f"replay:{fact_id}:{clock.now():%s%f}",
+    )
+
+
+def _load(path: str) -> Subscription:
+    found = import_string(path.replace(":", "."))
+    if not isinstance(found, Subscription):
+        raise TypeError(f"{path} is not a Subscription")
+    return found
+
+
+def _lock_cursor(name: str) -> SubscriptionCursor | None:
+    rows = SubscriptionCursor.objects.select_for_update(skip_locked=True)
+    row = rows.filter(name=name).first()
+    if row is None and not SubscriptionCursor.objects.filter(name=name).exists():
+        SubscriptionCursor.objects.bulk_create([SubscriptionCursor(name=name)], ignore_conflicts=True)
+        row = rows.filter(name=name).first()
+    return row
+
+
+def _pausing(cursor: SubscriptionCursor) -> bool:
+    if cursor.failed_at is None:
+        return False
+    pause = min(timedelta(seconds=2 ** min(cursor.attempts, 10)), LONGEST_PAUSE)
+    return cursor.failed_at <= clock.now() < cursor.failed_at + pause
+
+
+def _apply_next(subscription: Subscription, cursor: SubscriptionCursor) -> int:
+    start = (cursor.epoch, cursor.tx, cursor.fact_id)
+    # After failures the window shrinks, so that the fact that cannot be applied is found and named.
+    size = max(1, subscription.batch >> (4 * cursor.attempts)) if cursor.attempts else subscription.batch
+    found = _next_window(start, size, _limit_of(subscription.after))
+    if found is None:
+        return 0
+    end, count, received_at = found
+    subscription.handle(_window(subscription, start, end, count))
+    _move(cursor, end, count, received_at)
+    return count
+
+
+def _next_window(start: Position, size: int, limit: Position | None) -> tuple[Position, int, datetime] | None:
+    bound = "and (epoch, tx, id) <= (%(le)s, %(lt)s::text::xid8, %(li)s)" if limit else ""
+    epoch, tx, number = start
+    params: dict[str, Any] = {"e": epoch, "t": str(tx), "i": number, "size": size}
+    if limit:
+        params |= {"le": limit[0], "lt": str(limit[1]), "li": limit[2]}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            with ahead as (
+              select epoch, tx, id, received_at from facts_fact
+              where (epoch, tx, id) > (%(e)s, %(t)s::text::xid8, %(i)s)
+                and (epoch, tx) < ((select epoch from facts_epoch), pg_snapshot_xmin(pg_current_snapshot()))
+                {bound}
+              order by epoch, tx, id limit %(size)s
+            )
+            select epoch, tx::text::bigint, id, received_at, (select count(*) from ahead) from ahead
+            order by epoch desc, tx desc, id desc limit 1
+            """,
+            params,
+        )
+        row = cursor.fetchone()
+    return None if row is None else ((row[0], row[1], row[2]), row[4], row[3])
+
+
+def _limit_of(after: str | None) -> Position | None:
+    if after is None:
+        return None
+    row = SubscriptionCursor.objects.filter(name=after).values_list("epoch", "tx", "fact_id").first()
+    return row or (0, 0, 0)
+
+
+def _window(subscription: Subscription, start: Position, end: Position, count: int) -> Window:
+    where = (
+        "(f.epoch, f.tx, f.id) > (%(w_e0)s, %(w_t0)s::text::xid8, %(w_i0)s)"
+        " and (f.epoch, f.tx, f.id) <= (%(w_e1)s, %(w_t1)s::text::xid8, %(w_i1)s)"
+    )
+    params: dict[str, Any] = {
+        **{"w_e0": start[0], "w_t0": str(start[1]), "w_i0": start[2]},
+        **{"w_e1": end[0], "w_t1": str(end[1]), "w_i1": end[2]},
+    }
+    if subscription.kinds is not None:
+        where += " and f.kind = any(%(w_kinds)s)"
+        params["w_kinds"] = sorted(subscription.kinds)
+    token = ":".join(str(part) for part in (subscription.name, *start, *end))
+    return Window(where, params, count, token)
+
+
+def _move(cursor: SubscriptionCursor, end: Position, count: int, received_at: datetime) -> None:
+    moved = SubscriptionCursor.objects.filter(
+        name=cursor.name, epoch=cursor.epoch, tx=cursor.tx, fact_id=cursor.fact_id
+    ).update(
+        epoch=end[0],
+        tx=end[1],
+        fact_id=end[2],
+        applied=cursor.applied + count,
+        applied_until=received_at,
+        failed_at=None,
+        error="",
+        attempts=0,
+        updated_at=clock.now(),
+    )
+    if moved != 1:
+        raise RuntimeError(f"the cursor of {cursor.name} moved under us")
+
+
+def _note_failure(name: str, problem: Exception) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "insert into facts_subscriptioncursor (name, epoch, tx, fact_id, applied, failed_at, error, attempts)"
+            " values (%s, 0, 0, 0, 0, %s, %s, 1) on conflict (name) do update"
+            " set failed_at = excluded.failed_at, error = excluded.error,"
+            " attempts = facts_subscriptioncursor.attempts + 1",
+            [name, clock.now(), f"{type(problem).__name__}: {problem}"[:2000]],
+        )
