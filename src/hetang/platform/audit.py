@@ -1,0 +1,81 @@
+"""Who did what to which object: one row per write, in the writer's transaction, data instead of prose.
+
+Wording for people lives with the console (`hetang.console.audit.wording`); here are codes and values.
+"""
+
+from __future__ import annotations
+
+import json
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from hetang.platform import clock
+from hetang.platform.access import Actor
+from hetang.platform.masking import mask
+
+_PERSONAL = {"phone": "phone", "mobile": "phone", "email": "email", "name": "name", "customer_name": "name"}
+_SECRET = frozenset({"password", "token", "secret", "key"})
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the current work came from: the request's id and the caller's address."""
+
+    request_id: str = ""
+    address: str | None = None
+
+
+origin: ContextVar[Origin] = ContextVar("audit_origin", default=Origin())  # noqa: B039 - frozen
+
+
+def record(
+    actor: str | Actor,
+    action: str,
+    target_type: str,
+    target_id: object,
+    changes: dict[str, Any] | None = None,
+    org_node_id: int | None = None,
+) -> None:
+    """Write one audit row in the caller's transaction. `changes` may hold `[before, after]` pairs or plain values.
+
+    Values under `phone`, `email`, `customer_name` are masked; secrets are never written.
+    `name` is masked only when the target is a customer: names of audiences and tags are not personal.
+    """
+    source = origin.get()
+    row = [
+        clock.now(),
+        actor if isinstance(actor, str) else actor.name,
+        action,
+        target_type,
+        str(target_id),
+        org_node_id,
+        json.dumps(masked(changes or {}, personal_names=target_type == "customer"), default=str, ensure_ascii=False),
+        source.request_id,
+        source.address,
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into platform_auditentry"
+            " (at, actor, action, target_type, target_id, org_node_id, changes, request_id, address)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            row,
+        )
+
+
+def masked(changes: dict[str, Any], personal_names: bool = False) -> dict[str, Any]:
+    """A copy without secrets, with direct identifiers masked."""
+    return {field: _masked(field, value, personal_names) for field, value in changes.items()}
+
+
+def _masked(field: str, value: Any, personal_names: bool) -> Any:
+    if field in _SECRET:
+        return "***"
+    kind = _PERSONAL.get(field)
+    if kind is None or (field == "name" and not personal_names):
+        return value
+    if isinstance(value, list):
+        return [mask(kind, str(one)) if one else one for one in value]
+    return mask(kind, str(value)) if value else value
