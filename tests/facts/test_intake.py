@@ -49,9 +49,7 @@ def test_the_same_key_of_another_source_is_another_fact():
 
 
 def test_a_bad_fact_is_held_and_the_others_go_through():
-    outcome = intake.receive(
-        request(order("a"), order("b", net=51, body={"lines": [], "net": 0}), order("c"))
-    )
+    outcome = intake.receive(request(order("a"), order("b", net=51, body={"lines": [], "net": 0}), order("c")))
     assert outcome.accepted == 2
     assert [(r.index, r.key, r.code) for r in outcome.rejected] == [(1, "b", "bad_body")]
     assert outcome.rejected[0].detail["path"] == "lines"

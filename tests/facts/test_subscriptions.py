@@ -30,9 +30,7 @@ class Reader:
 
     def __call__(self, window: Window) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(
-                f"select f.key from facts_fact f where {window.where} order by f.id", window.params
-            )
+            cursor.execute(f"select f.key from facts_fact f where {window.where} order by f.id", window.params)
             keys = [row[0] for row in cursor.fetchall()]
         if self.poison & set(keys):
             raise ValueError(f"cannot apply {sorted(self.poison & set(keys))}")

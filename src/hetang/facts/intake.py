@@ -234,9 +234,7 @@ def _raw_item(body: bytes, index: int) -> bytes:
 
 def _draft(envelope: Envelope) -> Draft:
     who = [(one.kind, one.value) for one in envelope.who]
-    return Draft(
-        envelope.kind, envelope.key, envelope.occurred_at, who, bytes(envelope.body), None, envelope.name
-    )
+    return Draft(envelope.kind, envelope.key, envelope.occurred_at, who, bytes(envelope.body), None, envelope.name)
 
 
 def _take(source: str, drafts: list[tuple[int, Draft]], door: str, outcome: Outcome) -> None:

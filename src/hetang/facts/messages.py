@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from django.utils.translation import gettext, gettext_noop
 
 _REFUSALS = {
-    "unknown_kind": gettext_noop(
-        "There is no kind of fact called “%(kind)s”. Use one of the kinds in the reference."
-    ),
+    "unknown_kind": gettext_noop("There is no kind of fact called “%(kind)s”. Use one of the kinds in the reference."),
     "bad_key": gettext_noop("The key must have 1 to %(limit)s printable characters."),
     "bad_source": gettext_noop(
         "The source must be 1 to %(limit)s lower-case letters, digits, dots, dashes or underscores."
@@ -24,9 +22,7 @@ _REFUSALS = {
     "somebody_named": gettext_noop("This kind of fact names nobody: leave “who” empty."),
     "two_identities_needed": gettext_noop("Name at least two identities that belong to one person."),
     "name_too_long": gettext_noop("The name may have at most %(limit)s characters."),
-    "net_is_not_sum_of_lines": gettext_noop(
-        "“net” is %(net)s, but the lines add up to %(sum)s. Send them equal."
-    ),
+    "net_is_not_sum_of_lines": gettext_noop("“net” is %(net)s, but the lines add up to %(sum)s. Send them equal."),
     "bad_body": gettext_noop("Field “%(path)s” of the body: %(problem)s."),
     "bad_fact": gettext_noop("Field “%(path)s”: %(problem)s."),
     "bad_json": gettext_noop("The request cannot be read (%(path)s): %(problem)s."),
@@ -34,9 +30,7 @@ _REFUSALS = {
     "members_missing": gettext_noop("A set fact needs its members."),
     "members_unexpected": gettext_noop("Only set facts have members."),
     "unknown_store": gettext_noop("Store “%(code)s” is not known. Import or create it, then replay."),
-    "unknown_staff": gettext_noop(
-        "Staff member “%(code)s” is not known. Synchronise or import staff, then replay."
-    ),
+    "unknown_staff": gettext_noop("Staff member “%(code)s” is not known. Synchronise or import staff, then replay."),
     "unknown_tag": gettext_noop("Tag “%(code)s” does not exist. Create it, then replay."),
     "handler_failed": gettext_noop("The stream failed on this fact: %(problem)s"),
 }

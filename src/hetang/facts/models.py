@@ -91,9 +91,7 @@ class HeldFact(models.Model):
     source = models.CharField(max_length=60)
     kind = models.CharField(max_length=60, blank=True, default="")
     key = models.CharField(max_length=200, blank=True, default="")
-    stage = models.CharField(
-        max_length=40
-    )  # "validate", or the name of the subscription that could not apply it
+    stage = models.CharField(max_length=40)  # "validate", or the name of the subscription that could not apply it
     reason = models.CharField(max_length=60)  # a code of facts.errors
     detail = models.JSONField(
         default=dict

@@ -31,10 +31,7 @@ CAP = 100_000
 def lags() -> list[Lag]:
     """The lag of every stream. Cost: an index scan of the waiting facts, at most 100,000 a stream."""
     cursors = {row.name: row for row in SubscriptionCursor.objects.all()}
-    return [
-        _lag(sub.name, cursors.get(sub.name) or SubscriptionCursor(name=sub.name))
-        for sub in all_subscriptions()
-    ]
+    return [_lag(sub.name, cursors.get(sub.name) or SubscriptionCursor(name=sub.name)) for sub in all_subscriptions()]
 
 
 def open_held() -> int:

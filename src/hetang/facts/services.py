@@ -45,10 +45,7 @@ def hold(stage: str, facts: Iterable[Unapplied]) -> int:
                    %s::jsonb || jsonb_build_object('fact_id', f.id), %s, 'open'
             from facts_fact f where f.received_at = %s and f.id = %s
             """,
-            [
-                (stage, reason, detail, body, at, number)
-                for at, number, stage, reason, detail, body, _ in rows
-            ],
+            [(stage, reason, detail, body, at, number) for at, number, stage, reason, detail, body, _ in rows],
         )
     return len(rows)
 

@@ -86,7 +86,7 @@ def run_once() -> bool:
 
 def run_until_idle() -> None:
     """Apply everything that is committed (tests, imports' end, `demo --check`). Raises if a stream has failed."""
-    while any([advance(subscription) for subscription in all_subscriptions()]):
+    while sum(advance(subscription) for subscription in all_subscriptions()):
         pass
     for row in SubscriptionCursor.objects.exclude(failed_at=None):
         raise RuntimeError(f"subscription {row.name} stopped: {row.error}")
@@ -94,9 +94,7 @@ def run_until_idle() -> None:
 
 def rewind(name: str) -> None:
     """Let a stream read the log again from its beginning; its handler must be able to bear that."""
-    SubscriptionCursor.objects.filter(name=name).update(
-        epoch=0, tx=0, fact_id=0, failed_at=None, error="", attempts=0
-    )
+    SubscriptionCursor.objects.filter(name=name).update(epoch=0, tx=0, fact_id=0, failed_at=None, error="", attempts=0)
 
 
 def window_of_fact(received_at: datetime, fact_id: int) -> Window:

@@ -37,7 +37,7 @@ def home() -> Path:
 def ensure_home() -> Path:
     """Create the home and its folders, private to this user."""
     root = home()
-    for folder in (root, root / "files", root / "run", root / "logs", root / "sets"):
+    for folder in (root, root / "files", root / "run", root / "logs", root / "sets", root / "static"):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return root
 

@@ -1,0 +1,69 @@
+"""The API's door: keys and scopes, statuses, the one error shape."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hetang.platform import api_keys
+
+pytestmark = pytest.mark.django_db
+URL = "/api/v1/facts"
+
+
+@pytest.fixture
+def key() -> str:
+    return api_keys.create("till", ["facts:write"], None)[1]
+
+
+def visit(number: int = 1, **extra: object) -> dict[str, object]:
+    return {
+        "kind": "visit.recorded",
+        "key": f"v{number}",
+        "occurred_at": "2026-11-01T09:00:00+08:00",
+        "who": [{"kind": "member", "value": "900"}],
+        "body": {"store": "330"},
+        **extra,
+    }
+
+
+def send(client, body: object, key: str | None):
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    text = body if isinstance(body, str) else json.dumps(body)
+    return client.post(URL, text, content_type="application/json", headers=headers)
+
+
+def test_facts_are_accepted_once(client, key):
+    body = {"source": "pos", "facts": [visit(1), visit(2)]}
+    first, second = send(client, body, key), send(client, body, key)
+    assert (first.status_code, first.json()) == (200, {"accepted": 2, "duplicates": 0, "rejected": []})
+    assert (second.status_code, second.json()) == (200, {"accepted": 0, "duplicates": 2, "rejected": []})
+
+
+def test_a_refused_fact_is_explained_in_the_caller_s_language(client, key):
+    body = {"source": "pos", "facts": [visit(1, occurred_at="2026-11-01T09:00:00")]}
+    answer = send(client, body, key)
+    assert answer.status_code == 422
+    assert answer.json()["rejected"][0]["code"] == "time_without_zone"
+    client.cookies["django_language"] = "en"
+    text = send(client, body, key).json()["rejected"][0]["detail"]
+    assert text == "The time has no zone. Write it like 2026-11-11T09:00:00+08:00."
+
+
+@pytest.mark.parametrize(("body", "code"), [("nonsense", "bad_json"), ({"source": "pos", "facts": []}, "batch_size")])
+def test_an_unreadable_request_is_refused(client, key, body, code):
+    answer = send(client, body, key)
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+def test_without_a_key_or_with_the_wrong_scope_nothing_is_read(client):
+    reader = api_keys.create("reader", ["facts:read"], None)[1]
+    body = {"source": "pos", "facts": [visit(1)]}
+    for plain in (None, "htk_wrong", reader):
+        assert send(client, body, plain).status_code == 401
+
+
+def test_a_revoked_key_is_refused(client, key):
+    api_keys.revoke(api_keys.verify(key, "facts:write"))
+    assert send(client, {"source": "pos", "facts": [visit(1)]}, key).status_code == 401
