@@ -1,0 +1,13 @@
+"""What resources refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class UnknownStores(Exception):
+    """Rows name stores that do not exist; `codes` lists them. Nothing was written."""
+
+    def __init__(self, codes: Sequence[str]) -> None:
+        super().__init__(", ".join(codes))
+        self.codes = tuple(codes)
