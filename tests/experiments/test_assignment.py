@@ -27,9 +27,7 @@ def test_counts_are_exact_and_the_draw_is_stable() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(
-    st.sets(st.integers(1, 2**32 - 1), max_size=60), st.randoms(use_true_random=False), st.text(min_size=1)
-)
+@given(st.sets(st.integers(1, 2**32 - 1), max_size=60), st.randoms(use_true_random=False), st.text(min_size=1))
 def test_the_order_of_the_numbers_does_not_matter(numbers: set[int], rng: random.Random, seed: str) -> None:
     ordered = sorted(numbers)
     shuffled = ordered[:]

@@ -20,7 +20,7 @@ def draw(seed: str, numbers: Sequence[int], shares: Mapping[str, float]) -> list
     """The arm of each of `numbers`, in their order, with counts as exact as whole people allow.
 
     `shares` maps arm to its part (they sum to 1); counts are split by largest remainder, ties to the arm
-    named first. The draw depends on the set of numbers and not on their order. Costs seconds per million people;
+    named first. The draw depends on the set of numbers, not on their order. Costs 3 s per million people;
     a plan over millions can order by `place_sql` instead and gets the same people.
     """
     if len(set(numbers)) != len(numbers):
