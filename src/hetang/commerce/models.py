@@ -19,9 +19,9 @@ class Order(models.Model):
     id = models.BigAutoField(primary_key=True)
     source = models.CharField(max_length=60)
     key = models.CharField(max_length=200)
-    customer = models.ForeignKey(Customer, models.PROTECT, null=True, db_constraint=False)  # null: anonymous
-    store = models.ForeignKey(Store, models.PROTECT, null=True, db_constraint=False)
-    staff = models.ForeignKey(Staff, models.PROTECT, null=True, db_constraint=False)
+    customer = models.ForeignKey(Customer, models.PROTECT, null=True, db_constraint=False, db_index=False)  # null: anonymous
+    store = models.ForeignKey(Store, models.PROTECT, null=True, db_constraint=False, db_index=False)
+    staff = models.ForeignKey(Staff, models.PROTECT, null=True, db_constraint=False, db_index=False)
     channel = models.CharField(max_length=40)
     placed_at = models.DateTimeField()
     local_day = models.DateField()
@@ -38,15 +38,19 @@ class Order(models.Model):
 
 
 class Refund(models.Model):
-    """Money given back. It may arrive before its order: `order` and `customer` are then filled in when that comes."""
+    """Money given back. It may arrive before its order: `order` and `customer` are then filled in when that comes.
+
+    It counts for the person of its order (for nobody if that is anonymous); while the order is not known, for
+    whomever its own fact names.
+    """
 
     id = models.BigAutoField(primary_key=True)
     source = models.CharField(max_length=60)
     key = models.CharField(max_length=200)
     order_key = models.CharField(max_length=200)
-    order = models.ForeignKey(Order, models.PROTECT, null=True, db_constraint=False)
-    customer = models.ForeignKey(Customer, models.PROTECT, null=True, db_constraint=False)
-    store = models.ForeignKey(Store, models.PROTECT, null=True, db_constraint=False)
+    order = models.ForeignKey(Order, models.PROTECT, null=True, db_constraint=False, db_index=False)
+    customer = models.ForeignKey(Customer, models.PROTECT, null=True, db_constraint=False, db_index=False)
+    store = models.ForeignKey(Store, models.PROTECT, null=True, db_constraint=False, db_index=False)
     channel = models.CharField(max_length=40)
     refunded_at = models.DateTimeField()
     local_day = models.DateField()
@@ -75,11 +79,12 @@ class CustomerMetric(models.Model):
 
 
 class CustomerStore(models.Model):
-    """Orders of a person at a store; the favourite is the one with most orders, then most money, then lowest id."""
+    """Orders of a person at a store, `gmv` before refunds; the favourite is the one with most orders, then most
+    money, then lowest id."""
 
     id = models.BigAutoField(primary_key=True)
-    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False)
-    store = models.ForeignKey(Store, models.PROTECT, db_constraint=False)
+    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False, db_index=False)
+    store = models.ForeignKey(Store, models.PROTECT, db_constraint=False, db_index=False)
     orders = models.IntegerField()
     gmv = models.BigIntegerField()
 
@@ -91,7 +96,7 @@ class CustomerCategory(models.Model):
     """Lines of a person in a category; the favourite is the one with most lines, then most money, then name."""
 
     id = models.BigAutoField(primary_key=True)
-    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False)
+    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False, db_index=False)
     category = models.CharField(max_length=120)
     lines = models.IntegerField()
     amount = models.BigIntegerField()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 
 from hetang.platform.ids import public_id
@@ -21,15 +22,26 @@ class NumberCounter(models.Model):
 
 
 class Customer(models.Model):
-    """A person. After a merge the absorbed one stays as an alias that names its survivor."""
+    """A person. After a merge the absorbed one stays as an alias that names its survivor.
+
+    Name, home store and owner are the newest words on them: each has the time and the fact that said it.
+    """
 
     number = models.BigIntegerField(primary_key=True)
-    public_id = models.UUIDField(default=public_id, unique=True)
+    public_id = models.UUIDField(default=public_id, db_default=RandomUUID(), unique=True)
     created_at = models.DateTimeField()
-    merged_into = models.ForeignKey("self", models.PROTECT, null=True, related_name="absorbed", db_constraint=False)
+    merged_into = models.ForeignKey(
+        "self", models.PROTECT, null=True, related_name="absorbed", db_constraint=False, db_index=False
+    )
     name = models.BinaryField(null=True)  # sealed
-    home_store = models.ForeignKey(Store, models.SET_NULL, null=True, db_constraint=False)
-    owner = models.ForeignKey(Staff, models.SET_NULL, null=True, db_constraint=False)
+    name_at = models.DateTimeField(null=True)
+    name_fact = models.CharField(max_length=262, null=True)
+    home_store = models.ForeignKey(Store, models.SET_NULL, null=True, db_constraint=False, db_index=False)
+    home_store_at = models.DateTimeField(null=True)
+    home_store_fact = models.CharField(max_length=262, null=True)
+    owner = models.ForeignKey(Staff, models.SET_NULL, null=True, db_constraint=False, db_index=False)
+    owner_at = models.DateTimeField(null=True)
+    owner_fact = models.CharField(max_length=262, null=True)
     erased_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -45,7 +57,7 @@ class Customer(models.Model):
 class Identity(models.Model):
     """One way to recognise a person. `key` is the value itself, or its keyed hash where it is a direct identifier
     (phone, email), whose value is then in `sealed`. `evidence_number` is the number it was first given, which a later
-    un-merge needs."""
+    un-merge needs; `first_seen_at` is the time of the fact that brought it."""
 
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=20)
@@ -89,7 +101,7 @@ class CustomerAttribute(models.Model):
     """The newest value of one attribute, with the fact that set it."""
 
     id = models.BigAutoField(primary_key=True)
-    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False)
+    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False, db_index=False)
     code = models.CharField(max_length=60)
     value = models.JSONField(null=True)
     occurred_at = models.DateTimeField()
@@ -125,8 +137,8 @@ class CustomerTag(models.Model):
     """The newest word on one tag of one customer: on or off, since when, by which source. History is in the facts."""
 
     id = models.BigAutoField(primary_key=True)
-    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False)
-    tag = models.ForeignKey(Tag, models.PROTECT, db_constraint=False)
+    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False, db_index=False)
+    tag = models.ForeignKey(Tag, models.PROTECT, db_constraint=False, db_index=False)
     on = models.BooleanField()
     occurred_at = models.DateTimeField()
     fact_key = models.CharField(max_length=262)
@@ -141,14 +153,21 @@ class CustomerTag(models.Model):
 
 
 class Relation(models.Model):
-    """A WeCom friendship between a customer and a member of staff (企微好友关系)."""
+    """A WeCom friendship between a customer and a member of staff (企微好友关系).
+
+    One row per friendship of a WeChat account: a person with two accounts may have two with the same member of staff.
+    """
 
     ACTIVE, HALF, LOST_BY_CUSTOMER, LOST_BY_STAFF = "active", "half", "lost_by_customer", "lost_by_staff"
     STATES: ClassVar = [(state, state) for state in (ACTIVE, HALF, LOST_BY_CUSTOMER, LOST_BY_STAFF)]
 
     id = models.BigAutoField(primary_key=True)
-    customer = models.ForeignKey(Customer, models.PROTECT, related_name="relations", db_constraint=False)
-    staff = models.ForeignKey(Staff, models.PROTECT, related_name="relations", db_constraint=False)
+    customer = models.ForeignKey(
+        Customer, models.PROTECT, related_name="relations", db_constraint=False, db_index=False
+    )
+    staff = models.ForeignKey(
+        Staff, models.PROTECT, related_name="relations", db_constraint=False, db_index=False
+    )
     external_userid = models.CharField(max_length=64)
     state = models.CharField(max_length=20, choices=STATES)
     since = models.DateTimeField()
@@ -159,8 +178,11 @@ class Relation(models.Model):
     simulated = models.BooleanField(default=False)
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["customer", "staff"], name="relation_once")]
-        indexes: ClassVar = [models.Index(fields=["staff", "state"], name="relation_of_staff")]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["staff", "external_userid"], name="relation_once")]
+        indexes: ClassVar = [
+            models.Index(fields=["staff", "state"], name="relation_of_staff"),
+            models.Index(fields=["customer", "state"], name="relation_of_customer"),
+        ]
 
 
 class Consent(models.Model):
@@ -169,7 +191,7 @@ class Consent(models.Model):
     BASES: ClassVar = [(b, b) for b in ("consent", "contract", "legal_duty", "public_interest", "unknown")]
 
     id = models.BigAutoField(primary_key=True)
-    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False)
+    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False, db_index=False)
     purpose = models.CharField(max_length=20)  # marketing, service, transaction
     channel = models.CharField(max_length=20)  # wecom, sms, email, ...
     given = models.BooleanField()
