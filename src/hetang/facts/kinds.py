@@ -280,24 +280,33 @@ def _kinds() -> list[FactKind]:
 def _set_kinds() -> list[FactKind]:
     moved = {"audience": 7}
     touched = {"programme": 7, "channel": "wecom"}
+    texts = [
+        ("audience.entered", "These people came into an audience.", "进入人群。", "Entered an audience", "进入人群"),
+        ("audience.left", "These people left an audience.", "离开人群。", "Left an audience", "离开人群"),
+        ("touch.sent", "A message was sent to these people.", "已向这些人发送消息。", "Message sent", "已发送消息"),
+        (
+            "touch.failed",
+            "A message could not be sent to these people.",
+            "未能发送消息。",
+            "Message not sent",
+            "消息未发出",
+        ),
+    ]
     return [
         FactKind(
-            "audience.entered", AudienceMoved, "These people came into an audience.", "进入人群。",
-            "Entered an audience", "进入人群", moved, "none", external=False, set_fact=True,
-        ),
-        FactKind(
-            "audience.left", AudienceMoved, "These people left an audience.", "离开人群。",
-            "Left an audience", "离开人群", moved, "none", external=False, set_fact=True,
-        ),
-        FactKind(
-            "touch.sent", TouchSettled, "A message was sent to these people.", "已向这些人发送消息。",
-            "Message sent by {channel}", "通过 {channel} 发送消息", touched, "none", external=False, set_fact=True,
-        ),
-        FactKind(
-            "touch.failed", TouchSettled, "A message could not be sent to these people.", "未能向这些人发送消息。",
-            "Message not sent by {channel}", "通过 {channel} 的消息未发出", touched, "none", external=False, set_fact=True,
-        ),
-    ]  # fmt: skip
+            name,
+            AudienceMoved if name.startswith("audience") else TouchSettled,
+            meaning_en,
+            meaning_zh,
+            message_en,
+            message_zh,
+            example=moved if name.startswith("audience") else touched,
+            subject="none",
+            external=False,
+            set_fact=True,
+        )
+        for name, meaning_en, meaning_zh, message_en, message_zh in texts
+    ]
 
 
 KINDS: dict[str, FactKind] = {kind.name: kind for kind in _kinds()}

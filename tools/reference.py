@@ -1,0 +1,99 @@
+"""Writes the reference pages that come from declarations in the code: `python -m tools.reference`.
+
+A test compares what is committed with what this would write, so the pages cannot rot.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "reference"
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page with its text."""
+    return {DOCS / "facts.md": facts_page(), DOCS / "openapi.json": openapi()}
+
+
+def facts_page() -> str:
+    """The fact kinds: meaning in both languages, fields, example."""
+    from hetang.facts import kinds
+
+    parts = [_FACTS_HEAD]
+    for kind in kinds.KINDS.values():
+        door = "API, files and connectors" if kind.external else "written by Hetang itself"
+        parts.append(f"## `{kind.name}`\n\n{kind.meaning_en}\n\n{kind.meaning_zh}\n")
+        parts.append(f"Door: {door}. Identities in `who`: {_SUBJECTS[kind.subject]}.\n")
+        rows = list(_fields(kinds.schema_of(kind)))
+        if rows:
+            parts.append("| field | type | required |\n| --- | --- | --- |\n" + "\n".join(rows) + "\n")
+        example = json.dumps(kinds.example_fact(kind), ensure_ascii=False, indent=2)
+        parts.append(f"```json\n{example}\n```\n")
+    return "\n".join(parts)
+
+
+def openapi() -> str:
+    """The API's OpenAPI document."""
+    from hetang.api.app import api
+
+    return json.dumps(api.get_openapi_schema(path_prefix="/api/v1/"), ensure_ascii=False, indent=1, default=str) + "\n"
+
+
+_SUBJECTS = {"required": "at least one", "optional": "none or more", "none": "none"}
+_FACTS_HEAD = """# Fact kinds
+
+> Generated from `hetang.facts.kinds` by `python -m tools.reference`; edit there.
+
+A fact is something that happened. It is sent to `POST /api/v1/facts` as
+`{"source": "...", "facts": [...]}`, 1 to 1,000 at a time, with a key that has the scope `facts:write`.
+It counts once for ever by `(source, key)`, so repeating a request is harmless. Money is in minor units of the
+brand's currency, times carry a zone, quantities are decimal text. Identities in `who` are
+`{"kind": "member" | "card" | "phone" | "email" | "unionid" | "openid" | "external_userid", "value": "..."}`;
+phone numbers, e-mail addresses and `name` are stored encrypted.
+"""
+
+
+def _fields(schema: dict[str, Any]) -> Iterator[str]:
+    definitions = schema.get("$defs", {})
+    root = definitions[schema["$ref"].rsplit("/", 1)[1]] if "$ref" in schema else schema
+    yield from _rows(root, definitions, "")
+
+
+def _rows(shape: dict[str, Any], definitions: dict[str, Any], prefix: str) -> Iterator[str]:
+    for name, field in shape.get("properties", {}).items():
+        required = "yes" if name in shape.get("required", []) else ""
+        yield f"| `{prefix}{name}` | {_type(field)} | {required} |"
+        reference = field.get("items", {}).get("$ref")
+        if reference:
+            yield from _rows(definitions[reference.rsplit("/", 1)[1]], definitions, f"{prefix}{name}[].")
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "enum" in field:
+        return "one of " + ", ".join(f"`{value}`" for value in field["enum"])
+    if "anyOf" in field:
+        return " or ".join(_type(option) for option in field["anyOf"])
+    if "$ref" in field or field.get("type") == "array":
+        return "list of objects" if "$ref" in field.get("items", {}) else "list"
+    text = {"integer": "whole number", "null": "null", "boolean": "yes/no"}.get(
+        field.get("type", ""), field.get("type", "")
+    )
+    return "time with zone" if field.get("format") == "date-time" else str(text)
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hetang.settings")
+    import django
+
+    django.setup()
+    for path, text in pages().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
