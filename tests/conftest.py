@@ -7,7 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 # Partitioned tables are made by SQL migrations, so Django's flush after a transactional test does not know them.
-UNMANAGED = ["facts_fact", "facts_key", "facts_intake", "platform_auditentry", "touch_touch", "touch_key"]
+# procrastinate declares its tables unmanaged, too.
+UNMANAGED = [
+    *("facts_fact", "facts_key", "facts_intake", "platform_auditentry", "touch_touch", "touch_key"),
+    *("procrastinate_jobs", "procrastinate_events", "procrastinate_periodic_defers", "procrastinate_workers"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -22,3 +26,31 @@ def _empty_unmanaged_tables(request: pytest.FixtureRequest) -> Iterator[None]:
         cursor.execute("select relname from pg_class where relname = any(%s)", [UNMANAGED])
         present = [row[0] for row in cursor.fetchall()]
         cursor.execute(f"truncate {', '.join(present)}")
+
+
+@pytest.fixture(scope="session")
+def engine(django_db_setup: None) -> Iterator[str]:
+    """A running engine process on this run's home and test database; yields its address."""
+    from django.db import connection
+
+    from hetang.platform import environment
+    from tests.processes import EngineProcess
+
+    database = str(connection.settings_dict["NAME"])
+    process = EngineProcess(environment.home(), database=database)
+    process.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HETANG_SETS_URL", process.address)
+        patch.setenv("HETANG_CLICKHOUSE_URL", process.address)
+        yield process.address
+    process.stop()
+
+
+@pytest.fixture
+def clickhouse(engine: str) -> Iterator[str]:
+    """The engine, with every ClickHouse table emptied after the test."""
+    yield engine
+    from hetang.platform import clickhouse
+
+    for (table,) in clickhouse.rows("select name from system.tables where database = currentDatabase()"):
+        clickhouse.command(f"truncate table if exists {table}")

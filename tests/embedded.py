@@ -1,4 +1,4 @@
-"""Pytest plugin (`-p tests.embedded`): a home of its own and an embedded PostgreSQL for this run, before Django loads."""
+"""Pytest plugin (`-p tests.embedded`): a home and an embedded PostgreSQL of its own, before Django loads."""
 
 from __future__ import annotations
 

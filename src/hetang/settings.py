@@ -55,6 +55,12 @@ LOOPS: list[str] = [
     "hetang.facts.loops:subscriptions",
 ]
 
+# JSON services of the engine process: name -> dotted path of a factory (`hetang.platform.engine.Service`).
+ENGINE_SERVICES: dict[str, str] = {}
+
+# Modules whose `@job` handlers the worker runs.
+JOBS: list[str] = []
+
 # Channels by which touches leave the house: name -> dotted path of a `hetang.touch.ports.Channel` factory.
 CHANNELS: dict[str, str] = {}
 
