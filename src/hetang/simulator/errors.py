@@ -1,0 +1,68 @@
+"""WeCom's error codes that the simulator answers, with short texts of our own."""
+
+from __future__ import annotations
+
+TEXTS = {
+    -1: "system busy",
+    40001: "invalid credential",
+    40003: "invalid userid",
+    40004: "invalid media type",
+    40007: "invalid media_id",
+    40013: "invalid corpid",
+    40014: "invalid access_token",
+    40031: "invalid userid list",
+    40056: "invalid agentid",
+    40058: "invalid argument",
+    40063: "a parameter is empty",
+    40096: "invalid external_userid",
+    40123: "picture format is not supported",
+    41001: "access_token missing",
+    41002: "corpid missing",
+    41004: "corpsecret missing",
+    41005: "media file missing",
+    41009: "userid missing",
+    41035: "external_userid missing",
+    41046: "group message id missing",
+    41047: "invalid group message id",
+    41048: "no customer can be sent to",
+    41063: "group message is being dispatched",
+    41064: "too many attachments",
+    41065: "unknown attachment kind",
+    42001: "access_token expired",
+    44001: "media file is empty",
+    45001: "media file is too large",
+    45002: "content is too long",
+    45009: "api freq out of limit",
+    45033: "api concurrent out of limit",
+    48002: "api forbidden",
+    60003: "department not found",
+    60020: "ip is not in the trusted list",
+    60111: "userid not found",
+    84061: "not external contact",
+    84074: "no customer contact permission",
+    86214: "invalid chat type",
+    600018: "invalid time range",
+}
+
+
+class WeComError(Exception):
+    """An answer other than 0. The process stays well: these travel as HTTP 200."""
+
+    def __init__(self, code: int, detail: str = "") -> None:
+        super().__init__(f"{code} {TEXTS.get(code, '')} {detail}".strip())
+        self.code = code
+        self.detail = detail
+
+    @property
+    def text(self) -> str:
+        """The short text with the detail behind it."""
+        base = TEXTS.get(self.code, "error")
+        return f"{base}: {self.detail}" if self.detail else base
+
+
+class AdminError(Exception):
+    """A call of the simulator's own API was wrong: status and a sentence for the developer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status

@@ -1,0 +1,57 @@
+"""Uploads (reference section 19). Only the fact of the upload is kept, not the bytes."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import msgspec
+
+from hetang.simulator.calls import Call, Upload, api
+from hetang.simulator.errors import WeComError
+
+MEDIA_LIFE_S = 3 * 86400.0
+_LIMITS = {"image": 10 << 20, "voice": 2 << 20, "video": 10 << 20, "file": 20 << 20}
+_PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+
+
+class UploadQuery(msgspec.Struct):
+    type: str = ""
+
+
+@api("media/upload", "POST", UploadQuery)
+def media_upload(call: Call, request: UploadQuery) -> dict[str, Any]:
+    if request.type not in _LIMITS:
+        raise WeComError(40004)
+    upload = _check(call, _LIMITS[request.type], picture=request.type == "image")
+    media_id = secrets.token_urlsafe(48)
+    call.db.execute(
+        "insert into media (media_id, kind, name, bytes, created_at) values (?, ?, ?, ?, ?)",
+        [media_id, request.type, upload.name, len(upload.content), call.now],
+    )
+    # The platform answers the time as text here (a trap that clients must know).
+    return {"errmsg": "", "type": request.type, "media_id": media_id, "created_at": str(int(call.now))}
+
+
+@api("media/uploadimg", "POST")
+def uploadimg(call: Call, _request: Any) -> dict[str, Any]:
+    _check(call, 2 << 20, picture=True)
+    return {"errmsg": "", "url": f"https://wework.qpic.cn/simulated/{secrets.token_urlsafe(24)}/0"}
+
+
+def usable(call: Call, media_id: str) -> bool:
+    """Whether the media id was given out within the last three days."""
+    row = call.db.execute("select created_at from media where media_id = ?", [media_id]).fetchone()
+    return row is not None and call.now - row["created_at"] < MEDIA_LIFE_S
+
+
+def _check(call: Call, limit: int, *, picture: bool) -> Upload:
+    if call.upload is None:
+        raise WeComError(41005)
+    if len(call.upload.content) <= 5:
+        raise WeComError(44001)
+    if len(call.upload.content) > limit:
+        raise WeComError(45001)
+    if picture and not call.upload.content.startswith(_PICTURE_STARTS):
+        raise WeComError(40123)
+    return call.upload

@@ -1,0 +1,81 @@
+"""Tables of the simulated world. Times are Unix seconds of the simulator's clock."""
+
+SCHEMA = """
+create table if not exists setting (name text primary key, value text not null) without rowid;
+
+create table if not exists app (
+  agentid integer primary key, name text not null, secret text not null unique,
+  customer_contact integer not null default 1, trusted_ips text not null default '[]',
+  callback_url text not null default '',
+  callback_token text not null default '', callback_aes_key text not null default ''
+);
+create table if not exists token (
+  access_token text primary key, agentid integer not null, expires_at real not null, dead text not null default ''
+) without rowid;
+
+create table if not exists department (
+  id integer primary key, name text not null, parentid integer not null, position integer not null default 0
+);
+create table if not exists member (
+  userid text primary key collate nocase, name text not null, status integer not null default 1,
+  customer_contact integer not null default 1, store text not null default '', position text not null default '',
+  tasks integer not null default 0
+) without rowid;
+create table if not exists member_department (
+  userid text not null collate nocase, department integer not null, primary key (department, userid)
+) without rowid;
+
+create table if not exists person (
+  external_userid text primary key, name text not null, unionid text not null, gender integer not null default 0,
+  identities text not null default '[]', store text not null default '',
+  basket integer not null default 0, daily_rate real not null default 0
+) without rowid;
+create table if not exists relation (
+  userid text not null collate nocase, external_userid text not null, state text not null,
+  createtime integer not null, add_way integer not null default 0, channel_state text not null default '',
+  remark text not null default '', primary key (userid, external_userid)
+) without rowid;
+create index if not exists relation_of_person on relation (external_userid, createtime);
+
+create table if not exists media (
+  media_id text primary key, kind text not null, name text not null, bytes integer not null, created_at real not null
+) without rowid;
+
+create table if not exists group_message (
+  number integer primary key, msgid text not null unique, agentid integer not null, chat_type text not null,
+  text text not null, attachments text not null, created_at real not null, cancelled_at real
+);
+create index if not exists group_message_newest on group_message (created_at);
+create table if not exists group_message_task (
+  msgid text not null, userid text not null collate nocase, status integer not null default 0, send_time real,
+  confirms_at real, ignored integer not null default 0, primary key (msgid, userid)
+) without rowid;
+create index if not exists group_message_task_due on group_message_task (confirms_at) where status = 0;
+create table if not exists group_message_recipient (
+  msgid text not null, userid text not null collate nocase, external_userid text not null,
+  status integer not null default 0, send_time real, primary key (msgid, userid, external_userid)
+) without rowid;
+create index if not exists group_message_of_person on group_message_recipient (external_userid, status);
+create table if not exists reminder (msgid text not null, at real not null);
+create table if not exists received (
+  external_userid text not null, month text not null, messages integer not null, primary key (external_userid, month)
+) without rowid;
+create table if not exists exposure (external_userid text primary key, sent_at real not null) without rowid;
+
+create table if not exists product (sku text primary key, category text not null, price integer not null) without rowid;
+create table if not exists purchase (
+  number integer primary key, key text not null unique, external_userid text not null, at real not null,
+  net integer not null, caused integer not null
+);
+create index if not exists purchase_at on purchase (at);
+create table if not exists outbox (
+  number integer primary key, key text not null unique, fact text not null, posted_at real
+);
+create index if not exists outbox_waiting on outbox (number) where posted_at is null;
+
+create table if not exists callback (
+  number integer primary key, agentid integer not null, body text not null, created_at real not null,
+  tries integer not null default 0, state text not null default 'waiting', error text not null default ''
+);
+create index if not exists callback_waiting on callback (number) where state = 'waiting';
+"""

@@ -1,0 +1,45 @@
+"""How the simulated world behaves: one typed object, kept as JSON in the state, changed through the admin API."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    """Rates are probabilities (0..1); `*_s` are seconds of the simulator's clock unless said."""
+
+    seed: int = 1
+    time_zone: str = "Asia/Shanghai"
+
+    # Staff
+    confirm_rate: float = 0.8  # share of tasks that a member of staff confirms by himself
+    confirm_delay_s: float = 7200.0  # mean of a uniform delay between 0 and twice this
+    remind_rate: float = 0.5  # share of the undecided whom one reminder moves
+
+    # Population
+    buying: bool = True
+    uplift: float = 0.3  # relative rise of the daily purchase rate while a sent message works
+    effect_s: float = 7 * 86400.0  # how long it works
+    visits_per_order: float = 3.0  # visits per purchase without any message
+    opens_hour: int = 9  # local hours in which people buy
+    closes_hour: int = 21
+    running: bool = False  # act as the clock runs, not only when asked to advance
+
+    # Mass messages
+    monthly_cap: int | None = None  # None: as many as the month has days (page 92135)
+    list_lag_s: float = 0.0  # how long a new task is missing from get_groupmsg_list_v2
+    dispatch_s: float = 0.0  # how long follow-up calls answer 41063 after creation
+
+    # Platform
+    token_life_s: int = 7200
+    calls_per_minute: int = 10_000  # per corp and API (page 90454)
+    calls_per_hour: int = 150_000
+    concurrency: dict[str, int] = msgspec.field(default_factory=lambda: {"externalcontact/mark_tag": 5})
+    strict: bool = True  # lenient accepts what common SDKs send wrongly
+
+    # Callbacks
+    callback_duplicate_rate: float = 0.0
+    callback_shuffle: bool = False
+    callback_timeout_s: float = 5.0  # wall clock
+    callback_tries: int = 3
+    callbacks_by_api: bool = False  # operations through the API produce no callback (page 96361)
