@@ -1,0 +1,289 @@
+"""One person against a rule: whether she is in, and the value that each condition found. Pure.
+
+The second evaluator of every condition; a property test holds it equal to the sets of `plans`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from hetang.audiences.plans import Moment, compare, day_bounds, first_day
+from hetang.audiences.rules import (
+    DAYS_SINCE,
+    FAVOURITES,
+    All,
+    AnyOf,
+    AtStore,
+    Attribute,
+    Behaviour,
+    Catalogue,
+    Condition,
+    ConsentGiven,
+    DateOf,
+    Friends,
+    LeftAlone,
+    MemberOf,
+    Metric,
+    Node,
+    Not,
+    Scalar,
+    Tagged,
+    nested,
+)
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """An order: money in minor units, `day` local."""
+
+    order: tuple[str, str]
+    day: date
+    store: str
+    channel: str
+    net: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    order: tuple[str, str]
+    day: date
+    store: str
+    channel: str
+    category: str
+    sku: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    day: date
+    store: str
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A touch that was sent to her."""
+
+    day: date
+    channel: str
+
+
+@dataclass(frozen=True)
+class Person:
+    """Everything about one customer that a rule may ask, in the words of rules (codes, local days, minor units)."""
+
+    number: int
+    alive: bool = True
+    tags: frozenset[str] = frozenset()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    home_store: str = ""
+    favourite_store: str = ""
+    favourite_category: str = ""
+    gmv: int = 0
+    refunded: int = 0
+    orders: int = 0
+    visits: int = 0
+    first_order: date | None = None
+    last_order: date | None = None
+    last_visit: date | None = None
+    consents: frozenset[tuple[str, str]] = frozenset()
+    left_alone: bool = False
+    friends: frozenset[str] = frozenset()
+    purchases: tuple[Purchase, ...] = ()
+    lines: tuple[Line, ...] = ()
+    visited: tuple[Visit, ...] = ()
+    received: tuple[Received, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a part of the rule holds for her; `found` is the value that decided a condition (JSON-able)."""
+
+    holds: bool
+    node: Node
+    found: Any = None
+    children: tuple[Verdict, ...] = ()
+
+
+def explain(node: Node, person: Person, catalogue: Catalogue, moment: Moment) -> Verdict:
+    """The verdict on one person, down to the conditions. An absorbed or erased customer is in nothing."""
+    verdict = _explain(node, person, catalogue, moment)
+    if person.alive:
+        return verdict
+    return Verdict(False, verdict.node, "gone", verdict.children)
+
+
+def matches(node: Node, person: Person, catalogue: Catalogue, moment: Moment) -> bool:
+    """Whether a person is in."""
+    return explain(node, person, catalogue, moment).holds
+
+
+def _explain(node: Node, person: Person, catalogue: Catalogue, moment: Moment) -> Verdict:
+    match node:
+        case All(of):
+            children = tuple(_explain(child, person, catalogue, moment) for child in of)
+            return Verdict(all(child.holds for child in children), node, None, children)
+        case AnyOf(of):
+            children = tuple(_explain(child, person, catalogue, moment) for child in of)
+            return Verdict(any(child.holds for child in children), node, None, children)
+        case Not(of):
+            child = _explain(of, person, catalogue, moment)
+            return Verdict(not child.holds, node, None, (child,))
+        case MemberOf():
+            child = _explain(nested(node, catalogue), person, catalogue, moment)
+            return Verdict(child.holds, node, None, (child,))
+        case _:
+            found, holds = _condition(node, person, catalogue, moment)
+            return Verdict(holds, node, found)
+
+
+def _condition(node: Condition, person: Person, catalogue: Catalogue, moment: Moment) -> tuple[Any, bool]:
+    match node:
+        case Tagged(op, tags):
+            worn = [tag for tag in tags if tag in person.tags]
+            return worn, {"any": bool(worn), "all": len(worn) == len(tags), "none": not worn}[op]
+        case ConsentGiven(purpose, channel, given):
+            has = (purpose, channel) in person.consents
+            return has, has == given
+        case LeftAlone(on):
+            return person.left_alone, person.left_alone == on
+        case Friends(number, staff):
+            friends = sorted(userid for userid in person.friends if not staff or userid in staff)
+            return friends, len(friends) >= number
+        case AtStore():
+            return _at_store(node, person, catalogue)
+        case Attribute():
+            found = person.attributes.get(node.code, "")
+            return found, _attribute(node, found)
+        case Metric():
+            found = metric(node.metric, person, moment)
+            return _shown(node, found, person), _metric(node, found, person)
+        case DateOf():
+            return _date(node, person, moment)
+        case Behaviour():
+            quantity = count(node, person, moment)
+            op = {"at_least": ">=", "at_most": "<=", "exactly": "="}[node.op]
+            return quantity, compare(quantity, op, (node.value,))
+        case _:
+            raise TypeError(f"no condition: {node!r}")
+
+
+def _at_store(node: AtStore, person: Person, catalogue: Catalogue) -> tuple[Any, bool]:
+    codes = set(catalogue.nodes[node.node].stores if node.node else node.stores)
+    if node.op == "bought_at":
+        at = sorted({purchase.store for purchase in person.purchases} & codes)
+        return at, bool(at)
+    found = person.home_store if node.op == "home" else person.favourite_store
+    return found, found in codes
+
+
+def _attribute(node: Attribute, found: str) -> bool:
+    match node.op:
+        case "empty":
+            return found == ""
+        case "not_empty":
+            return found != ""
+        case "!=":
+            return not _attribute(Attribute(node.code, node.type, "=", node.values), found)
+        case "in":
+            return found in node.values
+        case "contains":
+            return str(node.values[0]) in found
+    if node.type == "number":
+        number = _number(found)
+        return number is not None and compare(number, node.op, node.values)
+    if node.type == "date":
+        return _DAY.fullmatch(found) is not None and compare(found, node.op, node.values)
+    values: list[Scalar] = [str(v).lower() if isinstance(v, bool) else v for v in node.values]
+    return compare(found, node.op, values)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def metric(name: str, person: Person, moment: Moment) -> Any:
+    """The value of a metric; None where it does not exist. The average order value comes as (gmv, orders)."""
+    if name in DAYS_SINCE:
+        day = {
+            "days_since_last_order": person.last_order,
+            "days_since_first_order": person.first_order,
+            "days_since_last_visit": person.last_visit,
+        }[name]
+        return None if day is None else (moment.today - day).days
+    if name.startswith("orders_"):
+        return count(Behaviour("bought", "at_least", 0, int(name.removeprefix("orders_"))), person, moment)
+    if name == "average_order_value":
+        return (person.gmv, person.orders) if person.orders > 0 else None
+    return getattr(person, name)
+
+
+def _metric(node: Metric, found: Any, person: Person) -> bool:
+    if node.op in {"empty", "not_empty"}:
+        return (found in (None, "")) == (node.op == "empty")
+    if node.metric in FAVOURITES:
+        return found in node.values
+    if found is None:
+        return node.op == "!="
+    if node.metric == "average_order_value":
+        return compare(person.gmv, node.op, [int(value) * person.orders for value in node.values])
+    return compare(found, node.op, node.values)
+
+
+def _shown(node: Metric, found: Any, person: Person) -> Any:
+    if node.metric == "average_order_value" and found is not None:
+        return round(person.gmv / person.orders)
+    return found
+
+
+def _date(node: DateOf, person: Person, moment: Moment) -> tuple[Any, bool]:
+    if node.of.startswith("attribute:"):
+        found = person.attributes.get(node.of.removeprefix("attribute:"), "")
+        if _DAY.fullmatch(found) is None:
+            return found, False
+    else:
+        day = {"first_order": person.first_order, "last_order": person.last_order, "last_visit": person.last_visit}[
+            node.of
+        ]
+        if day is None:
+            return "", False
+        found = day.isoformat()
+    low, high = day_bounds(node, moment.today)
+    return found, (not low or found >= low) and (not high or found <= high)
+
+
+def count(node: Behaviour, person: Person, moment: Moment) -> int:
+    """How often, or for how much (minor units), a behaviour happened in its days."""
+
+    def fits(at: Purchase | Line | Visit | Received) -> bool:
+        if node.days is not None and not first_day(node.days, moment.today) <= at.day <= moment.today:
+            return False
+        if node.stores and (isinstance(at, Received) or at.store not in node.stores):
+            return False
+        return not node.channel or at.channel == node.channel
+
+    if node.event == "visited":
+        return sum(1 for visit in person.visited if fits(visit))
+    if node.event == "received":
+        return sum(1 for touch in person.received if fits(touch))
+    if not (node.category or node.sku or (node.event == "bought" and node.count == "lines")):
+        purchases = [purchase for purchase in person.purchases if fits(purchase)]
+        return sum(p.net for p in purchases) if node.event == "spent" else len(purchases)
+    lines = [
+        line
+        for line in person.lines
+        if fits(line) and node.category in {"", line.category} and node.sku in {"", line.sku}
+    ]
+    if node.event == "spent":
+        return sum(line.amount for line in lines)
+    return len(lines) if node.count == "lines" else len({line.order for line in lines})

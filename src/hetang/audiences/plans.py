@@ -1,0 +1,333 @@
+"""How a condition is answered as a set: by live sets of the engine, by SQL over the ClickHouse history, or by their
+complement. Pure: builds text and parameters, runs nothing.
+
+Every query is local to a customer, so on several shards the same text runs everywhere and the results are united.
+Absence counts: whoever has no row has zero orders, so a condition that zero fulfils is asked the other way round and
+complemented against the living customers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from hetang.audiences.rules import (
+    DAYS_SINCE,
+    FAVOURITES,
+    AtStore,
+    Attribute,
+    Behaviour,
+    Catalogue,
+    Condition,
+    ConsentGiven,
+    DateOf,
+    Friends,
+    LeftAlone,
+    Metric,
+    Scalar,
+    Tagged,
+)
+
+EARLIEST_DAY = date(1970, 1, 1)  # ClickHouse's Date begins here
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Everybody in any of the live sets of a family: tag, consent, left_alone, home_store, friends."""
+
+    family: str
+    keys: tuple[Hashable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A select of one UInt32 column `customer`. Parameters are written `{name:Type}`."""
+
+    sql: str
+    parameters: tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Complement:
+    of: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Intersection:
+    of: tuple[Plan, ...]
+
+
+Plan = Live | Query | Complement | Intersection
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The day on which a rule is evaluated, and the brand's zone in which instants become days."""
+
+    today: date
+    zone: str
+
+
+def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:
+    """The plan of one condition (other than membership of an audience, which the caller reads as that audience's tree)."""
+    match condition:
+        case Tagged(op, tags):
+            return _tagged(op, tuple(catalogue.tags[tag].id for tag in tags))
+        case ConsentGiven(purpose, channel, given):
+            return _unless(Live("consent", ((purpose, channel),)), not given)
+        case LeftAlone(on):
+            return _unless(Live("left_alone", (True,)), not on)
+        case Friends(number, staff):
+            return Live("friends", (number, tuple(sorted(catalogue.staff[userid].id for userid in staff))))
+        case AtStore():
+            return _at_store(condition, catalogue)
+        case Attribute():
+            return _attribute(condition)
+        case Metric():
+            return _metric(condition, moment)
+        case DateOf():
+            return _date(condition, moment)
+        case Behaviour():
+            return _behaviour(condition, moment)
+        case _:
+            raise TypeError(f"no plan of its own: {condition!r}")
+
+
+def day_bounds(condition: DateOf, today: date) -> tuple[str, str]:
+    """First and last day (ISO, inclusive; empty: open) in which a date condition holds."""
+    match condition.op:
+        case "within_last":
+            return (today - timedelta(days=condition.days - 1)).isoformat(), today.isoformat()
+        case "within_next":
+            return today.isoformat(), (today + timedelta(days=condition.days - 1)).isoformat()
+        case "more_than_ago":
+            return "", (today - timedelta(days=condition.days + 1)).isoformat()
+        case "before":
+            return "", _day_beside(condition.on, -1)
+        case _:
+            return _day_beside(condition.on, 1), ""
+
+
+def first_day(days: int, today: date) -> date:
+    """The first of the last `days` days, today included."""
+    return max(today - timedelta(days=days - 1), EARLIEST_DAY)
+
+
+def compare(found: Any, op: str, values: Sequence[Scalar]) -> bool:
+    """A comparison of the language between two plain values of one type."""
+    value: Any = values[0]
+    match op:
+        case "=":
+            return bool(found == value)
+        case "!=":
+            return bool(found != value)
+        case "<":
+            return bool(found < value)
+        case "<=":
+            return bool(found <= value)
+        case ">":
+            return bool(found > value)
+        case ">=":
+            return bool(found >= value)
+        case "between":
+            return bool(value <= found <= values[1])
+        case _:
+            raise ValueError(op)
+
+
+def _day_beside(day: str, step: int) -> str:
+    try:
+        return (date.fromisoformat(day) + timedelta(days=step)).isoformat()
+    except OverflowError:  # before year 1 or after 9999: nothing lies there
+        return "0000-00-00" if step < 0 else "9999-99-99"
+
+
+def _unless(inner: Plan, negated: bool) -> Plan:
+    return Complement(inner) if negated else inner
+
+
+def _tagged(op: str, ids: tuple[int, ...]) -> Plan:
+    if op == "all":
+        return Intersection(tuple(Live("tag", (tag,)) for tag in ids))
+    return _unless(Live("tag", ids), op == "none")
+
+
+def _query(sql: str, parameters: Mapping[str, Any]) -> Query:
+    return Query(sql, tuple(sorted(parameters.items())))
+
+
+def _profile(where: str, parameters: Mapping[str, Any]) -> Query:
+    return _query(f"select customer from customer_profile final where alive = 1 and ({where})", parameters)
+
+
+def _comparison(expression: str, op: str, values: Sequence[Scalar]) -> tuple[str, dict[str, Any]]:
+    """SQL of a comparison; `!=` comes here only negated (it is the complement of `=`)."""
+    kind = "String" if isinstance(values[0], str) else "Float64" if isinstance(values[0], float) else "Int64"
+    if op == "between":
+        return f"{expression} between {{low:{kind}}} and {{high:{kind}}}", {"low": values[0], "high": values[1]}
+    return f"{expression} {op} {{value:{kind}}}", {"value": values[0]}
+
+
+def _at_store(condition: AtStore, catalogue: Catalogue) -> Plan:
+    codes = catalogue.nodes[condition.node].stores if condition.node else condition.stores
+    if condition.op == "home" or not codes:
+        return Live("home_store", tuple(catalogue.stores[code].id for code in codes))
+    if condition.op == "favourite":
+        return _profile("favourite_store in {stores:Array(String)}", {"stores": codes})
+    return _query(
+        "select distinct customer from orders where customer > 0 and store in {stores:Array(String)}", {"stores": codes}
+    )
+
+
+def _attribute(condition: Attribute) -> Plan:
+    if condition.op in {"!=", "empty"}:
+        opposite = "=" if condition.op == "!=" else "not_empty"
+        return Complement(_attribute(Attribute(condition.code, condition.type, opposite, condition.values)))
+    text = "attributes[{code:String}]"
+    where, parameters = _attribute_test(condition, text)
+    return _profile(where, {"code": condition.code, **parameters})
+
+
+def _attribute_test(condition: Attribute, text: str) -> tuple[str, dict[str, Any]]:
+    op, values = condition.op, condition.values
+    if op == "not_empty":
+        return f"{text} != ''", {}
+    if op == "in":
+        return f"{text} in {{values:Array(String)}}", {"values": tuple(values)}
+    if op == "contains":
+        return f"position({text}, {{value:String}}) > 0", {"value": values[0]}
+    if condition.type == "number":
+        where, parameters = _comparison(f"toFloat64OrNull({text})", op, values)
+        return f"ifNull({where}, 0)", parameters
+    if condition.type == "date":  # ISO days of four-digit years sort as text
+        where, parameters = _comparison(text, op, values)
+        return f"{_is_day(text)} and {where}", parameters
+    return _comparison(text, op, [str(v).lower() if isinstance(v, bool) else v for v in values])
+
+
+def _is_day(text: str) -> str:
+    return f"match({text}, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}$')"
+
+
+_SINCE_COLUMN = {
+    "days_since_last_order": "last_order_at",
+    "days_since_first_order": "first_order_at",
+    "days_since_last_visit": "last_visit_at",
+}
+_WINDOWS = {"orders_30": 30, "orders_90": 90, "orders_365": 365}
+
+
+def _metric(condition: Metric, moment: Moment) -> Plan:
+    metric, op, values = condition.metric, condition.op, condition.values
+    if op in {"!=", "empty"}:
+        return Complement(_metric(Metric(metric, "=" if op == "!=" else "not_empty", values), moment))
+    if metric in FAVOURITES:
+        return _favourite(condition)
+    if metric in DAYS_SINCE:
+        return _days_since(condition, moment)
+    if metric in _WINDOWS:
+        counted = Behaviour("bought", "at_least", 0, _WINDOWS[metric])
+        return _counted(counted, op, values, moment)
+    if metric == "average_order_value":
+        return _average(op, values)
+    where, parameters = _comparison(metric, op, values)
+    return _zero_aware(compare(0, op, values), where, parameters)
+
+
+def _zero_aware(zero_fits: bool, where: str, parameters: Mapping[str, Any]) -> Plan:
+    """People without a profile row count as zero."""
+    if zero_fits:
+        return Complement(_profile(f"not ({where})", parameters))
+    return _profile(where, parameters)
+
+
+def _favourite(condition: Metric) -> Plan:
+    if condition.op == "not_empty":
+        return _profile(f"{condition.metric} != ''", {})
+    return _profile(f"{condition.metric} in {{values:Array(String)}}", {"values": tuple(condition.values)})
+
+
+def _days_since(condition: Metric, moment: Moment) -> Plan:
+    column = _SINCE_COLUMN[condition.metric]
+    if condition.op == "not_empty":
+        return _profile(f"{column} is not null", {})
+    since = f"dateDiff('day', toDate({column}, {{zone:String}}), {{today:Date}})"
+    where, parameters = _comparison(since, condition.op, condition.values)
+    return _profile(f"ifNull({where}, 0)", {**parameters, "zone": moment.zone, "today": moment.today})
+
+
+def _average(op: str, values: Sequence[Scalar]) -> Plan:
+    """Compared without dividing, so that the border is exact."""
+    if op == "between":
+        where = "gmv >= {low:Int128} * orders and gmv <= {high:Int128} * orders"
+        return _profile(f"orders > 0 and {where}", {"low": values[0], "high": values[1]})
+    return _profile(f"orders > 0 and gmv {op} {{value:Int128}} * orders", {"value": values[0]})
+
+
+def _date(condition: DateOf, moment: Moment) -> Plan:
+    low, high = day_bounds(condition, moment.today)
+    parameters: dict[str, Any] = {}
+    if condition.of.startswith("attribute:"):
+        day = "attributes[{code:String}]"
+        tests = [_is_day(day)]
+        parameters["code"] = condition.of.removeprefix("attribute:")
+    else:
+        column = f"{condition.of}_at"
+        day = f"toString(toDate(assumeNotNull({column}), {{zone:String}}))"
+        tests = [f"{column} is not null"]
+        parameters["zone"] = moment.zone
+    if low:
+        tests.append(f"{day} >= {{low:String}}")
+        parameters["low"] = low
+    if high:
+        tests.append(f"{day} <= {{high:String}}")
+        parameters["high"] = high
+    return _profile(" and ".join(tests), parameters)
+
+
+_QUANTIFIER = {"at_least": ">=", "at_most": "<=", "exactly": "="}
+
+
+def _behaviour(condition: Behaviour, moment: Moment) -> Plan:
+    return _counted(condition, _QUANTIFIER[condition.op], (condition.value,), moment)
+
+
+def _counted(condition: Behaviour, op: str, values: Sequence[Scalar], moment: Moment) -> Plan:
+    table, measure, tests, parameters = _source(condition)
+    tests = ["customer > 0", *tests]
+    if condition.days is not None:
+        tests.append("day >= {first:Date} and day <= {today:Date}")
+        parameters |= {"first": first_day(condition.days, moment.today), "today": moment.today}
+    having, compared = _comparison(measure, op, values)
+    parameters |= compared
+    zero_fits = compare(0, op, values)
+    select = f"select customer from {table} where {' and '.join(tests)} group by customer having "
+    query = _query(select + (f"not ({having})" if zero_fits else having), parameters)
+    return _unless(query, zero_fits)
+
+
+def _source(condition: Behaviour) -> tuple[str, str, list[str], dict[str, Any]]:
+    """Table, measure, filters and their parameters of a behaviour."""
+    tests: list[str] = []
+    parameters: dict[str, Any] = {}
+    for column, value in (("category", condition.category), ("sku", condition.sku), ("channel", condition.channel)):
+        if value:
+            tests.append(f"{column} = {{{column}:String}}")
+            parameters[column] = value
+    if condition.stores:
+        tests.append("store in {stores:Array(String)}")
+        parameters["stores"] = condition.stores
+    if condition.event == "visited":
+        return "visits", "count()", tests, parameters
+    if condition.event == "received":
+        return "touches", "count()", [*tests, "state = 'sent'"], parameters
+    by_line = bool(condition.category or condition.sku)
+    if condition.event == "spent":
+        return (*(("order_lines", "sum(amount)") if by_line else ("orders", "sum(net)")), tests, parameters)
+    if condition.count == "lines":
+        return "order_lines", "count()", tests, parameters
+    if by_line:
+        return "order_lines", "uniqExact(source, order_key)", tests, parameters
+    return "orders", "count()", tests, parameters

@@ -1,0 +1,148 @@
+"""Set algebra over a rule: sizes of every part, what each condition removes, who is left. Pure over a `Source`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pyroaring import BitMap
+
+from hetang.audiences.plans import Complement, Intersection, Live, Moment, Plan, Query, plan
+from hetang.audiences.rules import All, AnyOf, Catalogue, Condition, MemberOf, Node, Not, Path, nested
+
+
+class Source(Protocol):
+    """Where sets come from. What it returns belongs to it: readers copy before they change."""
+
+    @property
+    def universe(self) -> BitMap: ...
+
+    def live(self, family: str, keys: tuple[Hashable, ...]) -> BitMap: ...
+
+    def query(self, query: Query) -> BitMap: ...
+
+
+@dataclass
+class Evaluation:
+    """Who fits (inside the scope), how many fit each part (by path from the rule's root), and for the parts of the
+    outermost `all` how many more would fit without it."""
+
+    members: BitMap
+    sizes: dict[Path, int] = field(default_factory=dict)
+    removes: dict[Path, int] = field(default_factory=dict)
+
+
+def evaluate(
+    node: Node, catalogue: Catalogue, moment: Moment, source: Source, scope: BitMap | None = None
+) -> Evaluation:
+    """Evaluate a rule over everybody in `scope` (None: all living customers)."""
+    base = source.universe if scope is None else source.universe & scope
+    run = _Run(catalogue, moment, source, base)
+    members = run.node(node, ("rule",))
+    removes = _removes(node, run) if isinstance(node, All) and len(node.of) > 1 else {}
+    return Evaluation(members, {path: len(found) for path, found in run.found.items()}, removes)
+
+
+def deserialize_state(state: bytes) -> BitMap:
+    """The members of a ClickHouse `groupBitmap` state of UInt32.
+
+    A flag byte; then either up to 32 plain numbers behind their count (one byte), or a varint length and portable
+    roaring bytes.
+    """
+    if not state or state[0] == 0:
+        members: BitMap = BitMap()
+        members.update(memoryview(state[2 : 2 + 4 * state[1]]).cast("I").tolist() if len(state) > 2 else [])
+        return members
+    length, position, shift = 0, 1, 0
+    while True:
+        byte = state[position]
+        position += 1
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+    return BitMap.deserialize(state[position : position + length])
+
+
+class _Run:
+    """One evaluation: remembers the set of every part by its path."""
+
+    def __init__(self, catalogue: Catalogue, moment: Moment, source: Source, base: BitMap) -> None:
+        self.catalogue = catalogue
+        self.moment = moment
+        self.source = source
+        self.base = base
+        self.found: dict[Path, BitMap] = {}
+        self.saved: dict[str, BitMap] = {}
+
+    def node(self, node: Node, path: Path) -> BitMap:
+        found = self._node(node, path)
+        self.found[path] = found
+        return found
+
+    def _node(self, node: Node, path: Path) -> BitMap:
+        match node:
+            case All(of):
+                return self._fold([self.node(child, (*path, "all", i)) for i, child in enumerate(of)], _both, self.base)
+            case AnyOf(of):
+                return self._fold(
+                    [self.node(child, (*path, "any", i)) for i, child in enumerate(of)], _either, BitMap()
+                )
+            case Not(of):
+                return self.base - self.node(of, (*path, "not"))
+            case MemberOf(audience):
+                return self._member_of(node, audience)
+            case _:
+                return self._condition(node)
+
+    def _fold(self, parts: list[BitMap], combine: Callable[[BitMap, BitMap], BitMap], empty: BitMap) -> BitMap:
+        result: BitMap | None = None
+        for part in sorted(parts, key=len):
+            result = part if result is None else combine(result, part)
+        return empty.copy() if result is None else result
+
+    def _member_of(self, node: MemberOf, audience: str) -> BitMap:
+        if audience not in self.saved:
+            inner = _Run(self.catalogue, self.moment, self.source, self.base)
+            inner.saved = self.saved
+            self.saved[audience] = inner.node(nested(node, self.catalogue), ("rule",))
+        return self.saved[audience]
+
+    def _condition(self, condition: Condition) -> BitMap:
+        return self._plan(plan(condition, self.catalogue, self.moment)) & self.base
+
+    def _plan(self, step: Plan) -> BitMap:
+        match step:
+            case Live(family, keys):
+                return self.source.live(family, keys)
+            case Query():
+                return self.source.query(step)
+            case Complement(of):
+                return self.base - self._plan(of)
+            case Intersection(of):
+                return self._fold([self._plan(part) for part in of], _both, self.base)
+
+
+def _both(left: BitMap, right: BitMap) -> BitMap:
+    return left & right
+
+
+def _either(left: BitMap, right: BitMap) -> BitMap:
+    return left | right
+
+
+def _removes(node: All, run: _Run) -> dict[Path, int]:
+    """How many more would fit without each part of the outermost `all`: intersections from the left and the right."""
+    paths: list[Path] = [("rule", "all", i) for i in range(len(node.of))]
+    parts = [run.found[path] for path in paths]
+    whole = len(run.found[("rule",)])
+    after = [run.base] * (len(parts) + 1)
+    for i in range(len(parts) - 1, 0, -1):
+        after[i] = parts[i] & after[i + 1]
+    before = run.base
+    removed = {}
+    for i, path in enumerate(paths):
+        removed[path] = before.intersection_cardinality(after[i + 1]) - whole
+        before = before & parts[i]
+    return removed
