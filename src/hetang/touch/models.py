@@ -28,9 +28,7 @@ class Programme(models.Model):
 
     DRAFT, PLANNING, RUNNING, PAUSED = "draft", "planning", "running", "paused"
     CANCELLING, CANCELLED, DONE = "cancelling", "cancelled", "done"
-    STATES: ClassVar = [
-        (state, state) for state in (DRAFT, PLANNING, RUNNING, PAUSED, CANCELLING, CANCELLED, DONE)
-    ]
+    STATES: ClassVar = [(state, state) for state in (DRAFT, PLANNING, RUNNING, PAUSED, CANCELLING, CANCELLED, DONE)]
 
     id = models.BigAutoField(primary_key=True)
     public_id = models.UUIDField(default=public_id, unique=True)
@@ -100,9 +98,7 @@ class PlanGroup(models.Model):
     count = models.BigIntegerField()
 
     class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["plan", "reason", "variant"], name="plan_group_once")
-        ]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["plan", "reason", "variant"], name="plan_group_once")]
 
 
 class PlanSender(models.Model):
@@ -150,9 +146,7 @@ class SendTask(models.Model):
 
     CREATED, CLAIMED, UNKNOWN, WAITING = "created", "claimed", "unknown", "waiting"
     DONE, CANCELLED, EXPIRED = "done", "cancelled", "expired"
-    STATES: ClassVar = [
-        (state, state) for state in (CREATED, CLAIMED, UNKNOWN, WAITING, DONE, CANCELLED, EXPIRED)
-    ]
+    STATES: ClassVar = [(state, state) for state in (CREATED, CLAIMED, UNKNOWN, WAITING, DONE, CANCELLED, EXPIRED)]
 
     id = models.BigAutoField(primary_key=True)
     programme = models.ForeignKey(Programme, models.CASCADE, related_name="tasks")
@@ -185,9 +179,7 @@ class SendTask(models.Model):
             )
         ]
         indexes: ClassVar = [
-            models.Index(
-                fields=["slot_at", "id"], name="send_task_queue", condition=models.Q(state="created")
-            ),
+            models.Index(fields=["slot_at", "id"], name="send_task_queue", condition=models.Q(state="created")),
             models.Index(
                 fields=["next_look_at"],
                 name="send_task_open",

@@ -51,7 +51,7 @@ create table touch_tally (
   variant smallint not null,
   state text not null,
   reason text not null,
-  count bigint not null check (count >= 0),
+  count bigint not null, -- an upsert of a difference would trip over a check before it finds its row
   primary key (programme, channel, arm, variant, state, reason)
 ) with (fillfactor = 50);
 """

@@ -1,0 +1,138 @@
+"""The governor (防打扰): caps, the platform's cap and quiet hours, asked by set SQL under advisory locks.
+
+A reservation is a row of the ledger with `reserved`. Whoever adds reservations first takes the locks of `lock()`; the
+statement that counts must come after it in the same transaction, so that it sees what the last holder committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.backends.utils import CursorWrapper
+
+from hetang.platform import clock
+from hetang.touch.models import Cap, PlatformLimit, QuietHours
+from hetang.touch.rules import CapRule, PlatformWindow, next_quiet_start, platform_window, quiet_until
+
+LOCK_SPACE = 0x70C4  # first key of our two-part advisory locks; the second is 0 for all channels or a channel's hash
+PLANNED_AHEAD_DAYS = 62  # a slot lies at most this far after its plan: bounds the ledger months that a count reads
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What holds for one slot on one channel."""
+
+    slot: datetime
+    channel: str
+    caps: tuple[CapRule, ...]
+    platform: PlatformWindow | None
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is anything to count."""
+        return bool(self.caps) or self.platform is not None
+
+
+def limits(channel: str, message_class: str, slot: datetime) -> Limits:
+    """The caps that a message of this class must keep at `slot`: ours for marketing, the platform's for all."""
+    caps: list[CapRule] = []
+    if message_class == "marketing":
+        rows = Cap.objects.filter(channel__in=["", channel]).order_by("channel", "days")
+        caps = [CapRule(row.channel, row.limit, row.days) for row in rows]
+    rule = PlatformLimit.objects.filter(channel=channel).first()
+    window = platform_window(rule.mode, rule.limit, slot, clock.zone()) if rule else None
+    return Limits(slot, channel, tuple(caps), window)
+
+
+def lock(cursor: CursorWrapper, channel: str) -> None:
+    """Wait for the right to reserve on this channel until the transaction ends: the lock over all channels first (where
+    such a cap is set), then the channel's own."""
+    if Cap.objects.filter(channel="").exists():
+        cursor.execute("select pg_advisory_xact_lock(%s, 0)", [LOCK_SPACE])
+    cursor.execute("select pg_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, channel])
+
+
+def capped_sql(rules: Limits, within: str) -> tuple[str, list[Any]]:
+    """A subselect `(customer, capped)` over the customers for whom `within` holds (SQL without parameters over
+    `t.customer`). A customer without reservations in the windows has no row.
+
+    Most people are settled by two counts per cap, before and after the slot; only where both sides together reach the
+    limit without either doing so are the windows tried one by one.
+    """
+    cases, values = [], []
+    for cap in rules.caps:
+        sql, params = _cap_case(rules, cap)
+        cases.append(sql)
+        values += params
+    if rules.platform is not None:
+        window = rules.platform
+        cases.append(
+            "when count(*) filter (where t.channel = %s and t.slot_at >= %s and t.slot_at < %s) >= %s then true"
+        )
+        values += [rules.channel, window.start, window.end, window.limit]
+    first, last = _span(rules)
+    sql = f"""
+    select t.customer, case {" ".join(cases)} else false end as capped
+    from touch_touch t
+    where t.reserved and t.slot_at > %s and t.slot_at < %s and t.planned_at > %s
+      and {within}
+    group by t.customer
+    """
+    return sql, [*values, first, last, first - timedelta(days=PLANNED_AHEAD_DAYS)]
+
+
+def _cap_case(rules: Limits, cap: CapRule) -> tuple[str, list[Any]]:
+    """Three branches: surely over, surely within, else every window that starts at a message before the slot."""
+    span = timedelta(days=cap.days)
+    which = "t.message_class = 'marketing'" + (" and t.channel = %s" if cap.channel else "")
+    name = [cap.channel] if cap.channel else []
+    before = f"count(*) filter (where {which} and t.slot_at > %s and t.slot_at <= %s)"
+    before_params = [*name, rules.slot - span, rules.slot]
+    after = f"count(*) filter (where {which} and t.slot_at > %s and t.slot_at < %s)"
+    after_params = [*name, rules.slot, rules.slot + span]
+    windows = f"""(select coalesce(max(held), 0) from (
+        select count(*) over (order by x.slot_at range between current row and %s following) as held, x.slot_at
+        from touch_touch x
+        where x.customer = t.customer and x.reserved and {which.replace("t.", "x.")}
+          and x.slot_at > %s and x.slot_at < %s and x.planned_at > %s
+      ) window_of where slot_at <= %s)"""
+    # "following" is closed; a microsecond less makes the window half-open, as PostgreSQL counts in microseconds
+    windows_params = [
+        *(span - timedelta(microseconds=1), *name, rules.slot - span, rules.slot + span),
+        *(rules.slot - span - timedelta(days=PLANNED_AHEAD_DAYS), rules.slot),
+    ]
+    sql = f"when {before} >= %s or {after} >= %s then true when {before} + {after} >= %s and {windows} >= %s then true"
+    params = [*before_params, cap.limit, *after_params, cap.limit]
+    return sql, [*params, *before_params, *after_params, cap.limit, *windows_params, cap.limit]
+
+
+def _span(rules: Limits) -> tuple[datetime, datetime]:
+    """The open interval of slots that any count looks at."""
+    longest = timedelta(days=max((cap.days for cap in rules.caps), default=0))
+    first, last = rules.slot - longest, rules.slot + longest
+    if rules.platform is not None:
+        first = min(first, rules.platform.start - timedelta(microseconds=1))
+        last = max(last, rules.platform.end)
+    return first, last
+
+
+def quiet(at: datetime, message_class: str, zone: ZoneInfo | None = None) -> datetime | None:
+    """When the quiet hours around `at` end, or None when a message of this class may leave at `at`."""
+    hours = QuietHours.objects.filter(id=1, on=True).first() if message_class == "marketing" else None
+    return quiet_until(at, hours.start, hours.end, zone or clock.zone()) if hours else None
+
+
+def next_quiet(at: datetime, message_class: str) -> datetime | None:
+    """When the next quiet hours after `at` begin in the brand's zone."""
+    hours = QuietHours.objects.filter(id=1, on=True).first() if message_class == "marketing" else None
+    return next_quiet_start(at, hours.start, hours.end, clock.zone()) if hours else None
+
+
+def set_caps(caps: Sequence[CapRule]) -> None:
+    """Replace all caps, in the caller's transaction."""
+    Cap.objects.all().delete()
+    Cap.objects.bulk_create(Cap(channel=cap.channel, limit=cap.limit, days=cap.days) for cap in caps)

@@ -1,0 +1,400 @@
+"""Making a plan: who of an audience gets which text from whom, and who gets nothing for which reason.
+
+A plan is made in chunks of ascending customer numbers, each one transaction well under a second: reservations, tasks,
+counters, sets and the cursor change together, so a plan that died goes on where it stopped and ends like one that did
+not. Control group and variants are drawn per person from a seed, hence independent of chunks and crashes. A dry run
+walks the same code, takes no lock and writes no touch.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+from pyroaring import BitMap
+
+from hetang.platform import clock
+from hetang.touch import governor, ledger, rules
+from hetang.touch.channels import identity_kind, is_direct, people_per_unit
+from hetang.touch.models import (
+    CONTROL,
+    CONTROL_ARM,
+    EXCLUDED,
+    PLANNED,
+    SEND_ARM,
+    Plan,
+    PlanGroup,
+    Programme,
+)
+
+REASONS = ("no_consent", "do_not_disturb", "capped", "quiet", "unreachable")  # the order in which they count
+CHUNK = 25_000  # about a third of a second on the reference machine
+_DENSE = 0.02  # of a chunk's number range: above it a range scan beats a probe per person
+
+_COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_COPY_TAIL = b"\xff\xff"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a plan is asked for. `design` says whom a variant is drawn for: "person", or "cluster" (the adviser).
+    `org_path` restricts the senders to a part of the organisation; "" is the whole brand."""
+
+    channel: str
+    message_class: str
+    slot_at: datetime
+    seed: str
+    control_bp: int = 0  # control group in hundredths of a per cent
+    weights: tuple[int, ...] = (1,)
+    design: str = "person"
+    org_path: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"slot_at": self.slot_at.isoformat(), "weights": list(self.weights)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Request:
+        at = datetime.fromisoformat(values["slot_at"])
+        return cls(**values | {"slot_at": at, "weights": tuple(values["weights"])})
+
+
+def begin(members: bytes, request: Request, programme: Programme | None = None) -> Plan:
+    """Open a plan over an audience (roaring bytes). Without a programme it is a dry run."""
+    return Plan.objects.create(
+        programme=programme,
+        parameters=request.as_json(),
+        members=members,
+        people=len(BitMap.deserialize(members)),
+        at=clock.now(),
+    )
+
+
+def run(plan: Plan, chunk: int = CHUNK) -> Plan:
+    """Carry a plan to its end and return it as stored."""
+    members = BitMap.deserialize(bytes(plan.members)).to_array()
+    while step(plan.pk, members, chunk):
+        pass
+    return Plan.objects.get(pk=plan.pk)
+
+
+def step(plan_id: int, members: array[int], chunk: int = CHUNK) -> bool:
+    """Decide the next chunk in one transaction; False when the plan is done. `members` are its sorted numbers."""
+    from bisect import bisect_right
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        plan = Plan.objects.select_for_update(of=("self",)).defer("members").get(pk=plan_id)
+        if plan.state == Plan.DONE:
+            return False
+        start = bisect_right(members, plan.cursor)
+        numbers = members[start : start + chunk]
+        if not numbers:
+            _finish(plan)
+            return False
+        _decide(cursor, plan, numbers)
+        Plan.objects.filter(pk=plan_id).update(cursor=numbers[-1])
+        return True
+
+
+def _finish(plan: Plan) -> None:
+    Plan.objects.filter(pk=plan.pk).update(state=Plan.DONE, finished_at=clock.now())
+    if plan.programme_id is not None:
+        Programme.objects.filter(pk=plan.programme_id, state=Programme.PLANNING).update(state=Programme.RUNNING)
+
+
+def _decide(cursor: CursorWrapper, plan: Plan, numbers: array[int]) -> None:
+    request = Request.from_json(plan.parameters)
+    _load(cursor, request, numbers)
+    if plan.programme_id is not None:
+        governor.lock(cursor, request.channel)
+    _split(cursor, request, numbers)
+    groups = _groups(cursor)
+    _keep_groups(plan, groups)
+    _keep_senders(cursor, plan)
+    if plan.programme_id is None:
+        return
+    programme = Programme.objects.get(pk=plan.programme_id)
+    _keep_holdout(cursor, plan)
+    _make_tasks(cursor, plan, programme)
+    written = _write_touches(cursor, plan, programme)
+    sent = sum(len(members) for (reason, _), members in groups.items() if not reason)
+    if written != sent:
+        raise AssertionError(f"{written} touches written for {sent} people")
+    ledger.add(_counts(programme, groups))
+
+
+def _load(cursor: CursorWrapper, request: Request, numbers: array[int]) -> None:
+    """The chunk's people with what was drawn for them, by binary COPY."""
+    import numpy as np
+
+    cursor.execute(
+        "create temp table if not exists plan_person"
+        " (customer bigint, control boolean, variant smallint) on commit delete rows"
+    )
+    cursor.execute("truncate plan_person")  # a chunk may follow another in the same transaction
+    people = np.frombuffer(numbers, dtype=np.uint32).astype(np.uint64)
+    layout = [
+        *(("fields", ">i2"), ("l1", ">i4"), ("customer", ">i8")),
+        *(("l2", ">i4"), ("control", "i1"), ("l3", ">i4"), ("variant", ">i2")),
+    ]
+    rows = np.zeros(len(people), dtype=layout)
+    rows["fields"], rows["l1"], rows["l2"], rows["l3"] = 3, 8, 1, 2
+    rows["customer"] = people
+    rows["control"] = rules.draws(request.seed, "control", people) < rules.threshold(request.control_bp)
+    rows["variant"] = 1 + rules.picks(request.weights, rules.draws(request.seed, "variant", people))
+    with cursor.copy("copy plan_person from stdin (format binary)") as copy:
+        copy.write(_COPY_HEAD + rows.tobytes() + _COPY_TAIL)
+    cursor.execute("analyze plan_person")
+
+
+def _split(cursor: CursorWrapper, request: Request, numbers: array[int]) -> None:
+    """Put everybody of the chunk under the first reason that holds, in the order of `REASONS`."""
+    cursor.execute(
+        "create temp table if not exists plan_split (customer bigint, reason text, variant smallint, staff bigint,"
+        " org_node bigint, store bigint, address text) on commit delete rows"
+    )
+    cursor.execute("truncate plan_split")
+    dense = len(numbers) > _DENSE * (numbers[-1] - numbers[0] + 1)
+    within = f"between {numbers[0]} and {numbers[-1]}" if dense else "in (select customer from plan_person)"
+    consent, consent_params = _no_consent(request)
+    disturb = "d.on and d.until is null" if request.message_class != "transaction" else "false"
+    quiet = "d.on and d.until > %s" if request.message_class != "transaction" else "%s::timestamptz is null"
+    resting = governor.quiet(request.slot_at, request.message_class) is not None
+    capped, capped_params = _capped(request, within)
+    reach, reach_params = _direct(request, within) if is_direct(request.channel) else _owner(request, within)
+    picked, picked_params = _cluster_variants(request)
+    cursor.execute(
+        f"""
+        insert into plan_split
+        select p.customer,
+          case when {consent} then 'no_consent' when {disturb} then 'do_not_disturb'
+               when u.capped then 'capped' when %s or {quiet} then 'quiet'
+               when r.customer_id is null or k.number is null then 'unreachable'
+               when p.control then 'control' else '' end,
+          coalesce(v.variant, p.variant), r.staff_id, r.org_node_id, coalesce(r.store_id, k.home_store_id), r.address
+        from plan_person p
+        left join customers_customer k on k.number = p.customer and k.merged_into_id is null and k.erased_at is null
+          and k.number {within}
+        left join customers_consent c on c.customer_id = p.customer and c.purpose = %s and c.channel = %s
+          and c.customer_id {within}
+        left join customers_donotdisturb d on d.customer_id = p.customer and d.customer_id {within}
+        left join ({capped}) u on u.customer = p.customer
+        left join ({reach}) r on r.customer_id = p.customer
+        left join ({picked}) v on v.staff = r.staff_id
+        """,
+        [
+            *(*consent_params, resting, request.slot_at, request.message_class, request.channel),
+            *(*capped_params, *reach_params, *picked_params),
+        ],
+    )
+
+
+def _no_consent(request: Request) -> tuple[str, list[Any]]:
+    """Marketing needs a consent that was given; for the other classes only a refusal counts."""
+    if request.message_class == "marketing":
+        return "c.given is not true", []
+    return "c.given is false", []
+
+
+def _capped(request: Request, within: str) -> tuple[str, list[Any]]:
+    limits = governor.limits(request.channel, request.message_class, request.slot_at)
+    if not limits.counts:
+        return "select null::bigint as customer, false as capped where false", []
+    return governor.capped_sql(limits, f"t.customer {within}")
+
+
+def _owner(request: Request, within: str) -> tuple[str, list[Any]]:
+    """One sender per person: the bound owner with an active relation, else the adviser who served her last, else the
+    newest friend. Orders are looked at only where friends compete."""
+    scope = "join platform_orgnode n on n.id = s.org_node_id and n.path like %s" if request.org_path else ""
+    sql = f"""
+    select distinct on (f.customer_id) f.customer_id, f.staff_id, f.org_node_id, f.store_id, f.address
+    from (
+      select r.customer_id, r.staff_id, r.since, r.external_userid as address, s.org_node_id, s.store_id,
+             count(*) over (partition by r.customer_id) as friends
+      from customers_relation r
+      join resources_staff s on s.id = r.staff_id and s.active {scope}
+      where r.state = 'active' and r.customer_id {within}
+    ) f
+    join customers_customer k on k.number = f.customer_id
+    left join lateral (
+      select max(o.placed_at) as at from commerce_order o
+      where f.friends > 1 and o.customer_id = f.customer_id and o.staff_id = f.staff_id
+    ) served on true
+    order by f.customer_id, (k.owner_id is not distinct from f.staff_id) desc, served.at desc nulls last,
+             f.since desc, f.staff_id
+    """
+    return sql, [f"{request.org_path}%"] if request.org_path else []
+
+
+def _direct(request: Request, within: str) -> tuple[str, list[Any]]:
+    """Whoever has an address of the channel's kind; the one seen first. Nobody sends: staff is 0."""
+    sql = f"""
+    select distinct on (i.customer_id) i.customer_id, 0::bigint as staff_id, null::bigint as org_node_id,
+           null::bigint as store_id, i.key as address
+    from customers_identity i where i.kind = %s and i.customer_id {within}
+    order by i.customer_id, i.first_seen_at, i.id
+    """
+    return sql, [identity_kind(request.channel)]
+
+
+def _cluster_variants(request: Request) -> tuple[str, list[Any]]:
+    """The variant of each adviser in a cluster design; no rows in the others."""
+    if request.design != "cluster" or len(request.weights) < 2:
+        return "select null::bigint as staff, null::smallint as variant where false", []
+    from hetang.resources.models import Staff
+
+    staff = list(Staff.objects.order_by("pk").values_list("pk", flat=True))
+    variants = [cluster_variant(request, one) for one in staff]
+    return "select * from unnest(%s::bigint[], %s::smallint[]) as c(staff, variant)", [staff, variants]
+
+
+def cluster_variant(request: Request, staff_id: int) -> int:
+    """The variant (from 1) that an adviser's customers get in a cluster design."""
+    return 1 + rules.pick(request.weights, rules.draw(request.seed, "cluster", staff_id))
+
+
+def _groups(cursor: CursorWrapper) -> dict[tuple[str, int], BitMap]:
+    """The chunk's sets by (reason, variant); the variant is 0 for people who get nothing."""
+    cursor.execute(
+        "select reason, case when reason = '' then variant else 0 end, string_agg(int8send(customer), ''::bytea)"
+        " from plan_split group by 1, 2"
+    )
+    return {(reason, variant): _bitmap(packed) for reason, variant, packed in cursor.fetchall()}
+
+
+def _bitmap(packed: bytes) -> BitMap:
+    import numpy as np
+
+    numbers = array("I")
+    numbers.frombytes(np.frombuffer(packed, dtype=">i8").astype(np.uint32).tobytes())
+    return BitMap(numbers)
+
+
+def _keep_groups(plan: Plan, groups: dict[tuple[str, int], BitMap]) -> None:
+    known = {(group.reason, group.variant): group for group in PlanGroup.objects.filter(plan=plan)}
+    for (reason, variant), members in groups.items():
+        group = known.get((reason, variant)) or PlanGroup(plan=plan, reason=reason, variant=variant)
+        everybody = BitMap.deserialize(bytes(group.members)) | members if group.pk else members
+        group.members, group.count = everybody.serialize(), len(everybody)
+        group.save()
+
+
+def _keep_senders(cursor: CursorWrapper, plan: Plan) -> None:
+    cursor.execute(
+        "insert into touch_plansender (plan_id, staff_id, variant, people)"
+        " select %s, staff, variant, count(*) from plan_split where reason = '' group by 2, 3 order by 2, 3"
+        " on conflict (plan_id, staff_id, variant) do update"
+        " set people = touch_plansender.people + excluded.people",
+        [plan.pk],
+    )
+
+
+def _keep_holdout(cursor: CursorWrapper, plan: Plan) -> None:
+    columns = ("customer", "staff", "coalesce(store, 0)", "variant::bigint")
+    packed = ", ".join(f"string_agg(int8send({column}), ''::bytea order by customer)" for column in columns)
+    cursor.execute(
+        "insert into touch_planholdout (plan_id, customers, staff, stores, variants)"
+        f" select %s, {packed} from plan_split where reason = 'control' having count(*) > 0",
+        [plan.pk],
+    )
+
+
+_LOAD = """
+load as (
+  select n.staff, n.variant, n.people, s.people - n.people as before
+  from (select staff, variant, count(*) as people from plan_split where reason = '' group by 1, 2) n
+  join touch_plansender s on s.plan_id = %(plan)s and s.staff_id = n.staff and s.variant = n.variant
+)
+"""
+
+
+def _make_tasks(cursor: CursorWrapper, plan: Plan, programme: Programme) -> None:
+    """Open the tasks that this chunk's people need: each sender's and text's people fill one after the other."""
+    cursor.execute(
+        f"""
+        with {_LOAD}, made as (
+          insert into touch_sendtask (programme_id, channel, variant, staff_id, org_node_id, seq, people, link_id,
+                                      slot_at)
+          select %(programme)s, %(channel)s, l.variant, nullif(l.staff, 0), s.org_node_id, q.seq,
+                 least((q.seq + 1) * %(per)s, l.before + l.people) - greatest(q.seq * %(per)s, l.before),
+                 {_CODE}, %(slot)s
+          from load l
+          cross join lateral generate_series(l.before / %(per)s, (l.before + l.people - 1) / %(per)s) as q(seq)
+          left join resources_staff s on s.id = l.staff
+          on conflict (programme_id, variant, staff_id, seq) do update
+            set people = touch_sendtask.people + excluded.people
+          returning link_id, xmax = 0 as fresh
+        )
+        insert into touch_shortlink (code, target, programme_id, created_at)
+        select link_id, %(target)s, %(programme)s, %(now)s from made where fresh
+        """,
+        _facts_of(plan, programme),
+    )
+
+
+# Ten characters of base 64 without look-alikes of punctuation: 60 bits, made per row.
+_CODE = "substr(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/=', 'xyz'), 1, 10)"
+
+
+def _write_touches(cursor: CursorWrapper, plan: Plan, programme: Programme) -> int:
+    """The promises. A person who already has this promise breaks the unique key, and with it the whole chunk."""
+    cursor.execute(
+        "insert into touch_key (programme, step, customer, occurrence)"
+        " select %s, 1, customer, 0 from plan_split where reason = '' order by customer",
+        [programme.pk],
+    )
+    cursor.execute(
+        f"""
+        with {_LOAD}, placed as (
+          select s.*, (l.before + row_number() over (partition by s.staff, s.variant order by s.customer) - 1)
+                      / %(per)s as seq
+          from plan_split s join load l on l.staff = s.staff and l.variant = s.variant
+          where s.reason = ''
+        )
+        insert into touch_touch (planned_at, slot_at, programme, customer, task, staff, org_node, store, local_day,
+                                 version, variant, channel, message_class, address)
+        select %(planned)s, %(slot)s, %(programme)s, p.customer, k.id, nullif(p.staff, 0), p.org_node, p.store, %(day)s,
+               %(version)s, p.variant, %(channel)s, %(class)s, p.address
+        from placed p
+        join touch_sendtask k on k.programme_id = %(programme)s and k.variant = p.variant
+          and coalesce(k.staff_id, 0) = p.staff and k.seq = p.seq
+        order by p.customer
+        """,
+        _facts_of(plan, programme),
+    )
+    return int(cursor.rowcount)
+
+
+def _facts_of(plan: Plan, programme: Programme) -> dict[str, Any]:
+    return {
+        "plan": plan.pk,
+        "programme": programme.pk,
+        "version": programme.version,
+        "channel": programme.channel,
+        "class": programme.message_class,
+        "planned": programme.planned_at,
+        "slot": programme.slot_at,
+        "day": clock.local_day(programme.slot_at),
+        "per": people_per_unit(programme.channel),
+        "target": programme.target_url,
+        "now": clock.now(),
+    }
+
+
+def _counts(
+    programme: Programme, groups: dict[tuple[str, int], BitMap]
+) -> dict[tuple[int, str, str, int, str, str], int]:
+    counts = {}
+    for (reason, variant), members in groups.items():
+        if reason == CONTROL:
+            state, arm = (CONTROL, ""), CONTROL_ARM
+        elif reason:
+            state, arm = (EXCLUDED, reason), ""
+        else:
+            state, arm = (PLANNED, ""), SEND_ARM
+        counts[programme.pk, programme.channel, arm, variant, *state] = len(members)
+    return counts
