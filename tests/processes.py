@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from hetang.platform import children
-from hetang.platform.engine import free_port
+from hetang.platform.ports import free_port
 
 
 class EngineProcess:

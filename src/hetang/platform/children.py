@@ -26,6 +26,7 @@ def spawn(
     env: Mapping[str, str] | None = None,
     death_signal: int = signal.SIGTERM,
     log: IO[bytes] | int | None = None,
+    stdin: int = subprocess.DEVNULL,
     as_ordinary_user: bool = False,
     cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
@@ -44,7 +45,7 @@ def spawn(
         [str(part) for part in command],
         env=dict(env) if env is not None else None,
         cwd=cwd,
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=log,
         stderr=subprocess.STDOUT if log is not None else None,
         preexec_fn=prepare,  # noqa: PLW1509 - the callers start children before they start threads

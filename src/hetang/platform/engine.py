@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import socketserver
 import threading
 from http.server import BaseHTTPRequestHandler
@@ -179,13 +178,6 @@ def run(port: int) -> int:
     if server.front is not None:
         server.front.close()
     return 0
-
-
-def free_port() -> int:
-    """A loopback port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _mount() -> dict[str, Service]:

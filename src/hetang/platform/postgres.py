@@ -36,6 +36,7 @@ SETTINGS = {
     "max_locks_per_transaction": "128",
 }
 READY_TIMEOUT_S = 120.0  # crash recovery of 2 GB of WAL took 11 s here; slow disks take longer
+_STATUS_LINE = 7  # of postmaster.pid
 _SOCKET_PATH_LIMIT = 90  # the kernel allows 107 bytes including the file name
 
 
@@ -58,8 +59,7 @@ class Server:
 
     def alive(self) -> bool:
         """Whether the server still runs."""
-        pid = postmaster_pid(self.data)
-        return pid is not None and _exists(pid)
+        return postmaster_pid(self.data) is not None
 
     def stop(self, timeout_s: float = 30.0) -> None:
         """Stop cleanly (fast shutdown); kill after `timeout_s`, which the next start recovers from."""
@@ -72,7 +72,7 @@ class Server:
         while time.monotonic() < deadline:
             if self.process is not None and self.process.poll() is not None:
                 return
-            if not _exists(pid):
+            if not _runs(pid, self.data):
                 return
             time.sleep(0.02)
         with contextlib.suppress(ProcessLookupError):
@@ -88,8 +88,7 @@ def start(home: Path) -> Server:
     socket = _socket_folder(home)
     if not (data / "PG_VERSION").exists():
         _initialise(data)
-    running = postmaster_pid(data)
-    if running is not None and _exists(running) and _answers(socket):
+    if postmaster_pid(data) is not None and is_ready(data):
         return Server(data, socket, None)
     log_path = home / "logs" / "postgres.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +103,6 @@ def start(home: Path) -> Server:
         )
     server = Server(data, socket, process)
     _wait_until_ready(server, log_path)
-    _create_database(socket)
     return server
 
 
@@ -122,14 +120,25 @@ def binary(name: str) -> Path:
 
 
 def postmaster_pid(data: Path) -> int | None:
-    """The pid in `postmaster.pid`, if there is such a file with a pid in it."""
+    """The pid in `postmaster.pid`, if that process is a server of this directory (a crash leaves the file behind)."""
     try:
-        return int((data / "postmaster.pid").read_text().split("\n", 1)[0])
+        pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
     except (FileNotFoundError, ValueError):
         return None
+    return pid if _runs(pid, data) else None
+
+
+def is_ready(data: Path) -> bool:
+    """Whether the server says in `postmaster.pid` that it takes connections (what `pg_ctl` looks at, too)."""
+    try:
+        lines = (data / "postmaster.pid").read_text().split("\n")
+    except FileNotFoundError:
+        return False
+    return len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready"
 
 
 def _initialise(data: Path) -> None:
+    """Make the cluster and its database beside, then move it into place: it is there completely or not at all."""
     draft = data.with_name("postgres.new")
     shutil.rmtree(draft, ignore_errors=True)  # a start that died half way
     done = children.spawn(
@@ -144,13 +153,14 @@ def _initialise(data: Path) -> None:
     output, _ = done.communicate()
     if done.returncode != 0:
         raise EmbeddedServerError(f"initdb failed:\n{output.decode(errors='replace')[-2000:]}")
+    _create_database(draft)
     draft.rename(data)
 
 
 def _wait_until_ready(server: Server, log_path: Path) -> None:
     deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
-        if _answers(server.socket):
+        if is_ready(server.data) and server.alive():
             return
         if server.process is not None and server.process.poll() is not None:
             if _another_is_starting(server):
@@ -163,31 +173,24 @@ def _wait_until_ready(server: Server, log_path: Path) -> None:
 
 def _another_is_starting(server: Server) -> bool:
     """Our child left because an older server still holds the directory: wait for that one and adopt it."""
-    pid = postmaster_pid(server.data)
-    if pid is None or not _exists(pid):
+    if postmaster_pid(server.data) is None:
         return False
     server.process = None
     time.sleep(0.1)
     return True
 
 
-def _answers(socket: Path) -> bool:
-    import psycopg
-
-    try:
-        with psycopg.connect(host=str(socket), dbname="postgres", user="hetang", connect_timeout=2):
-            return True
-    except psycopg.OperationalError:
-        return False
-
-
-def _create_database(socket: Path) -> None:
-    import psycopg
-
-    with psycopg.connect(host=str(socket), dbname="postgres", user="hetang", autocommit=True) as connection:
-        found = connection.execute("select 1 from pg_database where datname = 'hetang'").fetchone()
-        if found is None:
-            connection.execute("create database hetang")
+def _create_database(data: Path) -> None:
+    single = children.spawn(
+        [binary("postgres"), "--single", "-D", data, "template1"],
+        env=_environment(),
+        log=subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        as_ordinary_user=True,
+    )
+    output, _ = single.communicate(b"create database hetang\n")
+    if single.returncode != 0 or b"ERROR" in output or b"FATAL" in output:
+        raise EmbeddedServerError(f"the database could not be created:\n{output.decode(errors='replace')[-2000:]}")
 
 
 def _socket_folder(home: Path) -> Path:
@@ -211,15 +214,10 @@ def _environment() -> dict[str, str]:
     return {**kept, "LC_ALL": "C", "TZ": "UTC"}
 
 
-def _exists(pid: int) -> bool:
+def _runs(pid: int, data: Path) -> bool:
+    """Whether `pid` is a live server on `data`; a pid alone proves nothing, it may be somebody else's by now."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
         return False
-    except PermissionError:
-        return True
-    stat = Path(f"/proc/{pid}/stat")
-    try:
-        return stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, IndexError):
-        return False
+    return str(data).encode() in command
