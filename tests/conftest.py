@@ -14,6 +14,13 @@ UNMANAGED = [
 ]
 
 
+def pytest_configure() -> None:
+    """Pages of tests name static files as they are; `tests/console/test_static.py` collects them for real."""
+    from django.conf import settings
+
+    settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+
+
 @pytest.fixture(autouse=True)
 def _empty_unmanaged_tables(request: pytest.FixtureRequest) -> Iterator[None]:
     yield

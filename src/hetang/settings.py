@@ -100,11 +100,17 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "hetang.console.middleware.ConsoleMiddleware",  # refuses views that declare no permission
 ]
 ROOT_URLCONF = "hetang.urls"
 WSGI_APPLICATION = "hetang.wsgi.application"
 LOGIN_URL = "console:login"
 LOGIN_REDIRECT_URL = "console:home"
+CSRF_FAILURE_VIEW = "hetang.console.errors.csrf_failure"
+FORM_RENDERER = "hetang.console.forms.ConsoleRenderer"
+
+# Which customers lie inside a scope: `(Scope) -> QuerySet[Customer]`, asked by `platform.access.visible_customers`.
+VISIBLE_CUSTOMERS = "hetang.customers.access:visible"
 
 TEMPLATES = [
     {
@@ -115,6 +121,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "hetang.console.context.console",
             ],
         },
     },
@@ -148,6 +155,10 @@ X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_NAME = "hetang_session"
+CSRF_COOKIE_NAME = "hetang_csrf"
+LANGUAGE_COOKIE_NAME = "hetang_language"
 CSRF_COOKIE_HTTPONLY = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from hetang.api.urls import urls as api_urls
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api_urls()),
+    path("", include("hetang.console.urls")),
 ]
+handler400 = "hetang.console.errors.bad_request"
+handler403 = "hetang.console.errors.forbidden"
+handler404 = "hetang.console.errors.not_found"
+handler500 = "hetang.console.errors.server_error"

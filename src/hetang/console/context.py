@@ -1,0 +1,41 @@
+"""What every page knows: the brand, the menu, who is signed in, the chosen appearance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from hetang.console.menu import menu_of
+from hetang.platform.access import ROLES, Actor, actor_of
+from hetang.platform.brand import brand
+
+THEME_COOKIE = "hetang_theme"
+THEMES = ("light", "dark")
+
+
+def console(request: HttpRequest) -> dict[str, Any]:
+    """Template context of the console; what costs a query is lazy."""
+    theme = request.COOKIES.get(THEME_COOKIE, "")
+    values: dict[str, Any] = {
+        "brand": SimpleLazyObject(brand),
+        "theme": theme if theme in THEMES else "",
+    }
+    user = getattr(request, "user", None)
+    if user is not None and user.is_authenticated:
+        actor = actor_of(request)
+        values |= {
+            "actor": actor,
+            "can": actor.permissions,
+            "menu": SimpleLazyObject(lambda: menu_of(request)),
+            "user_label": getattr(user, "display_name", "") or user.get_username(),
+            "role_label": role_label(actor),
+        }
+    return values
+
+
+def role_label(actor: Actor) -> str:
+    """The roles that somebody holds, named."""
+    codes = sorted({held.role for held in actor.held if held.role in ROLES})
+    return " · ".join(str(ROLES[code].label) for code in codes)

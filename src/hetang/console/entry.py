@@ -1,0 +1,149 @@
+"""Coming in and going out: log-in, log-out, language, appearance, the brand's colours."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import login, logout
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import AuthenticationForm
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from hetang.console import login_limit
+from hetang.console.context import THEME_COOKIE, THEMES
+from hetang.console.theme import stylesheet
+from hetang.platform import audit
+from hetang.platform.access import signed_in
+from hetang.platform.brand import brand
+from hetang.platform.models import User
+
+_YEAR = 365 * 24 * 3600
+
+
+class LoginForm(AuthenticationForm):
+    """Name and password; too many failures in a row make the next try wait."""
+
+    error_messages = {
+        "invalid_login": _("Name and password do not match an active user. Both are case-sensitive."),
+        "inactive": _("This user is switched off. Ask headquarters."),
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = _("User name")
+        self.fields["password"].label = _("Password")
+
+    def clean(self) -> dict[str, Any]:
+        name, address = self.cleaned_data.get("username", ""), _address(self.request)
+        wait = login_limit.wait_for(name, address)
+        if wait:
+            minutes = max(1, math.ceil(wait.total_seconds() / 60))
+            raise ValidationError(
+                ngettext(
+                    "Too many failed attempts. Try again in %(n)d minute.",
+                    "Too many failed attempts. Try again in %(n)d minutes.",
+                    minutes,
+                )
+                % {"n": minutes},
+                code="wait",
+            )
+        try:
+            return super().clean()
+        except ValidationError:
+            login_limit.failed(name, address)
+            raise
+
+
+@never_cache
+@login_not_required
+def log_in(request: HttpRequest) -> HttpResponse:
+    """The log-in page; afterwards the language follows the user's own setting."""
+    if not User.objects.exists():
+        return redirect("console:setup")
+    if request.user.is_authenticated:
+        return redirect(_next(request))
+    form = LoginForm(request, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        return _welcome(request, form.get_user())
+    status = 422 if request.method == "POST" else 200
+    return render(request, "console/login.html", {"form": form, "next": request.GET.get("next", "")}, status=status)
+
+
+def _welcome(request: HttpRequest, user: Any) -> HttpResponse:
+    login(request, user)
+    login_limit.succeeded(user.username)
+    audit.record(user.username, "session.opened", "user", user.pk)
+    response = redirect(_next(request))
+    _remember_language(response, user.language)
+    return response
+
+
+@require_POST
+@signed_in
+def log_out(request: HttpRequest) -> HttpResponse:
+    """End the session."""
+    audit.record(request.user.get_username(), "session.closed", "user", request.user.pk)
+    logout(request)
+    return redirect("console:login")
+
+
+@require_POST
+@login_not_required
+def choose_language(request: HttpRequest) -> HttpResponse:
+    """Switch the console's language, for good when somebody is signed in."""
+    response = redirect(_next(request))
+    language = request.POST.get("language", "")
+    if language in dict(settings.LANGUAGES):
+        _remember_language(response, language)
+        if request.user.is_authenticated:
+            User.objects.filter(pk=request.user.pk).update(language=language)
+    return response
+
+
+@require_POST
+@login_not_required
+def choose_appearance(request: HttpRequest) -> HttpResponse:
+    """Light, dark, or as the system has it."""
+    response = redirect(_next(request))
+    theme = request.POST.get("theme", "")
+    if theme in THEMES:
+        response.set_cookie(THEME_COOKIE, theme, max_age=_YEAR, samesite="Lax", httponly=True)
+    else:
+        response.delete_cookie(THEME_COOKIE)
+    return response
+
+
+@require_GET
+@login_not_required
+def theme(_request: HttpRequest) -> HttpResponse:
+    """The brand's six colours; the address carries the accent, so a change is seen at once."""
+    css = stylesheet(brand().accent)
+    return HttpResponse(css, content_type="text/css; charset=utf-8", headers={"Cache-Control": "max-age=3600"})
+
+
+def _next(request: HttpRequest) -> str:
+    """Where to go on to: an address of this console, or home."""
+    target = request.POST.get("next") or request.GET.get("next") or ""
+    ours = url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure())
+    return target if ours else reverse("console:home")
+
+
+def _remember_language(response: HttpResponse | HttpResponseRedirect, language: str) -> None:
+    response.set_cookie(
+        settings.LANGUAGE_COOKIE_NAME, language, max_age=_YEAR, samesite="Lax", httponly=True
+    )
+
+
+def _address(request: HttpRequest | None) -> str:
+    return request.META.get("REMOTE_ADDR", "") if request else ""
+

@@ -1,0 +1,39 @@
+"""Error pages: what happened, in the user's language, and what to do next."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+from hetang.platform.access import PERMISSIONS, Forbidden
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _page(request, 400, _("The request could not be understood"), _("Go back and try it once more."))
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    what = PERMISSIONS[exception.permission] if isinstance(exception, Forbidden) else ""
+    need = _("It needs the permission “%(what)s”. Ask headquarters for it.") % {"what": what} if what else ""
+    return _page(request, 403, _("You may not do this"), need or _("Ask headquarters if you need it."))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _page(
+        request, 404, _("There is nothing here"), _("It may have moved, or it belongs to a store that you do not see.")
+    )
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return _page(
+        request, 500, _("Something went wrong on our side"), _("It has been logged. Try again; nothing was half-done.")
+    )
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return _page(request, 403, _("The page was too old"), _("Reload it and send the form again."))
+
+
+def _page(request: HttpRequest, status: int, title: str, advice: str) -> HttpResponse:
+    return render(request, "console/error.html", {"code": status, "title": title, "advice": advice}, status=status)

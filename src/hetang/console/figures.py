@@ -1,0 +1,98 @@
+"""How figures are written for people: money, numbers, shares, times. Used by templates and by CSV headers alike."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.utils import formats, timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext, ngettext
+
+from hetang.platform import clock
+from hetang.platform.brand import brand
+from hetang.platform.money import to_major
+
+UNKNOWN = "–"
+_SIGNS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "HKD": "HK$", "TWD": "NT$", "SGD": "S$"}
+
+
+def money(minor: int | None) -> str:
+    """`123456` -> `¥1,234.56` in the brand's currency."""
+    if minor is None:
+        return UNKNOWN
+    own = brand()
+    sign = _SIGNS.get(own.currency, own.currency + " ")
+    amount = to_major(abs(int(minor)), own.currency_digits)
+    return f"{'−' if minor < 0 else ''}{sign}{amount:,.{own.currency_digits}f}"
+
+
+def number(value: Any) -> str:
+    """`1234567` -> `1,234,567`; decimals keep at most two places."""
+    if value is None or value == "":
+        return UNKNOWN
+    if isinstance(value, float | Decimal):
+        text = f"{value:,.2f}"
+        return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
+    if isinstance(value, int):
+        return f"{value:,}".replace("-", "−")
+    return str(value)
+
+
+def percent(share: float | Decimal | None, places: int = 1) -> str:
+    """`0.1234` -> `12.3%`."""
+    return UNKNOWN if share is None else f"{share * 100:.{places}f}%".replace("-", "−")
+
+
+def by_kind(kind: str, value: Any) -> str:
+    """One figure in the form that its kind has: number, money, percent."""
+    writers = {"number": number, "money": money, "percent": percent}
+    return writers[kind](value)
+
+
+def moment(at: datetime | None) -> SafeString:
+    """An instant in the active zone, to the minute."""
+    if at is None:
+        return mark_safe(UNKNOWN)  # noqa: S308 - constant
+    local = timezone.localtime(at)
+    exact = at.astimezone(UTC).isoformat(timespec="seconds")
+    return format_html('<time datetime="{}" class="nowrap">{}</time>', exact, local.strftime("%Y-%m-%d %H:%M"))
+
+
+def day(value: date | datetime | None) -> SafeString:
+    """A day; instants are taken in the active zone."""
+    if value is None:
+        return mark_safe(UNKNOWN)  # noqa: S308 - constant
+    local = timezone.localdate(value) if isinstance(value, datetime) else value
+    return format_html('<time datetime="{}" class="nowrap">{}</time>', local.isoformat(), local.isoformat())
+
+
+def long_day(value: date) -> str:
+    """A day with its weekday, in the language of the page."""
+    return formats.date_format(value, "DATE_FORMAT") + " " + formats.date_format(value, "l")
+
+
+def ago(at: datetime | None) -> SafeString:
+    """How long ago in one unit, with the instant as title."""
+    if at is None:
+        return mark_safe(UNKNOWN)  # noqa: S308 - constant
+    exact = timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S")
+    return format_html('<time datetime="{}" title="{}" class="nowrap">{}</time>', at.isoformat(), exact, _ago(at))
+
+
+def _ago(at: datetime) -> str:
+    passed = clock.now() - at
+    if passed < timedelta(0):
+        return timezone.localtime(at).strftime("%Y-%m-%d %H:%M")
+    seconds = int(passed.total_seconds())
+    if seconds < 5:
+        return gettext("just now")
+    if seconds < 60:
+        return ngettext("%(n)d second ago", "%(n)d seconds ago", seconds) % {"n": seconds}
+    if seconds < 3600:
+        return ngettext("%(n)d minute ago", "%(n)d minutes ago", seconds // 60) % {"n": seconds // 60}
+    if seconds < 86400:
+        return ngettext("%(n)d hour ago", "%(n)d hours ago", seconds // 3600) % {"n": seconds // 3600}
+    return ngettext("%(n)d day ago", "%(n)d days ago", seconds // 86400) % {"n": seconds // 86400}

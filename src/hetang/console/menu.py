@@ -1,0 +1,68 @@
+"""The main menu. An entry shows only to those who may open it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from hetang.platform.access import Actor, actor_of
+
+
+@dataclass(frozen=True)
+class Item:
+    """An entry: `url_name` as for `{% url %}`, an icon of the sprite, the permission that it needs."""
+
+    label: str | Promise
+    url_name: str
+    icon: str
+    permission: str
+
+
+@dataclass(frozen=True)
+class Section:
+    label: str | Promise
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An item as one request sees it."""
+
+    label: str | Promise
+    url: str
+    icon: str
+    current: bool
+
+
+# Rooms add their entry here, in the order of the working day.
+SECTIONS: tuple[Section, ...] = ()
+HOME = Item(_("Home"), "console:home", "home", "")
+
+
+def menu_of(request: HttpRequest) -> list[dict[str, object]]:
+    """The sections that the actor sees, with the current entry marked (the longest address that fits)."""
+    actor = actor_of(request)
+    sections = [Section("", (HOME,)), *SECTIONS]
+    visible = [(section.label, [i for i in section.items if _allowed(actor, i)]) for section in sections]
+    current = _current(request.path, [reverse(item.url_name) for _label, items in visible for item in items])
+    return [
+        {"label": label, "items": [_entry(item, current) for item in items]} for label, items in visible if items
+    ]
+
+
+def _allowed(actor: Actor, item: Item) -> bool:
+    return not item.permission or actor.can(item.permission)
+
+
+def _current(path: str, addresses: list[str]) -> str:
+    fitting = [address for address in addresses if path == address or (address != "/" and path.startswith(address))]
+    return max(fitting, key=len, default="")
+
+
+def _entry(item: Item, current: str) -> Entry:
+    url = reverse(item.url_name)
+    return Entry(item.label, url, item.icon, url == current)

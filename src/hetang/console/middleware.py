@@ -1,0 +1,49 @@
+"""What surrounds every request of the console: default deny, the brand's zone, the audit's origin, expired sessions."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+
+from hetang.platform import clock
+from hetang.platform.access import declared
+from hetang.platform.audit import Origin, origin
+
+PUBLIC_PREFIXES = ("/api/",)  # the API answers for itself: every call needs a key with a scope
+
+
+class ConsoleMiddleware:
+    """Refuses views that declare no permission; sets zone and audit origin around the view."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        token = origin.set(Origin(str(uuid.uuid4()), request.META.get("REMOTE_ADDR") or None))
+        try:
+            with timezone.override(clock.zone()):
+                return _towards_login(request, self.get_response(request))
+        finally:
+            origin.reset(token)
+
+    def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> None:
+        if not declared(view) and not request.path.startswith(PUBLIC_PREFIXES):
+            raise PermissionDenied(f"{request.path}: the view declares no permission")
+
+
+def _towards_login(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """A fragment of an expired session must not draw the login page inside the page: the browser goes there whole."""
+    htmx = request.headers.get("HX-Request") == "true"
+    if not htmx or not isinstance(response, HttpResponseRedirect):
+        return response
+    login = reverse(settings.LOGIN_URL)
+    if not response.url.startswith(login):
+        return response
+    return HttpResponse(status=204, headers={"HX-Redirect": login})

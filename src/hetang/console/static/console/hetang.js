@@ -1,0 +1,82 @@
+// The console's own behaviour: small, and every page works without it except dialogs and live fragments.
+
+// <h-confirm>: its button opens the dialog inside it; the form in the dialog does the work.
+class Confirm extends HTMLElement {
+  connectedCallback() {
+    this.addEventListener("click", (event) => {
+      const dialog = this.querySelector("dialog");
+      if (event.target.closest("[data-open]")) dialog.showModal();
+      else if (event.target.closest("[data-cancel]") || event.target === dialog) dialog.close();
+    });
+  }
+}
+customElements.define("h-confirm", Confirm);
+
+// <h-toast>: leaves by itself, unless it reports an error.
+class Toast extends HTMLElement {
+  connectedCallback() {
+    this.addEventListener("click", (event) => event.target.closest("button") && this.remove());
+    if (!this.hasAttribute("keep")) this.timer = setTimeout(() => this.remove(), 6000);
+  }
+  disconnectedCallback() { clearTimeout(this.timer); }
+}
+customElements.define("h-toast", Toast);
+
+// <h-copy value="...">: copies and says so.
+class Copy extends HTMLElement {
+  connectedCallback() {
+    this.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(this.getAttribute("value"));
+      const button = this.querySelector("button");
+      const label = button.textContent;
+      button.textContent = this.getAttribute("done");
+      setTimeout(() => (button.textContent = label), 1500);
+    });
+  }
+}
+customElements.define("h-copy", Copy);
+
+// The sidebar on phones.
+const sidebar = document.querySelector(".sidebar");
+function showSidebar(open) {
+  sidebar?.classList.toggle("open", open);
+  document.querySelectorAll("[data-menu]").forEach((button) => button.setAttribute("aria-expanded", String(open)));
+  if (open) sidebar.querySelector("a")?.focus();
+}
+document.addEventListener("click", (event) => {
+  if (event.target.closest("[data-menu]")) showSidebar(!sidebar.classList.contains("open"));
+  else if (event.target.closest(".backdrop")) showSidebar(false);
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") showSidebar(false);
+  const typing = event.target.closest("input, textarea, select, [contenteditable]");
+  if (event.key === "/" && !typing && !event.metaKey && !event.ctrlKey) {
+    const search = document.querySelector("[data-search]");
+    if (search) { event.preventDefault(); search.focus(); }
+  }
+});
+
+// Filter bars apply when a choice is made; text fields wait for Enter.
+document.addEventListener("change", (event) => {
+  const bar = event.target.closest("form.filterbar");
+  if (bar && event.target.matches("select, input[type=checkbox], input[type=date]")) bar.requestSubmit();
+});
+
+// A form that is on its way cannot be sent again by a double click.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || form.hasAttribute("hx-post")) return;
+  setTimeout(() => form.querySelectorAll("button:not([type=button])").forEach((button) => (button.disabled = true)));
+});
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) document.querySelectorAll("form button:disabled").forEach((button) => (button.disabled = false));
+});
+
+// Fragments that could not be fetched say so instead of standing still.
+document.addEventListener("htmx:responseError", showTrouble);
+document.addEventListener("htmx:sendError", showTrouble);
+function showTrouble() {
+  const holder = document.querySelector(".toasts");
+  const template = document.getElementById("trouble");
+  if (holder && template && !holder.querySelector(".trouble")) holder.append(template.content.cloneNode(true));
+}

@@ -1,0 +1,228 @@
+"""The console's template tags: `{% load hetang %}`. The style guide (`/styleguide`) shows each of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from django import template
+from django.forms import BoundField
+from django.http import HttpRequest
+from django.template import Context
+from django.template.loader import render_to_string
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from hetang.console import figures
+from hetang.console.paging import Page
+
+register = template.Library()
+_dialogs = itertools.count(1)
+_NOTICE_ICONS = {"good": "success", "warn": "warning", "bad": "error"}
+
+
+@register.simple_tag
+def icon(name: str, css: str = "") -> SafeString:
+    """A symbol of the sprite, decorative: the words beside it carry the meaning."""
+    sprite = static("console/icons.svg")
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>', css, sprite, name
+    )
+
+
+@register.simple_block_tag
+def card(content: str, title: str = "", hint: str = "", tone: str = "", id: str = "", flush: bool = False) -> SafeString:
+    """A framed part of a page. `flush=True` lets a table reach the frame; tone: warn, bad."""
+    return _draw("card", content=content, title=title, hint=hint, tone=tone, id=id, flush=flush)
+
+
+@register.simple_tag
+def stat(label: str, value: object, hint: str = "", tone: str = "") -> SafeString:
+    """One figure with its name; place several inside `<div class="stats">`. tone: good, warn, bad."""
+    return _draw("stat", label=label, value=value, hint=hint, tone=tone)
+
+
+@register.simple_block_tag
+def table(content: str, label: str, dense: bool = False) -> SafeString:
+    """A data table that scrolls inside its frame; give `class="n"` to number cells. `label` names it for readers."""
+    return _draw("table", content=content, label=label, dense=dense)
+
+
+@register.simple_tag(takes_context=True)
+def pager(context: Context, page: Page[Any], note: str = "") -> SafeString:
+    """Previous and next of a keyset page, keeping the other parameters of the address."""
+    return _draw(
+        "pager",
+        page=page,
+        note=note,
+        earlier=_address(context, before=page.earlier, after=None),
+        later=_address(context, after=page.later, before=None),
+    )
+
+
+@register.simple_block_tag(takes_context=True)
+def filterbar(context: Context, content: str, label: str, action: str = "") -> SafeString:
+    """Filters in the address (GET). Choices apply at once, text on Enter; `label` is the button's text."""
+    request: HttpRequest = context["request"]
+    active = any(value for name, value in request.GET.items() if name not in {"after", "before"})
+    return _draw(
+        "filterbar", content=content, label=label, action=action or request.path, clear=request.path, active=active
+    )
+
+
+@register.simple_tag
+def field(bound: BoundField) -> SafeString:
+    """A form field with label, help and errors."""
+    return bound.as_field_group()  # type: ignore[no-any-return]
+
+
+@register.simple_tag
+def badge(text: object, tone: str = "") -> SafeString:
+    """A small state. tone: good, warn, bad, info, accent; the text says it, the colour only helps."""
+    return format_html('<span class="badge {}">{}</span>', f"badge-{tone}" if tone else "", text)
+
+
+@register.simple_block_tag
+def empty(content: str, title: str, icon: str = "lotus") -> SafeString:
+    """Nothing here yet: what it will be, and the way to the first one."""
+    return _draw("empty", content=content, title=title, symbol=icon)
+
+
+@register.simple_block_tag
+def notice(content: str, tone: str = "info") -> SafeString:
+    """A sentence that stays on the page. tone: info, good, warn, bad."""
+    return _draw("notice", content=content, tone=tone, symbol=_NOTICE_ICONS.get(tone, "info"))
+
+
+@register.simple_block_tag(takes_context=True)
+def confirm(
+    context: Context,
+    content: str,
+    url: str,
+    label: str,
+    title: str,
+    action: str = "",
+    danger: bool = False,
+    style: str = "",
+    icon: str = "",
+) -> SafeString:
+    """A button that asks first. The content says the consequence (and may hold fields of the POST form)."""
+    token = context.get("csrf_token", "")
+    return _draw(
+        "confirm",
+        content=content,
+        url=url,
+        label=label,
+        title=title,
+        action=action or label,
+        danger=danger,
+        style=style or ("button-danger" if danger else ""),
+        symbol=icon,
+        id=f"dialog-{next(_dialogs)}",
+        csrf=format_html('<input type="hidden" name="csrfmiddlewaretoken" value="{}">', token),
+    )
+
+
+@register.simple_tag
+def tabs(label: str, items: Sequence[Any]) -> SafeString:
+    """Ways of looking at one thing. Items have `url`, `label`, `current` (dicts or objects)."""
+    return _draw("tabs", label=label, tabs=items)
+
+
+@register.simple_tag
+def progress(done: int, total: int | None, label: str = "") -> SafeString:
+    """How far something is; without a total the bar runs."""
+    return _draw("progress", done=done, total=total, label=label)
+
+
+@register.simple_tag
+def steps(labels: Sequence[str], current: int) -> SafeString:
+    """The steps of a wizard; `current` counts from 1."""
+    places = [
+        {"label": text, "current": place == current, "done": place < current} for place, text in enumerate(labels, 1)
+    ]
+    return _draw("steps", steps=places)
+
+
+@register.inclusion_tag("console/operations/job_progress.html")
+def job_progress(job: Any, then: str = "") -> dict[str, Any]:
+    """The live progress of a `JobRun`, polled each second until it ends; `then` is where to go when it is done."""
+    return {"job": job, "then": then}
+
+
+@register.simple_tag
+def bar(part: float, whole: float, label: str = "") -> SafeString:
+    """A thin bar, `part` of `whole`, drawn on the server."""
+    width = 0.0 if not whole else max(0.0, min(100.0, 100.0 * part / whole))
+    return format_html(
+        '<svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="{}">'
+        '<rect width="100" height="6"/><rect width="{}" height="6"/></svg>',
+        label,
+        f"{width:.2f}",
+    )
+
+
+@register.filter
+def money(minor: int | None) -> str:
+    """Minor units in the brand's currency: `¥12,345.60`; nothing known is an en dash."""
+    return figures.money(minor)
+
+
+@register.filter
+def number(value: Any) -> str:
+    """A whole number or a decimal with separators; nothing known is an en dash."""
+    return figures.number(value)
+
+
+@register.filter
+def percent(share: float | None, places: int = 1) -> str:
+    """A share (0.123) as `12.3%`."""
+    return figures.percent(share, places)
+
+
+@register.filter
+def interval(pair: Sequence[Any] | None, kind: str = "number") -> SafeString:
+    """A 95 % interval `(low, high)` as `(1.2 ~ 3.4)`; kind: number, money, percent."""
+    if pair is None or pair[0] is None:
+        return mark_safe('<span class="interval">–</span>')  # noqa: S308 - constant
+    low, high = (figures.by_kind(kind, end) for end in pair)
+    return format_html('<span class="interval">{} ~ {}</span>', low, high)
+
+
+@register.filter
+def moment(at: Any) -> SafeString:
+    """An instant in the brand's zone, to the minute; the exact time is in the element."""
+    return figures.moment(at)
+
+
+@register.filter
+def day(value: Any) -> SafeString:
+    """A calendar day in the brand's zone."""
+    return figures.day(value)
+
+
+@register.filter
+def ago(at: Any) -> SafeString:
+    """How long ago, in one unit (`3 hours ago`), by the installation's clock."""
+    return figures.ago(at)
+
+
+@register.filter
+def unlocalised(value: Any) -> str:
+    """A number as machines read it (attributes of `<progress>`)."""
+    return str(value)
+
+
+def _address(context: Context, **changes: str | None) -> str:
+    query = context["request"].GET.copy()
+    for name, value in changes.items():
+        query.pop(name, None)
+        if value:
+            query[name] = value
+    return f"?{query.urlencode()}"
+
+
+def _draw(name: str, **values: Any) -> SafeString:
+    return render_to_string(f"console/tags/{name}.html", values)

@@ -1,0 +1,23 @@
+"""Addresses of the console: its own (namespace `console`) and one include per room (namespace = room)."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, include, path
+
+from hetang.console import entry, first_run, home, styleguide
+
+_own: list[URLPattern | URLResolver] = [
+    path("", home.home, name="home"),
+    path("login", entry.log_in, name="login"),
+    path("logout", entry.log_out, name="logout"),
+    path("setup", first_run.set_up, name="setup"),
+    path("language", entry.choose_language, name="language"),
+    path("appearance", entry.choose_appearance, name="appearance"),
+    path("console/theme.css", entry.theme, name="theme"),
+    path("styleguide", styleguide.styleguide, name="styleguide"),
+]
+
+# Rooms add their line here: path("<room>/", include("hetang.console.<room>.urls")).
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include((_own, "console"))),
+]
