@@ -1,38 +1,117 @@
-"""The command `hetang`: each process of the product is one of its subcommands."""
+"""The command `hetang`: the product as a whole, each of its processes, and what an operator does from a shell.
+
+Nothing here imports Django before a subcommand needs it: the supervisor must stay small.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from hetang import __version__
 
+Command = Callable[[argparse.Namespace], int]
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand. Returns the exit code."""
+    """Run one subcommand. Returns the exit code; 2 means that it was refused, with the reason on stderr."""
     options = _parser().parse_args(arguments)
     if options.home:
-        os.environ["HETANG_HOME"] = options.home
-    result: int = options.run(options)
-    return result
+        os.environ["HETANG_HOME"] = str(Path(options.home).expanduser().resolve())
+    run: Command = options.run
+    return run(options)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hetang", description="Hetang 荷塘")
+    parser = argparse.ArgumentParser(
+        prog="hetang", description="Hetang 荷塘: the operating system of a private domain."
+    )
     parser.add_argument("--version", action="version", version=f"hetang {__version__}")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--home", help="the data directory (HETANG_HOME; default ~/.hetang)")
-    commands = parser.add_subparsers(dest="command", required=True)
-
-    engine = commands.add_parser("engine", parents=[common], help="the ClickHouse engine and live sets (internal)")
-    engine.add_argument("--port", type=int, default=0)
-    engine.set_defaults(run=_engine)
-
-    worker = commands.add_parser("worker", parents=[common], help="jobs and loops")
-    worker.set_defaults(run=_worker)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _product_commands(commands)
+    _process_commands(commands)
+    _operator_commands(commands)
     return parser
+
+
+def _product_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    up = _add(commands, "up", _up, "run the product until Ctrl-C")
+    demo = _add(commands, "demo", _demo, "run the product with the demo brand and a simulated WeCom")
+    for command in (up, demo):
+        command.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+        command.add_argument("--port", type=int, help="port of the console (default 8000, or the next free one)")
+    demo.add_argument(
+        "--check", action="store_true", help="do the whole main job once without a browser, print figures"
+    )
+
+
+def _process_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    engine = _add(commands, "engine", _engine, "process: ClickHouse engine and live sets")
+    engine.add_argument("--port", type=int, default=0)
+    web = _add(commands, "web", _web, "process: console and API")
+    web.add_argument("--host", default="127.0.0.1")
+    web.add_argument("--port", type=int, default=8000)
+    web.add_argument("--workers", type=int, default=int(os.environ.get("HETANG_WEB_WORKERS", "1")))
+    web.add_argument("--threads", type=int, default=int(os.environ.get("HETANG_WEB_THREADS", "4")))
+    _add(commands, "worker", _worker, "process: jobs and loops")
+    simulate = _add(commands, "simulate", _simulate, "process: the simulated WeCom")
+    simulate.add_argument("--port", type=int, required=True)
+    prepare = _add(commands, "prepare", _prepare, "schema, partitions and static files, as `up` does before it starts")
+    prepare.add_argument("--demo", action="store_true")
+
+
+def _operator_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    _add(commands, "upgrade", _upgrade, "bring the data directory to this version (with the product stopped)")
+    _add(commands, "doctor", _doctor, "explain what is wrong 检查运行环境")
+    user = commands.add_parser("user", help="people who may log in")
+    add = _add(user.add_subparsers(dest="user_command", required=True), "add", _user_add, "add a user with a role")
+    add.add_argument("username")
+    add.add_argument("--role", default="headquarters", help="headquarters (default) or store_manager")
+    add.add_argument("--node", default="", help="code of the place in the organisation (default: the whole brand)")
+    add.add_argument("--display-name", default="")
+
+
+def _add(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, run: Command, text: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=text)
+    command.add_argument("--home", help="data directory (HETANG_HOME; default ~/.hetang)")
+    command.set_defaults(run=run)
+    return command
+
+
+def _up(options: argparse.Namespace) -> int:
+    return _supervise(options, demo=False)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    if options.check:
+        return _demo_check()
+    if not options.home and "HETANG_HOME" not in os.environ:
+        os.environ["HETANG_HOME"] = str(Path.home() / ".hetang-demo")  # the demo never mixes with real data
+    return _supervise(options, demo=True)
+
+
+def _supervise(options: argparse.Namespace, demo: bool) -> int:
+    from hetang.platform import environment, supervisor
+    from hetang.platform.postgres import EmbeddedServerError
+
+    plan = supervisor.Plan(environment.ensure_home(), options.host, options.port, demo)
+    environment.secrets_of_home()
+    try:
+        return supervisor.Supervisor(plan).run()
+    except (supervisor.Refused, EmbeddedServerError) as problem:
+        return _refuse(problem)
+
+
+def _demo_check() -> int:
+    _django_later()
+    from hetang.demo import check
+
+    return check.main()
 
 
 def _engine(options: argparse.Namespace) -> int:
@@ -42,6 +121,17 @@ def _engine(options: argparse.Namespace) -> int:
     return engine.run(options.port)
 
 
+def _web(options: argparse.Namespace) -> int:
+    """Becomes granian; its workers load `hetang.wsgi`."""
+    os.environ["HETANG_WEB_WORKER"] = "1"
+    arguments = [
+        *("--interface", "wsgi", "--host", options.host, "--port", str(options.port), "--no-ws"),
+        *("--workers", str(options.workers), "--blocking-threads", str(options.threads)),
+        *("--respawn-failed-workers", "--workers-kill-timeout", "10", "--log-level", "warning"),
+    ]
+    os.execv(sys.executable, [sys.executable, "-m", "granian", *arguments, "hetang.wsgi:application"])  # noqa: S606
+
+
 def _worker(_options: argparse.Namespace) -> int:
     _django()
     from hetang.platform import worker
@@ -49,11 +139,108 @@ def _worker(_options: argparse.Namespace) -> int:
     return worker.run()
 
 
+def _simulate(options: argparse.Namespace) -> int:
+    from hetang.simulator import server
+
+    return server.main(["--port", str(options.port)])
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    _django()
+    from hetang.platform import upgrade
+
+    try:
+        upgrade.prepare()
+    except upgrade.NotReady as problem:
+        return _refuse(problem)
+    if options.demo:
+        from hetang.demo import start
+
+        start.prepare()
+    else:
+        _tell_setup_code()
+    return 0
+
+
+def _tell_setup_code() -> None:
+    from hetang.console import first_run
+
+    if first_run.needed():
+        print(f"First visit: the set-up code is 首次使用的设置码: {first_run.code()}", flush=True)
+
+
+def _upgrade(_options: argparse.Namespace) -> int:
+    from hetang.platform import environment, supervisor
+
+    home = environment.ensure_home()
+    try:
+        with supervisor.only_one(home), supervisor.database(home) as url:
+            os.environ["HETANG_DATABASE_URL"] = url
+            return _migrate()
+    except supervisor.Refused as problem:
+        return _refuse(problem)
+
+
+def _migrate() -> int:
+    _django()
+    from hetang.platform import upgrade
+
+    try:
+        upgrade.check_server()
+    except upgrade.NotReady as problem:
+        return _refuse(problem)
+    names = upgrade.migrate()
+    for name in names:
+        print(name)
+    print(f"{len(names)} migrations applied; start with `hetang up`")
+    return 0
+
+
+def _doctor(_options: argparse.Namespace) -> int:
+    from hetang import doctor
+
+    return doctor.main()
+
+
+def _user_add(options: argparse.Namespace) -> int:
+    import getpass
+
+    from hetang.platform import environment, supervisor
+
+    password = os.environ.get("HETANG_PASSWORD") or getpass.getpass("Password 密码: ")
+    with supervisor.database(environment.ensure_home()) as url:
+        os.environ["HETANG_DATABASE_URL"] = url
+        _django()
+        from hetang.platform import users
+
+        try:
+            users.add(
+                options.username,
+                password,
+                role=options.role,
+                node_code=options.node,
+                display_name=options.display_name,
+            )
+        except users.UserRefused as problem:
+            return _refuse(problem)
+    print(f"{options.username} may log in as {options.role}")
+    return 0
+
+
+def _refuse(problem: Exception) -> int:
+    print(f"hetang: {problem}", file=sys.stderr)
+    return 2
+
+
 def _django() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hetang.settings")
+    _django_later()
     import django
 
     django.setup()
+
+
+def _django_later() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hetang.settings")
 
 
 if __name__ == "__main__":

@@ -6,5 +6,11 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from hetang.platform import children
+
+if os.environ.get("HETANG_WEB_WORKER"):
+    # granian's workers survive a kill -9 of granian and would keep answering on the port
+    children.die_with_parent()
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hetang.settings")
 application = get_wsgi_application()

@@ -62,6 +62,15 @@ def die_with_parent(death_signal: int = signal.SIGTERM, parent: int | None = Non
         os._exit(1)
 
 
+def started(pid: int) -> str:
+    """Start time in clock ticks since boot: tells a process from a later one with the same pid. Empty if gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (OSError, IndexError):
+        return ""
+    return "" if fields[0] == "Z" else fields[19]
+
+
 def user_namespaces_work() -> bool:
     """Whether root may enter a user namespace here (tried in a child, so this process is untouched)."""
     if sys.platform != "linux" or os.geteuid() != 0:

@@ -18,6 +18,8 @@ from pathlib import Path
 from django.conf import settings
 from django.db import close_old_connections, connection
 
+from hetang.platform import children
+
 log = logging.getLogger(__name__)
 
 LEASE_S = 8.0
@@ -154,12 +156,12 @@ def is_dead(holder: str) -> bool:
     pid, _, started = rest.partition("/")
     if machine != _machine() or not pid.isdigit():
         return False
-    return _started(int(pid)) != started
+    return children.started(int(pid)) != started
 
 
 @cache
 def _identity(pid: int) -> str:
-    return f"{_machine()}/{pid}/{_started(pid)}"
+    return f"{_machine()}/{pid}/{children.started(pid)}"
 
 
 @cache
@@ -170,12 +172,3 @@ def _machine() -> str:
     except OSError:
         namespace = "0"
     return f"{socket.gethostname()[:40]}-{namespace}"
-
-
-def _started(pid: int) -> str:
-    """Start time in clock ticks since boot: tells a process from a later one with the same pid. Empty if gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except (OSError, IndexError):
-        return ""
-    return "" if fields[0] == "Z" else fields[19]

@@ -1,0 +1,352 @@
+"""The parent of all processes of one home: starts them, starts them again when they crash, stops them in order.
+
+It imports neither Django nor a database driver, so it costs some 20 MB. Children ask the kernel to be told when it
+dies; what still lives from an earlier run is ended (or, for PostgreSQL, adopted) at the next start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hetang.platform import children, environment, ports, postgres
+
+STOP_S = 25.0  # web finishes its requests, the worker hands its jobs back
+WEB_PORT = 8000
+_LONGEST_BACKOFF_S = 30.0
+_STABLE_S = 60.0  # after so long without a crash the backoff starts anew
+_ANSWER_S = 60.0
+_LOG_LIMIT = 20 << 20
+_LEFTOVER_S = 25.0
+
+
+class Refused(Exception):
+    """The product cannot start as asked; the message says why and what to do."""
+
+
+@dataclass
+class Child:
+    """One process to keep alive."""
+
+    name: str
+    command: list[str]
+    env: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    crashes: int = 0
+    start_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run. `port` None means: the usual one, or a free one if that is taken."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int | None = None
+    demo: bool = False
+
+
+@dataclass
+class Supervisor:
+    """Runs one home until it is told to stop."""
+
+    plan: Plan
+    log: Path = field(init=False)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._children: list[Child] = []
+        self._postgres: postgres.Server | None = None
+        self._postgres_start_at = 0.0
+        self._postgres_crashes = 0
+        self._wake = threading.Event()
+        self._impatient = 0
+        self.ports: dict[str, int] = {}
+
+    @property
+    def address(self) -> str:
+        """Where people reach the console."""
+        shown = "127.0.0.1" if self.plan.host in {"0.0.0.0", "::"} else self.plan.host  # noqa: S104
+        return f"http://{shown}:{self.ports['web']}/"
+
+    def run(self) -> int:
+        """Start everything, keep it alive, stop it on SIGTERM, SIGINT or SIGHUP. Returns the exit code."""
+        with only_one(self.plan.home):
+            self._hear_signals()
+            _end_leftovers(self.plan.home)
+            try:
+                self._start()
+                while not self.stopping.is_set():
+                    self._look_after()
+                    self._wake.wait(1.0)
+                    self._wake.clear()
+            finally:
+                self._stop()
+        return 0
+
+    def _start(self) -> None:
+        self._choose_ports()
+        env = self._environment()
+        _say(f"data directory {self.plan.home}")
+        self._prepare(env)
+        self._children = self._plan_children(env)
+        for child in self._children:
+            self._launch(child)
+        self._wait_for_console()
+
+    def _choose_ports(self) -> None:
+        home = self.plan.home
+        self.ports = {"web": _web_port(self.plan), "engine": ports.internal(home, "engine")}
+        if self.plan.demo:
+            self.ports["simulator"] = ports.internal(home, "simulator")
+        ports.remember(home, self.ports)
+
+    def _environment(self) -> dict[str, str]:
+        engine = f"http://127.0.0.1:{self.ports['engine']}"
+        env = {
+            **os.environ,
+            "HETANG_HOME": str(self.plan.home),
+            "HETANG_SETS_URL": engine,
+            "HETANG_CLICKHOUSE_URL": os.environ.get("HETANG_CLICKHOUSE_URL") or engine,
+            "HETANG_WEB_URL": os.environ.get("HETANG_WEB_URL") or self.address.rstrip("/"),
+            "PYTHONUNBUFFERED": "1",
+        }
+        if self.plan.demo:
+            env |= {"HETANG_DEMO": "1", "HETANG_SIMULATOR_URL": f"http://127.0.0.1:{self.ports['simulator']}"}
+        if not env.get("HETANG_DATABASE_URL"):
+            self._postgres = postgres.start(self.plan.home)
+            env["HETANG_DATABASE_URL"] = self._postgres.url
+        return env
+
+    def _prepare(self, env: dict[str, str]) -> None:
+        """Migrations of an empty home, static files, demo users: in a process of its own, which takes Django along."""
+        command = [*_hetang("prepare"), *(["--demo"] if self.plan.demo else [])]
+        process = children.spawn(command, env=env)
+        while process.poll() is None:
+            if self.stopping.is_set():
+                process.terminate()
+            time.sleep(0.02)
+        if process.returncode != 0:
+            raise Refused(f"preparing {self.plan.home} failed; `hetang doctor --home {self.plan.home}` looks closer")
+
+    def _plan_children(self, env: dict[str, str]) -> list[Child]:
+        engine_env = {**env, "HETANG_CLICKHOUSE_URL": os.environ.get("HETANG_CLICKHOUSE_URL", "")}
+        web = _hetang("web", "--host", self.plan.host, "--port", str(self.ports["web"]))
+        planned = [
+            Child("engine", _hetang("engine", "--port", str(self.ports["engine"])), engine_env),
+            Child("web", web, env),
+            Child("worker", _hetang("worker"), env),
+        ]
+        if self.plan.demo:
+            planned.append(Child("simulator", _hetang("simulate", "--port", str(self.ports["simulator"])), env))
+        return planned
+
+    def _launch(self, child: Child) -> None:
+        path = _log_path(self.plan.home, child.name)
+        with path.open("ab") as stream:
+            child.process = children.spawn(child.command, env=child.env, log=stream)
+        child.started = time.monotonic()
+        _remember_children(self.plan.home, self._children)
+
+    def _look_after(self) -> None:
+        now = time.monotonic()
+        self._look_after_postgres(now)
+        for child in self._children:
+            if child.process is not None and child.process.poll() is not None:
+                self._note_crash(child, child.process.returncode, now)
+            if child.process is None and now >= child.start_at:
+                self._launch(child)
+
+    def _note_crash(self, child: Child, code: int, now: float) -> None:
+        child.crashes = 1 if now - child.started > _STABLE_S else child.crashes + 1
+        pause = _backoff(child.crashes)
+        child.start_at = now + pause
+        _say(
+            f"{child.name} ended ({_how(code)}), starting again in {pause:.1f} s"
+            f" (log: {_log_path(self.plan.home, child.name)})"
+        )
+        child.process = None
+
+    def _look_after_postgres(self, now: float) -> None:
+        if self._postgres is None or self._postgres.alive() or now < self._postgres_start_at:
+            return
+        if self._postgres.process is not None:
+            self._postgres.process.poll()
+        _say("PostgreSQL ended, starting it again")
+        try:
+            self._postgres = postgres.start(self.plan.home)
+            self._postgres_crashes = 0
+        except postgres.EmbeddedServerError as problem:
+            self._postgres_crashes += 1
+            self._postgres_start_at = now + _backoff(self._postgres_crashes)
+            _say(str(problem))
+
+    def _wait_for_console(self) -> None:
+        deadline = time.monotonic() + _ANSWER_S
+        while not answers(f"{self.address}login") and not self.stopping.is_set():
+            self._look_after()
+            if time.monotonic() > deadline:
+                _say(f"the console does not answer yet; see {_log_path(self.plan.home, 'web')}")
+                return
+            time.sleep(0.05)
+        if not self.stopping.is_set():
+            _say(f"Hetang is ready 荷塘已启动: {self.address}")
+
+    def _stop(self) -> None:
+        """Those who write first, then the stores. A second signal makes it short."""
+        _say("stopping")
+        writers = [child for child in self._children if child.name != "engine"]
+        self._end(writers)
+        self._end([child for child in self._children if child.name == "engine"])
+        if self._postgres is not None:
+            self._postgres.stop()
+        with contextlib.suppress(FileNotFoundError):
+            _children_file(self.plan.home).unlink()
+        _say("stopped")
+
+    def _end(self, some: list[Child]) -> None:
+        running = [child.process for child in some if child.process is not None]
+        for process in running:
+            process.terminate()
+        deadline = time.monotonic() + STOP_S
+        for process in running:
+            while process.poll() is None:
+                if time.monotonic() > deadline or self._impatient > 1:
+                    process.kill()
+                time.sleep(0.02)
+
+    def _hear_signals(self) -> None:
+        def stop(*_: object) -> None:
+            self._impatient += 1
+            self.stopping.set()
+            self._wake.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, stop)
+        signal.signal(signal.SIGCHLD, lambda *_: self._wake.set())
+
+
+@contextlib.contextmanager
+def only_one(home: Path) -> Iterator[None]:
+    """Hold this home alone. Raises Refused, naming the process that has it, if another one does."""
+    path = home / "run" / "up.lock"
+    with path.open("a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            stream.seek(0)
+            holder = stream.read().strip()
+            raise Refused(
+                f"Hetang already runs on {home} (process {holder}); stop that one, or choose another --home"
+            ) from None
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield
+
+
+def answers(url: str) -> bool:
+    """Whether anything answers at `url`, even with an error page."""
+    try:
+        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own loopback address
+            return True
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        return refused.code < 500
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def database(home: Path) -> Iterator[str]:
+    """URL of this home's PostgreSQL for a short command; started for it, and stopped again, if nothing runs."""
+    if url := environment.database_url():
+        yield url
+        return
+    server = postgres.start(home)
+    try:
+        yield server.url
+    finally:
+        if server.process is not None:
+            server.stop()
+
+
+def _web_port(plan: Plan) -> int:
+    if plan.port is not None:
+        if not ports.is_free(plan.port, plan.host):
+            raise Refused(f"port {plan.port} of {plan.host} is taken; choose another with --port")
+        return plan.port
+    for port in range(WEB_PORT, WEB_PORT + 100):
+        if ports.is_free(port, plan.host):
+            if port != WEB_PORT:
+                _say(f"port {WEB_PORT} is taken, using {port}")
+            return port
+    raise Refused(f"ports {WEB_PORT} to {WEB_PORT + 99} of {plan.host} are all taken; choose one with --port")
+
+
+def _hetang(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "hetang.cli", *arguments]
+
+
+def _backoff(crashes: int) -> float:
+    return float(min(0.2 * 2 ** (crashes - 1), _LONGEST_BACKOFF_S))
+
+
+def _how(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _log_path(home: Path, name: str) -> Path:
+    """The log of one child; a long one is put aside first."""
+    path = home / "logs" / f"{name}.log"
+    if path.exists() and path.stat().st_size > _LOG_LIMIT:
+        path.replace(path.with_suffix(".log.1"))
+    return path
+
+
+def _children_file(home: Path) -> Path:
+    return home / "run" / "children.json"
+
+
+def _remember_children(home: Path, some: list[Child]) -> None:
+    """Process ids with their start times, for a next start after `kill -9`."""
+    known = {
+        child.process.pid: children.started(child.process.pid)
+        for child in some
+        if child.process is not None and child.process.poll() is None
+    }
+    draft = _children_file(home).with_suffix(".new")
+    draft.write_text(json.dumps(known))
+    draft.replace(_children_file(home))
+
+
+def _end_leftovers(home: Path) -> None:
+    """Wait for children of a killed supervisor to go (they were told by the kernel); kill them if they stay."""
+    try:
+        known = json.loads(_children_file(home).read_text())
+    except (FileNotFoundError, ValueError):
+        return
+    deadline = time.monotonic() + _LEFTOVER_S
+    for pid, started in ((int(pid), started) for pid, started in known.items()):
+        while started and children.started(pid) == started:
+            if time.monotonic() > deadline:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
+            time.sleep(0.05)
+
+
+def _say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)

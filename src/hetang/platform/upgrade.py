@@ -1,0 +1,127 @@
+"""What must be true before the processes start: schema, partitions, static files, and a server that we can use."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import sys
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+
+from hetang import __version__
+from hetang.platform import clock, partitions
+
+OLDEST_SERVER = 15
+_UNICODE_SAFE = ("C", "C.UTF-8", "C.utf8", "POSIX")
+_UPGRADE_LOCK = 0x68657467  # "hetg": two processes must not migrate one database at once
+
+
+class NotReady(Exception):
+    """The database cannot be used as it is; the message says what to do."""
+
+
+def prepare() -> None:
+    """Set up an empty database, refuse one whose migrations are pending, refresh partitions and static files.
+
+    Raises NotReady with what to do.
+    """
+    check_server()
+    missing, unknown = pending(), from_the_future()
+    if unknown:
+        raise NotReady(
+            f"this data directory was written by a newer Hetang ({', '.join(unknown[:3])}…); install that version again"
+        )
+    if missing and not is_empty():
+        raise NotReady(f"{len(missing)} migrations are pending (first: {missing[0]}); run `hetang upgrade`, then start")
+    if missing:
+        migrate()
+    partitions.ensure(clock.now())
+    collect_static()
+
+
+def migrate() -> list[str]:
+    """Apply pending migrations; returns their names."""
+    names = pending()
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_advisory_lock(%s)", [_UPGRADE_LOCK])
+        try:
+            call_command("migrate", interactive=False, verbosity=0)
+        finally:
+            cursor.execute("select pg_advisory_unlock(%s)", [_UPGRADE_LOCK])
+    return names
+
+
+def pending() -> list[str]:
+    """Migrations of this version that the database has not seen, as `app.name`, in the order of application."""
+    executor = _executor()
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+
+
+def from_the_future() -> list[str]:
+    """Applied migrations of our apps that this version does not have."""
+    loader = _executor().loader
+    ours = {app for app, _ in loader.disk_migrations}
+    unknown = set(loader.applied_migrations) - set(loader.disk_migrations) - _replaced(loader.disk_migrations)
+    return sorted(f"{app}.{name}" for app, name in unknown if app in ours)
+
+
+def is_empty() -> bool:
+    """Whether no migration was ever applied."""
+    return "django_migrations" not in connection.introspection.table_names()
+
+
+def check_server() -> None:
+    """Version and text order of the server. Raises NotReady."""
+    with connection.cursor() as cursor:
+        cursor.execute("select current_setting('server_version_num')::int, current_setting('server_version')")
+        number, shown = cursor.fetchone()
+        cursor.execute(
+            "select datcollate, pg_encoding_to_char(encoding) from pg_database where datname = current_database()"
+        )
+        collation, encoding = cursor.fetchone()
+    if number < OLDEST_SERVER * 10_000:
+        raise NotReady(f"PostgreSQL {shown} is too old; version {OLDEST_SERVER} or newer is needed")
+    if encoding != "UTF8":
+        raise NotReady(f"the database is encoded as {encoding}; create it with `encoding 'UTF8' template template0`")
+    if collation not in _UNICODE_SAFE:
+        raise NotReady(
+            f"the database sorts text by {collation}, which changes with the system's libraries; create it with"
+            " `lc_collate 'C' lc_ctype 'C.UTF-8' template template0`"
+        )
+
+
+def collect_static() -> bool:
+    """Copy static files into the home if they changed since the last time; returns whether they did."""
+    target = Path(settings.STATIC_ROOT)
+    stamp = target / ".stamp"
+    fingerprint = _static_fingerprint()
+    if stamp.exists() and stamp.read_text() == fingerprint:
+        return False
+    call_command("collectstatic", interactive=False, clear=True, verbosity=0, stdout=io.StringIO())
+    stamp.write_text(fingerprint)
+    return True
+
+
+def _static_fingerprint() -> str:
+    from django.contrib.staticfiles.finders import get_finders
+
+    digest = hashlib.sha256(f"{__version__} {sys.version_info[:2]}".encode())
+    for finder in get_finders():
+        for name, storage in sorted(finder.list([]), key=lambda pair: pair[0]):
+            about = Path(storage.path(name)).stat()
+            digest.update(f"{name}\0{about.st_size}\0{about.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
+
+
+def _executor():  # type: ignore[no-untyped-def]  # django-stubs leaves the executor's parts untyped
+    from django.db.migrations.executor import MigrationExecutor
+
+    return MigrationExecutor(connection)
+
+
+def _replaced(migrations: dict) -> set:  # type: ignore[type-arg]
+    return {key for migration in migrations.values() for key in migration.replaces}
