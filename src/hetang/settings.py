@@ -53,16 +53,20 @@ SUBSCRIPTIONS: list[str] = [
 # Loops that the worker process runs, each under its own lease: dotted paths to `hetang.platform.loops.Loop`s.
 LOOPS: list[str] = [
     "hetang.facts.loops:subscriptions",
+    "hetang.connectors.wecom.callbacks:loop",
 ]
 
 # JSON services of the engine process: name -> dotted path of a factory (`hetang.platform.engine.Service`).
 ENGINE_SERVICES: dict[str, str] = {}
 
 # Modules whose `@job` handlers the worker runs.
-JOBS: list[str] = []
+JOBS: list[str] = [
+    "hetang.connectors.wecom.sync",
+    "hetang.imports.jobs",
+]
 
 # Channels by which touches leave the house: name -> dotted path of a `hetang.touch.ports.Channel` factory.
-CHANNELS: dict[str, str] = {}
+CHANNELS: dict[str, str] = {"wecom": "hetang.connectors.wecom.channel:channel"}
 
 
 def _database() -> dict[str, Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from hetang.api.urls import urls as api_urls
+from hetang.connectors.wecom.webhook import callback as wecom_callback
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api_urls()),
+    path("wecom/callback/<uuid:app>", wecom_callback, name="wecom-callback"),
     path("", include("hetang.console.urls")),
 ]
 handler400 = "hetang.console.errors.bad_request"

@@ -71,7 +71,7 @@ class Poster:
             return type(problem).__name__
         finally:
             connection.close()
-        if answer.status // 100 == 2:
+        if answer.status // 100 == 2 or answer.status == 422:  # 422: all refused, and kept by Hetang
             self._count_rejected(said)
             return ""
         return f"status {answer.status}: {said[:200].decode(errors='replace')}"

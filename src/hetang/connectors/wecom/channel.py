@@ -1,0 +1,203 @@
+"""The channel `wecom` of `touch`: mass-message tasks that staff confirm. Implements `touch.ports.TaskChannel`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hetang.connectors.wecom import protocol
+from hetang.connectors.wecom.client import Client, client_of, default_app
+from hetang.connectors.wecom.errors import (
+    BUSY,
+    CONCURRENCY,
+    RATE_LIMIT,
+    Action,
+    NotConnected,
+    NotSent,
+    Unanswered,
+    WeComError,
+)
+from hetang.platform import clock
+from hetang.touch.ports import OutcomeUnknown, PersonResult, PersonState, Refused, SenderState, TaskRequest
+
+PEOPLE_PER_TASK = 10_000
+_SPAN = timedelta(days=30)  # get_groupmsg_list_v2 looks at one month at most
+_SLACK = timedelta(minutes=2)  # clocks of the two sides
+_PAGE_OF_TASKS, _PAGE_OF_RESULTS = 100, 1000
+_SENT_BY_MEMBER = 2
+_PERSON_STATES: dict[int, PersonState] = {0: "unsent", 1: "sent", 2: "not_friend", 3: "limit"}
+_CODES = {
+    RATE_LIMIT: "rate_limited",
+    CONCURRENCY: "rate_limited",
+    41048: "nobody_to_send_to",
+    40003: "sender_unknown",
+    60111: "sender_unknown",
+    84074: "sender_without_customer_contact",
+    45002: "text_too_long",
+    40007: "image_gone",
+    41047: "task_unknown",
+}
+
+
+class WeComChannel:
+    """Speaks for the default corp's app, which is looked up at each call: set-up may change while a worker runs."""
+
+    people_per_task = PEOPLE_PER_TASK
+
+    def create_task(self, request: TaskRequest) -> str:
+        """Make one task for one sender. Raises Refused or OutcomeUnknown."""
+        body = {
+            "chat_type": "single",
+            "sender": request.sender,
+            "external_userid": request.recipients,
+            "allow_select": False,
+            "text": {"content": _marked_text(request)},
+            "attachments": [_attachment(one) for one in request.attachments],
+        }
+        with _outcomes():
+            return _client().call(protocol.MAKE_TASK, body).msgid
+
+    def find_task(self, mark: str, since: datetime) -> str | None:
+        """The task that carries `mark`, made at or after `since`; None while WeCom does not list it (it may lag)."""
+        pattern = re.compile(re.escape(mark) + r"(?![A-Za-z0-9_-])")  # /l/ab1 must not be found in /l/ab12
+        with _outcomes():
+            for message in _messages(_client(), since - _SLACK, clock.now() + _SLACK):
+                if any(pattern.search(text) for text in _texts(message)):
+                    return message.msgid
+        return None
+
+    def task_states(self, provider_id: str) -> list[SenderState]:
+        """Who of the task's senders has confirmed."""
+        states: list[SenderState] = []
+        cursor = ""
+        with _outcomes():
+            while True:
+                page = _client().call(
+                    protocol.TASK_SENDERS, {"msgid": provider_id, "limit": _PAGE_OF_RESULTS, "cursor": cursor}
+                )
+                states += [
+                    SenderState(one.userid, one.status == _SENT_BY_MEMBER, _at(one.send_time)) for one in page.task_list
+                ]
+                cursor = page.next_cursor
+                if not cursor:
+                    return states
+
+    def results(self, provider_id: str, sender: str) -> list[PersonResult]:
+        """The state of every recipient of this sender whom WeCom took into the task."""
+        found: list[PersonResult] = []
+        cursor = ""
+        with _outcomes():
+            while True:
+                page = _client().call(
+                    protocol.TASK_RESULTS,
+                    {"msgid": provider_id, "userid": sender, "limit": _PAGE_OF_RESULTS, "cursor": cursor},
+                )
+                found += [
+                    PersonResult(one.external_userid, _PERSON_STATES.get(one.status, "unsent"), _at(one.send_time))
+                    for one in page.send_list
+                ]
+                cursor = page.next_cursor
+                if not cursor:
+                    return found
+
+    def remind(self, provider_id: str) -> None:
+        """Remind those who have not confirmed. Raises Refused("reminder_limit") over three in 24 hours."""
+        try:
+            with _outcomes():
+                _client().call(protocol.REMIND, {"msgid": provider_id})
+        except Refused as refused:
+            if refused.code == "rate_limited":
+                raise Refused("reminder_limit", permanent=False) from None
+            raise
+
+    def cancel(self, provider_id: str) -> None:
+        """Stop what is not yet sent."""
+        with _outcomes():
+            _client().call(protocol.CANCEL, {"msgid": provider_id})
+
+    def upload_image(self, data: bytes, name: str) -> str:
+        """The permanent address of a picture (JPG or PNG, at most 2 MB)."""
+        with _outcomes():
+            return _client().call(protocol.UPLOAD_IMAGE, upload=(name, data)).url
+
+
+def channel() -> WeComChannel:
+    """Factory named in `settings.CHANNELS`."""
+    return WeComChannel()
+
+
+def _client() -> Client:
+    return client_of(default_app())
+
+
+@contextmanager
+def _outcomes() -> Iterator[None]:
+    """Translate what happened into the words of the port."""
+    try:
+        yield
+    except Unanswered as problem:
+        raise OutcomeUnknown(str(problem)) from None
+    except NotSent as problem:
+        raise Refused("unreachable", str(problem), permanent=False) from None
+    except NotConnected as problem:
+        raise Refused("not_connected", str(problem), permanent=False) from None
+    except WeComError as problem:
+        if problem.code == BUSY:
+            raise OutcomeUnknown(str(problem)) from None
+        code = _CODES.get(problem.code, f"wecom_{problem.code}")
+        permanent = problem.action in {Action.PERMANENT, Action.SKIP}
+        raise Refused(code, str(problem), permanent=permanent) from None
+
+
+def _marked_text(request: TaskRequest) -> str:
+    """The text, with the mark appended if neither text nor a link attachment carries it."""
+    linked = any(one.get("type") == "link" and request.link in str(one.get("url")) for one in request.attachments)
+    if linked or request.link in request.text:
+        return request.text
+    return f"{request.text}\n{request.link}".strip()
+
+
+def _attachment(one: dict[str, Any]) -> dict[str, Any]:
+    if one.get("type") == "image":
+        return {"msgtype": "image", "image": {"pic_url": one["image"]}}
+    if one.get("type") == "link":
+        fields = {name: one[name] for name in ("title", "url", "desc", "picurl") if one.get(name)}
+        return {"msgtype": "link", "link": fields}
+    raise Refused("attachment_kind", str(one.get("type")))
+
+
+def _messages(client: Client, start: datetime, end: datetime) -> Iterator[protocol.GroupMessage]:
+    """Messages made in a time, newest month first."""
+    while end > start:
+        begin = max(start, end - _SPAN)
+        cursor = ""
+        while True:
+            body = {
+                "chat_type": "single",
+                "start_time": int(begin.timestamp()),
+                "end_time": int(end.timestamp()),
+                "filter_type": 0,
+                "limit": _PAGE_OF_TASKS,
+                "cursor": cursor,
+            }
+            page = client.call(protocol.TASKS, body)
+            yield from page.group_msg_list
+            cursor = page.next_cursor
+            if not cursor:
+                break
+        end = begin
+
+
+def _texts(message: protocol.GroupMessage) -> Iterator[str]:
+    yield str(message.text.get("content", ""))
+    for attachment in message.attachments:
+        link = attachment.get("link")
+        if isinstance(link, dict):
+            yield str(link.get("url", ""))
+
+
+def _at(seconds: int) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

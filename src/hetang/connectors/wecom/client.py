@@ -1,0 +1,153 @@
+"""The HTTP client of one app: token, limits, and the retry rules of section 27. Logs paths and codes, never values."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from hetang.connectors.wecom import tokens
+from hetang.connectors.wecom.errors import (
+    BUSY,
+    RATE_LIMIT,
+    Action,
+    NotConnected,
+    NotSent,
+    Unanswered,
+    WeComError,
+)
+from hetang.connectors.wecom.limiter import Limiter
+from hetang.connectors.wecom.models import App
+from hetang.connectors.wecom.protocol import GET_TOKEN, Answer, Api
+from hetang.platform.sealing import unseal
+
+log = logging.getLogger(__name__)
+
+TRIES = 3
+TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+_PAUSES_S = (0.2, 0.8)
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_A = TypeVar("_A", bound=Answer)
+
+
+class Client:
+    """Calls WeCom for one app. Safe to share between threads."""
+
+    def __init__(self, app: App) -> None:
+        self._app_id = app.pk
+        self._corpid = app.corp.corpid
+        self._secret = unseal(app.secret).decode()
+        self._limiter = Limiter(app.corp.calls_per_minute, app.corp.concurrency)
+        self._http = httpx.Client(base_url=f"{app.corp.base_url.rstrip('/')}/cgi-bin/", timeout=TIMEOUT)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def call(self, api: Api[_A], request: dict[str, Any] | None = None, upload: tuple[str, bytes] | None = None) -> _A:
+        """One call with its retries. `request` is the query of a GET and the body of a POST; `upload` (name, bytes).
+
+        Raises WeComError for an answer other than 0, NotSent when nothing left this machine, Unanswered when it is not
+        known whether the call took effect (only for APIs that are not `repeatable`, or after three tries).
+        """
+        token = tokens.current(self._app_id, self._fetch_token)
+        refreshed = False
+        tried = 0
+        while True:
+            tried += 1
+            try:
+                return self._once(api, request, upload, token)
+            except WeComError as problem:
+                if problem.action is Action.REFRESH and not refreshed:
+                    refreshed, tried = True, tried - 1
+                    token = tokens.replace(self._app_id, self._fetch_token, stale=token)
+                    continue
+                self._give_up_or_wait(api, problem, tried)
+            except (NotSent, Unanswered) as problem:
+                if tried >= TRIES or (isinstance(problem, Unanswered) and not api.repeatable):
+                    raise
+                _pause(tried)
+
+    def _give_up_or_wait(self, api: Api[Any], problem: WeComError, tried: int) -> None:
+        """Raise unless waiting a moment may help. Busy (-1) says nothing about whether the work was done."""
+        if problem.code == BUSY and not api.repeatable:
+            raise Unanswered(f"{api.path} answered busy") from None
+        if problem.action is not Action.WAIT or problem.code == RATE_LIMIT or tried >= TRIES:
+            raise problem
+        _pause(tried)
+
+    def _once(self, api: Api[_A], request: dict[str, Any] | None, upload: tuple[str, bytes] | None, token: str) -> _A:
+        query: dict[str, Any] = {"access_token": token}
+        body: dict[str, Any] = {}
+        if upload is not None:
+            query |= request or {}
+            body["files"] = {"media": upload}
+        elif api.method == "GET":
+            query |= request or {}
+        else:
+            body["content"] = msgspec.json.encode(request or {})
+            body["headers"] = {"Content-Type": "application/json"}
+        with self._limiter.slot(api.path):
+            return self._send(api, query, body)
+
+    def _send(self, api: Api[_A], query: dict[str, Any], body: dict[str, Any]) -> _A:
+        started = time.monotonic()
+        try:
+            response = self._http.request(api.method, api.path, params=query, **body)
+        except _NOT_SENT as problem:
+            raise NotSent(f"{api.path}: {type(problem).__name__}") from None
+        except httpx.HTTPError as problem:
+            raise Unanswered(f"{api.path}: {type(problem).__name__}") from None
+        log.debug("%s %s in %.3f s", api.path, response.status_code, time.monotonic() - started)
+        if response.status_code != 200:
+            raise Unanswered(f"{api.path}: status {response.status_code}")
+        try:
+            code = msgspec.json.decode(response.content, type=Answer).errcode
+            if code != 0:
+                raise WeComError(api.path, code)
+            return msgspec.json.decode(response.content, type=api.answer)
+        except msgspec.DecodeError:
+            raise Unanswered(f"{api.path}: the answer cannot be read") from None
+
+    def _fetch_token(self) -> tuple[str, int]:
+        answer = self._send(GET_TOKEN, {"corpid": self._corpid, "corpsecret": self._secret}, {})
+        if not answer.access_token:
+            raise Unanswered("gettoken answered no token")
+        return answer.access_token, answer.expires_in
+
+
+_clients: dict[tuple[int, object], Client] = {}
+_lock = threading.Lock()
+
+
+def client_of(app: App) -> Client:
+    """The process's client of an app, made anew when the app or its corp was changed."""
+    if app.listen_only:
+        raise NotConnected("this app only listens")
+    corp = app.corp
+    key = (app.pk, (app.changed_at, corp.base_url, corp.calls_per_minute, corp.concurrency))
+    with _lock:
+        if key not in _clients:
+            for old in [known for known in _clients if known[0] == app.pk]:
+                del _clients[old]  # not closed: another thread may be in the middle of a call
+            _clients[key] = Client(app)
+        return _clients[key]
+
+
+def default_app() -> App:
+    """The app that sends: the first of the default corp. Raises NotConnected."""
+    app = (
+        App.objects.select_related("corp").filter(corp__is_default=True, listen_only=False).order_by("agentid").first()
+    )
+    if app is None:
+        raise NotConnected("no WeCom corp is set up")
+    return app
+
+
+def _pause(tried: int) -> None:
+    time.sleep(_PAUSES_S[min(tried, len(_PAUSES_S)) - 1] * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret

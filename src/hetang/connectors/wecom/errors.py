@@ -1,0 +1,62 @@
+"""What WeCom's error codes mean for us (reference section 27), and the exceptions of the connector."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Action(Enum):
+    """What to do about a code."""
+
+    REFRESH = "refresh"  # fetch a new token, repeat once
+    WAIT = "wait"  # nothing was done; repeat after a pause
+    PERMANENT = "permanent"  # wrong for this input for ever
+    CONFIGURATION = "configuration"  # somebody has to change a setting
+    SKIP = "skip"  # a normal state, no error
+
+
+_REFRESH = (40014, 42001, 41001, 40082, 42009)
+_WAIT = (-1, 6000, 41063, 41096, 45009, 45029, 45033)
+_CONFIGURATION = (
+    *(40001, 40013, 40091, 41002, 41004, 40056, 40093, 42012, 40126, 41055, 41057, 43004, 43009, 43012),
+    *(48001, 48002, 48004, 48005, 48006, 50001, 50002, 50003, 60011, 60020, 60021, 84074, 90206, 90207),
+)
+_SKIP = (84061, 40128, 40129, 41049, 41050, 41051, 41053)
+
+ACTIONS: dict[int, Action] = {
+    **dict.fromkeys(_REFRESH, Action.REFRESH),
+    **dict.fromkeys(_WAIT, Action.WAIT),
+    **dict.fromkeys(_CONFIGURATION, Action.CONFIGURATION),
+    **dict.fromkeys(_SKIP, Action.SKIP),
+}
+
+BUSY, NO_RELATION, RATE_LIMIT, CONCURRENCY = -1, 84061, 45009, 45033
+
+
+def action_of(code: int) -> Action:
+    """What to do about a code; unknown ones and the licence codes (701xxx) count as permanent and configuration."""
+    if 701000 <= code < 702000:
+        return Action.CONFIGURATION
+    return ACTIONS.get(code, Action.PERMANENT)
+
+
+class WeComError(Exception):
+    """WeCom answered with a code other than 0. Neither token nor secret is in the text."""
+
+    def __init__(self, path: str, code: int) -> None:
+        super().__init__(f"{path} answered {code}")
+        self.path = path
+        self.code = code
+        self.action = action_of(code)
+
+
+class NotConnected(Exception):
+    """No corp is set up as the default, or its app may only listen."""
+
+
+class NotSent(Exception):
+    """WeCom could not be reached; nothing left this machine."""
+
+
+class Unanswered(Exception):
+    """The request was sent and no usable answer came: it may or may not have taken effect."""

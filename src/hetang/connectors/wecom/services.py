@@ -1,0 +1,65 @@
+"""Connecting to a corp: what set-up and the demo write."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from hetang.connectors.wecom.models import OFFICIAL_URL, AccessToken, App, Corp
+from hetang.platform import clock
+from hetang.platform.sealing import seal
+
+
+@transaction.atomic
+def connect(
+    *,
+    corpid: str,
+    agentid: int,
+    secret: str,
+    name: str = "",
+    base_url: str = OFFICIAL_URL,
+    callback_token: str = "",
+    callback_aes_key: str = "",
+    simulated: bool = False,
+    calls_per_minute: int = 1000,
+) -> App:
+    """Create or change the default corp and one app of it. Secrets are sealed; a stored token is forgotten.
+
+    The callback's address is `callback_path(app)`. Repeating it with the same values is harmless.
+    """
+    Corp.objects.filter(is_default=True).exclude(corpid=corpid).update(is_default=False)
+    corp, _ = Corp.objects.update_or_create(
+        corpid=corpid,
+        defaults={
+            "name": name,
+            "base_url": base_url,
+            "is_default": True,
+            "simulated": simulated,
+            "calls_per_minute": calls_per_minute,
+        },
+        create_defaults={
+            "name": name,
+            "base_url": base_url,
+            "is_default": True,
+            "simulated": simulated,
+            "calls_per_minute": calls_per_minute,
+            "created_at": clock.now(),
+        },
+    )
+    app, _ = App.objects.update_or_create(
+        corp=corp,
+        agentid=agentid,
+        defaults={
+            "name": name,
+            "secret": seal(secret.encode()),
+            "callback_token": seal(callback_token.encode()) if callback_token else None,
+            "callback_aes_key": seal(callback_aes_key.encode()) if callback_aes_key else None,
+            "changed_at": clock.now(),
+        },
+    )
+    AccessToken.objects.filter(app=app).delete()
+    return app
+
+
+def callback_path(app: App) -> str:
+    """Path of the app's callback address, to be put behind the installation's public address."""
+    return f"/wecom/callback/{app.public_id}"
