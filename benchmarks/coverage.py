@@ -127,8 +127,8 @@ def estimate(design: str, per_reached: bool, world: World, seed: int, outcome: s
 
 CASES: dict[str, tuple[str, World]] = {
     "person": ("person", World()),
-    "person_small_control": ("person", World(control=0.05)),
-    "person_few_buyers": ("person", World(people=1_500, control=0.2, base=0.06)),
+    "person_small_control": ("person", World(people=8_000, control=0.05)),
+    "person_few_buyers": ("person", World(people=2_000, control=0.3, base=0.08)),
     "cluster": ("cluster", World(people=3_000, uplift=0.05)),
     "cluster_few": ("cluster", World(people=1_200, advisers=14, uplift=0.05)),
 }

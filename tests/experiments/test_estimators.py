@@ -44,8 +44,8 @@ def test_sums_are_those_of_the_people() -> None:
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
-    st.lists(st.integers(1, 10**7), min_size=20, max_size=60),
-    st.lists(st.integers(1, 10**7), min_size=20, max_size=60),
+    st.lists(st.integers(1, 10**7), min_size=30, max_size=60),
+    st.lists(st.integers(1, 10**7), min_size=30, max_size=60),
 )
 def test_the_difference_of_means_is_welchs(treated: list[int], control: list[int]) -> None:
     if len(set(treated)) == 1 or len(set(control)) == 1:
@@ -163,7 +163,7 @@ def test_totals_are_effect_times_people() -> None:
     [
         ([], CONTROL, Reason.EMPTY_ARM),
         (SPENT, [1] * 19, Reason.TOO_FEW_PEOPLE),
-        (SPENT, [0] * 91 + [5] * 9, Reason.TOO_FEW_OUTCOMES),
+        (SPENT, [0] * 71 + [5] * 29, Reason.TOO_FEW_OUTCOMES),
     ],
 )
 def test_what_cannot_be_measured_says_why(treated: list[int], control: list[int], reason: Reason) -> None:
