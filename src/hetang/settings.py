@@ -53,11 +53,12 @@ SUBSCRIPTIONS: list[str] = [
 # Loops that the worker process runs, each under its own lease: dotted paths to `hetang.platform.loops.Loop`s.
 LOOPS: list[str] = [
     "hetang.facts.loops:subscriptions",
+    "hetang.audiences.loops:refresh",
     "hetang.connectors.wecom.callbacks:loop",
 ]
 
 # JSON services of the engine process: name -> dotted path of a factory (`hetang.platform.engine.Service`).
-ENGINE_SERVICES: dict[str, str] = {}
+ENGINE_SERVICES: dict[str, str] = {"sets": "hetang.audiences.engine:service"}
 
 # Modules whose `@job` handlers the worker runs.
 JOBS: list[str] = [

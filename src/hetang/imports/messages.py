@@ -1,0 +1,212 @@
+"""What imports say to people: why a row, a file or a step was refused, what was noticed, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.utils.translation import get_language, gettext, gettext_lazy, gettext_noop
+
+from hetang.facts.messages import refusal_text
+from hetang.imports.targets import Target
+
+PROBLEM_HEADINGS = (
+    gettext_lazy("Row"),
+    gettext_lazy("Field"),
+    gettext_lazy("Value (masked where personal)"),
+    gettext_lazy("Reason"),
+    gettext_lazy("What to do"),
+)
+
+# code -> (reason, remedy)
+_PROBLEMS = {
+    "ragged_row": (
+        gettext_noop("The row has %(cells)s cells, the header has %(columns)s."),
+        gettext_noop("Look for a separator inside a value: put such values in quotation marks."),
+    ),
+    "empty": (gettext_noop("A required value is missing."), gettext_noop("Fill the cell in.")),
+    "broken_text": (
+        gettext_noop("Some characters are unreadable."),
+        gettext_noop("Save the file as UTF-8 or GB18030 and choose that encoding."),
+    ),
+    "too_long": (
+        gettext_noop("The value is too long."),
+        gettext_noop("Shorten it, or check that the column is right."),
+    ),
+    "not_a_number": (
+        gettext_noop("This is not a number."),
+        gettext_noop("Write it like 1234.50, or choose the decimal mark that the file uses."),
+    ),
+    "too_large": (
+        gettext_noop("The number is too large."),
+        gettext_noop("Check whether amounts are in yuan or in fen, and whether the column is right."),
+    ),
+    "not_a_time": (
+        gettext_noop("This is not a time of the chosen format."),
+        gettext_noop("Correct the cell, or choose the time format that the file uses."),
+    ),
+    "time_out_of_range": (
+        gettext_noop("The time lies before 1990 or far in the future."),
+        gettext_noop("Check the time format and unit."),
+    ),
+    "not_yes_no": (gettext_noop("This is neither yes nor no."), gettext_noop("Write 是 or 否, yes or no, 1 or 0.")),
+    "bad_channel": (
+        gettext_noop("A channel code has letters, digits, dots and dashes only."),
+        gettext_noop("Write a code such as store or mini_program."),
+    ),
+    "not_country": (gettext_noop("This is not a country code."), gettext_noop("Write two letters such as CN.")),
+    "unknown_time_zone": (
+        gettext_noop("This time zone does not exist."),
+        gettext_noop("Write a name such as Asia/Shanghai."),
+    ),
+    "not_a_coordinate": (
+        gettext_noop("This is not a coordinate in degrees."),
+        gettext_noop("Write decimal degrees such as 31.230416."),
+    ),
+    "nobody_named": (
+        gettext_noop("The row names nobody."),
+        gettext_noop("Give a member number, phone or another identity."),
+    ),
+    "nothing_refunded": (gettext_noop("The refunded amount is zero."), gettext_noop("Leave the row out.")),
+    "other_line_refused": (
+        gettext_noop("Another line of this order was refused; a part of an order is not imported."),
+        gettext_noop("Correct the other line and import the file again."),
+    ),
+    "order_of_two_people": (
+        gettext_noop("The lines of this order name different people."),
+        gettext_noop("Check that the order number column is right."),
+    ),
+    "unknown_store": (
+        gettext_noop("The store is not known."),
+        gettext_noop("Import the stores first, then this file again."),
+    ),
+}
+_HELD = gettext_noop("It is kept under Operations → held facts and can be replayed from there.")
+
+_REFUSALS = {
+    "empty_file": gettext_noop("The file is empty. Choose a file with a header row and at least one row of data."),
+    "damaged_file": gettext_noop(
+        "The file cannot be read. Open it in the program it comes from, save it as CSV, Excel or Parquet, "
+        "and try again."
+    ),
+    "unknown_encoding": gettext_noop("The encoding “%(encoding)s” is not known. Choose one from the list."),
+    "row_too_long": gettext_noop(
+        "A row is longer than %(limit_mb)s MB. Most often a quotation mark was opened and never closed: search for it."
+    ),
+    "too_many_columns": gettext_noop("The file has more than %(limit)s columns. Delete those that are not needed."),
+    "unpacks_too_large": gettext_noop(
+        "Unpacked, this workbook is unusually large (limit %(limit_mb)s MB). Save the sheet as CSV and import that."
+    ),
+    "no_such_sheet": gettext_noop("There is no sheet “%(sheet)s” in the workbook. Choose another one."),
+    "file_too_large": gettext_noop(
+        "The file is larger than %(limit_mb)s MB. Put it into an import folder on the server and choose it there."
+    ),
+    "no_file": gettext_noop("Choose a file first."),
+    "path_not_allowed": gettext_noop("Files are imported only from these folders of the server: %(folders)s."),
+    "no_such_file": gettext_noop("There is no file %(path)s."),
+    "mapping_malformed": gettext_noop("The column mapping cannot be read: %(problem)s."),
+    "column_missing": gettext_noop("The file has no column “%(column)s” (field %(field)s). Choose another column."),
+    "unknown_field": gettext_noop("There is no field “%(field)s”."),
+    "field_unmapped": gettext_noop("Choose a column for the required field “%(field)s”."),
+    "one_of_unmapped": gettext_noop("Choose a column for at least one of these fields: %(fields)s."),
+    "bad_source": gettext_noop(
+        "The name of the source may have lower-case letters, digits, dots, dashes and underscores, at most 60."
+    ),
+    "unknown_time_format": gettext_noop("Choose a time format from the list."),
+    "unknown_money_format": gettext_noop("Choose a money format from the list."),
+    "other_currency": gettext_noop(
+        "The file is in %(file)s, the brand counts in %(brand)s. Convert the amounts first."
+    ),
+    "unknown_basis": gettext_noop("Choose purpose, channel and legal basis from the lists."),
+    "text_version_missing": gettext_noop(
+        "Consent needs the version of the text that people agreed to, so that it can be proven later."
+    ),
+    "unknown_target": gettext_noop("Choose what the file contains."),
+    "preset_without_name": gettext_noop("Give the preset a name."),
+    "preset_of_other_target": gettext_noop("This preset is for another kind of file."),
+    "not_checked": gettext_noop("Check the file first; then it can be run."),
+    "warnings_unconfirmed": gettext_noop("Confirm every warning first, or correct the file and upload it again."),
+    "wrong_state": gettext_noop("This does not fit the import's present state. Reload the page."),
+    "partly_written": gettext_noop(
+        "A part of this file is written already under the present mapping. Continue it, or upload the file anew."
+    ),
+    "busy": gettext_noop("Another process is working on this import. Wait a moment."),
+    "file_changed": gettext_noop("The file on the server changed since it was chosen. Choose it again."),
+    "nothing_to_cancel": gettext_noop("There is nothing to cancel."),
+    "unexpected": gettext_noop(
+        "The import stopped on an error of the system (%(problem)s). What was written stays; you can continue it. "
+        "If it happens again, tell the administrator: the log has the details."
+    ),
+}
+
+_WARNINGS = {
+    "header_spaces": gettext_noop(
+        "%(count)s header names begin or end with spaces or hold invisible characters (first: “%(first)s”). "
+        "Other files of this source may lack them: check the mapping."
+    ),
+    "duplicate_headers": gettext_noop(
+        "%(count)s columns share a name (first: “%(first)s”). Check that the mapping uses the right one."
+    ),
+    "duplicate_keys": gettext_noop(
+        "%(count)s rows repeat a key that stands in another row. The later row counts; the earlier one is overwritten."
+    ),
+    "swapped_coordinates": gettext_noop(
+        "%(count)s stores seem to have latitude and longitude swapped. Swap the columns, "
+        "or go on: the coordinates of these stores are then left empty."
+    ),
+    "outside_country": gettext_noop(
+        "%(count)s stores lie outside their country. If you go on, their coordinates are left empty."
+    ),
+    "half_a_place": gettext_noop("%(count)s stores have only one of two coordinates. If you go on, it is left out."),
+    "null_island": gettext_noop("%(count)s stores have the coordinates 0, 0. If you go on, they are left empty."),
+    "stores_changed": gettext_noop(
+        "Of %(in_file)s store codes in the file only %(both)s are known (the brand has %(known)s stores). "
+        "Were the stores renumbered, or is this another brand's file? If you go on, orders will not find their stores."
+    ),
+    "unknown_stores": gettext_noop(
+        "%(count)s store codes are not known (%(first)s). Import the stores first; otherwise these rows are held "
+        "and must be replayed."
+    ),
+    "nothing_usable": gettext_noop("No row can be imported. Check the mapping and the formats."),
+}
+
+
+def problem(code: str, detail: Mapping[str, object]) -> tuple[str, str]:
+    """Reason and remedy of a row that was not taken. Codes `fact.…` were refused by the door of the fact log."""
+    if code.startswith("fact."):
+        return refusal_text(code.removeprefix("fact."), detail), gettext(_HELD)
+    reason, remedy = _PROBLEMS.get(code, (code, ""))
+    return gettext(reason) % detail, gettext(remedy) if remedy else ""
+
+
+def refusal(code: str, parameters: Mapping[str, object]) -> str:
+    """Why a file or a step was refused and what to do."""
+    return _filled(_REFUSALS.get(code), code, parameters)
+
+
+def warning(code: str, parameters: Mapping[str, object]) -> str:
+    """What was noticed before it could do harm."""
+    return _filled(_WARNINGS.get(code), code, parameters)
+
+
+def field_label(target: Target, name: str) -> str:
+    """What a field is called in the current language; the attribute's code for attributes."""
+    if ":" in name:
+        return name.partition(":")[2]
+    for field in target.fields:
+        if field.name == name:
+            return field.label_zh if (get_language() or "").startswith("zh") else field.label_en
+    return name
+
+
+def target_label(target: Target) -> str:
+    """What a target is called in the current language."""
+    return target.label_zh if (get_language() or "").startswith("zh") else target.label_en
+
+
+def _filled(template: str | None, code: str, parameters: Mapping[str, object]) -> str:
+    if template is None:
+        return code
+    try:
+        return gettext(template) % parameters
+    except KeyError:
+        return gettext(template)

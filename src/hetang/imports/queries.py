@@ -1,0 +1,40 @@
+"""Reads of imports: the list, presets that fit, rows that were not taken."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from hetang.imports import messages, problems, rules
+from hetang.imports.models import Import, Preset
+from hetang.imports.targets import TARGETS
+
+
+def newest(limit: int = 50) -> list[Import]:
+    """The latest imports, newest first."""
+    return list(Import.objects.select_related("run_job", "check_job", "created_by").order_by("-id")[:limit])
+
+
+def fitting_presets(owner: Import) -> list[Preset]:
+    """Presets of the same target whose columns are all in the file."""
+    headers = {column["header"] for column in owner.columns}
+    presets = Preset.objects.filter(target=owner.target).order_by("name")
+    return [preset for preset in presets if set(preset.mapping.get("columns", {}).values()) <= headers]
+
+
+def problem_rows(owner: Import, stage: str) -> Iterator[str]:
+    """The rows that were not taken as CSV text, piece by piece, in the current language: row, field, value, reason,
+    remedy. Starts with a BOM, without which Excel misreads Chinese; no cell can run as a formula."""
+    yield "\ufeff" + _line([str(heading) for heading in messages.PROBLEM_HEADINGS])
+    target = TARGETS[owner.target]
+    for problem in problems.read(owner.public_id, stage):
+        reason, remedy = messages.problem(problem.code, problem.detail)
+        label = messages.field_label(target, problem.field)
+        yield _line([str(problem.row), *map(rules.safe_cell, (label, problem.value, reason, remedy))])
+
+
+def _line(cells: list[str]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream).writerow(cells)
+    return stream.getvalue()

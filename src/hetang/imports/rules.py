@@ -1,0 +1,393 @@
+"""What a cell may hold and what it means; which column is which; what looks wrong. Pure.
+
+A parser takes the trimmed, non-empty text of a cell and raises BadValue with a code. Empty cells never reach it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hetang.imports.targets import Target
+
+SOURCE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
+MAX_CELL = 2000
+_MAX_MINOR = 10**13  # a hundred thousand million yuan in one cell is a mistake
+_MAX_QUANTITY = Decimal(10) ** 9
+_ERAS = (datetime(1990, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+REPLACEMENT = "�"  # what the reader puts where bytes are no text
+
+
+class BadValue(ValueError):
+    """A cell cannot be read as what its column is said to hold."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """How the file writes values: its time format and zone, days to shift, money unit and digits, decimal mark."""
+
+    time_format: str = "iso"
+    zone: tzinfo = UTC
+    shift: timedelta = timedelta()
+    shift_zone: tzinfo = UTC
+    minor: bool = False
+    digits: int = 2
+    decimal: str = "."
+
+
+Parser = Callable[[str, Conventions], Any]
+
+# -- text ----------------------------------------------------------------------------------------------------------
+
+
+def parse_text(text: str, limit: int = 120) -> str:
+    """Printable text without control characters."""
+    if REPLACEMENT in text or "\x00" in text:
+        raise BadValue("broken_text")
+    if len(text) > limit:
+        raise BadValue("too_long")
+    return " ".join(text.split()) if not text.isprintable() else text
+
+
+def parse_code(text: str, limit: int = 64) -> str:
+    """A code: `330`, and `330` for the `330.0` that spreadsheets make of it."""
+    value = parse_text(text, limit + 2)
+    if value.endswith(".0") and value[:-2].isdigit():
+        value = value[:-2]
+    if len(value) > limit:
+        raise BadValue("too_long")
+    return value
+
+
+_YES = frozenset({"1", "y", "yes", "true", "t", "on", "是", "有", "同意", "已同意", "已授权", "√", "✓", "对"})
+_NO = frozenset({"0", "n", "no", "false", "f", "off", "否", "无", "不同意", "未同意", "未授权", "拒绝", "×", "✗", "错"})
+
+
+def parse_yes_no(text: str) -> bool:
+    """Yes or no, in the words of both languages."""
+    word = text.lower()
+    if word in _YES:
+        return True
+    if word in _NO:
+        return False
+    raise BadValue("not_yes_no")
+
+
+def parse_channel(text: str) -> str:
+    """A channel code: lower case, spaces become underscores."""
+    value = re.sub(r"\s+", "_", text.strip().lower())
+    if not re.fullmatch(r"[a-z0-9_.-]{1,40}", value):
+        raise BadValue("bad_channel")
+    return value
+
+
+def parse_codes(text: str) -> list[str]:
+    """Several codes in one cell, separated by comma, semicolon, bar or 、."""
+    return [parse_code(part.strip()) for part in re.split(r"[,;|、,;]", text) if part.strip()]
+
+
+def parse_country(text: str) -> str:
+    """Two letters, upper case."""
+    if not re.fullmatch(r"[A-Za-z]{2}", text):
+        raise BadValue("not_country")
+    return text.upper()
+
+
+def parse_zone(text: str) -> str:
+    """The name of a time zone, such as Asia/Shanghai."""
+    try:
+        return ZoneInfo(text).key
+    except (KeyError, ValueError, OSError):
+        raise BadValue("unknown_time_zone") from None
+
+
+# -- numbers -------------------------------------------------------------------------------------------------------
+
+_FULL_WIDTH = str.maketrans("0123456789.,-+", "0123456789.,-+")
+_CURRENCY = re.compile(r"^(?:CN¥|US\$|[¥¥$€£]|CNY|RMB|USD|EUR|GBP)\s*|\s*(?:元|CNY|RMB|USD|EUR|GBP)$", re.IGNORECASE)
+_PLAIN = re.compile(r"[+-]?\d{1,15}(?:\.\d{0,30})?(?:[eE][+-]?\d{1,2})?|[+-]?\.\d{1,30}")
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d{0,30})?")
+
+
+def parse_number(text: str, decimal: str = ".") -> Decimal:
+    """An exact decimal: `1,234.50`, `(12.50)` as negative, full-width digits, a currency sign before or after."""
+    value = text
+    if not _PLAIN.fullmatch(value) or decimal == ",":
+        value = _tidy_number(text, decimal)
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        raise BadValue("not_a_number") from None
+
+
+def _tidy_number(text: str, decimal: str) -> str:
+    value = text.translate(_FULL_WIDTH).strip()
+    negative = value.startswith("(") and value.endswith(")")
+    if negative:
+        value = value[1:-1]
+    sign = ""
+    if value[:1] in "+-":
+        sign, value = value[0], value[1:].strip()
+    value = sign + _CURRENCY.sub("", value).replace(" ", "").replace("'", "").replace("\u00a0", "")
+    if decimal == ",":
+        value = value.replace(".", "\0").replace(",", ".").replace("\0", ",")
+    if _GROUPED.fullmatch(value):
+        value = value.replace(",", "")
+    if not _PLAIN.fullmatch(value):
+        raise BadValue("not_a_number")
+    return f"-{value}" if negative else value
+
+
+def parse_money(text: str, conventions: Conventions) -> int:
+    """Minor units, rounded half away from zero."""
+    number = parse_number(text, conventions.decimal)
+    scaled = number if conventions.minor else number.scaleb(conventions.digits)
+    minor = int(scaled.quantize(Decimal(1), rounding=ROUND_HALF_UP)) if abs(scaled) < _MAX_MINOR else None
+    if minor is None:
+        raise BadValue("too_large")
+    return minor
+
+
+def parse_price(text: str, conventions: Conventions) -> Decimal:
+    """A unit price in minor units with six decimals: rounded only after it is multiplied by a quantity."""
+    number = parse_number(text, conventions.decimal)
+    scaled = number if conventions.minor else number.scaleb(conventions.digits)
+    if abs(scaled) >= _MAX_MINOR:
+        raise BadValue("too_large")
+    return scaled.quantize(Decimal("0.000001"), rounding=ROUND_HALF_UP)
+
+
+def parse_quantity(text: str, conventions: Conventions) -> Decimal:
+    """A quantity with three decimals."""
+    number = parse_number(text, conventions.decimal)
+    if abs(number) > _MAX_QUANTITY:
+        raise BadValue("too_large")
+    return number.quantize(Decimal("0.001"), rounding=ROUND_HALF_UP)
+
+
+def parse_coordinate(text: str) -> Decimal:
+    """Degrees with six decimals, between -180 and 180; whether it can be a latitude is judged with its row."""
+    number = parse_number(text)
+    if abs(number) > 180:
+        raise BadValue("not_a_coordinate")
+    return number.quantize(Decimal("0.000001"), rounding=ROUND_HALF_UP)
+
+
+def quantity_text(quantity: Decimal) -> str:
+    """`2` for 2.000, `0.355` for 0.355: the form in which facts carry quantities."""
+    text = f"{quantity:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+# -- time ----------------------------------------------------------------------------------------------------------
+
+TIME_FORMATS: dict[str, tuple[str, ...]] = {
+    "iso": (),
+    "year_month_day": ("%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%Y.%m.%d %H:%M:%S", "%Y.%m.%d"),
+    "day_month_year": ("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y", "%d-%m-%Y %H:%M:%S", "%d-%m-%Y", "%d.%m.%Y"),
+    "month_day_year": ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%m-%d-%Y %H:%M:%S", "%m-%d-%Y"),
+    "chinese": ("%Y年%m月%d日 %H:%M:%S", "%Y年%m月%d日 %H:%M", "%Y年%m月%d日"),
+    "compact": ("%Y%m%d%H%M%S", "%Y%m%d %H%M%S", "%Y%m%d"),
+    "epoch_s": (),
+    "epoch_ms": (),
+}
+_GUESSES = (
+    ("iso", re.compile(r"\d{4}-\d{1,2}-\d{1,2}.*")),
+    ("chinese", re.compile(r"\d{4}年.*")),
+    ("year_month_day", re.compile(r"\d{4}[/.]\d{1,2}[/.]\d{1,2}.*")),
+    ("epoch_ms", re.compile(r"1\d{12}")),
+    ("epoch_s", re.compile(r"[01]?\d{9}")),
+    ("compact", re.compile(r"(19|20)\d{6}( ?\d{6})?")),
+)
+
+
+def parse_time(text: str, conventions: Conventions) -> datetime:
+    """An instant, aware, UTC. A time without zone is in the file's zone; a shift moves the wall clock of `shift_zone`,
+    so what happened at nine still does where summer time begins on another day."""
+    at = _read_time(text, conventions.time_format)
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=conventions.zone)
+    if conventions.shift:
+        at = at.astimezone(conventions.shift_zone) + conventions.shift
+    at = at.astimezone(UTC)
+    if not _ERAS[0] <= at < _ERAS[1]:
+        raise BadValue("time_out_of_range")
+    return at
+
+
+def parse_day(text: str, conventions: Conventions) -> date:
+    """A calendar day."""
+    return _read_time(text, conventions.time_format).date()
+
+
+def _read_time(text: str, time_format: str) -> datetime:
+    try:
+        if time_format == "iso":
+            return datetime.fromisoformat(text)
+        if time_format == "epoch_s":
+            return datetime.fromtimestamp(int(text), UTC)
+        if time_format == "epoch_ms":
+            return datetime.fromtimestamp(int(text) / 1000, UTC)
+        return _strptime(text, TIME_FORMATS[time_format])
+    except (ValueError, OverflowError, OSError):
+        raise BadValue("not_a_time") from None
+
+
+def _strptime(text: str, formats: Sequence[str]) -> datetime:
+    for candidate in formats:
+        try:
+            return datetime.strptime(text, candidate)  # noqa: DTZ007 - the zone is the file's, added by the caller
+        except ValueError:
+            continue
+    return datetime.fromisoformat(text)  # spreadsheets give real dates as ISO whatever the cells show
+
+
+def guess_time_format(samples: Iterable[str]) -> str:
+    """The format that the samples are written in; 3/4/2026 is read by whichever part exceeds 12, else day first."""
+    texts = [text for text in samples if text]
+    if not texts:
+        return "iso"
+    for name, pattern in _GUESSES:
+        if all(pattern.fullmatch(text) for text in texts):
+            return name
+    parts = [match for text in texts if (match := re.match(r"(\d{1,2})[/.-](\d{1,2})[/.-]\d{4}", text))]
+    if not parts:
+        return "iso"
+    if any(int(match[2]) > 12 for match in parts):
+        return "month_day_year"
+    return "day_month_year"
+
+
+def guess_decimal_mark(samples: Iterable[str]) -> str:
+    """A comma only where every number with a comma has one or two digits behind its last one."""
+    with_comma = [text for text in samples if "," in text]
+    if with_comma and all(re.search(r",\d{1,2}$", text) for text in with_comma):
+        return ","
+    return "."
+
+
+PARSERS: dict[str, Parser] = {
+    "text": lambda text, _: parse_text(text),
+    "long_text": lambda text, _: parse_text(text, 300),
+    "label": lambda text, _: parse_text(text),
+    "code": lambda text, _: parse_code(text),
+    "key": lambda text, _: parse_code(text, 190),
+    "identity": lambda text, _: parse_code(text, 120),
+    "attribute": lambda text, _: parse_text(text, 500),
+    "codes": lambda text, _: parse_codes(text),
+    "channel": lambda text, _: parse_channel(text),
+    "country": lambda text, _: parse_country(text),
+    "zone": lambda text, _: parse_zone(text),
+    "yes_no": lambda text, _: parse_yes_no(text),
+    "coordinate": lambda text, _: parse_coordinate(text),
+    "money": parse_money,
+    "price": parse_price,
+    "quantity": parse_quantity,
+    "time": parse_time,
+    "day": parse_day,
+}
+
+# -- columns -------------------------------------------------------------------------------------------------------
+
+
+def normalised_header(header: str) -> str:
+    """`Invoice No.` and `invoice_no` are one header."""
+    return re.sub(r"[\s_\-.()()/]+", "", header.strip().lower())
+
+
+def suggest_columns(target: Target, headers: Sequence[str]) -> dict[str, str]:
+    """Field -> header, by alias in the order of the aliases; no column is used twice."""
+    by_name = {normalised_header(header): header for header in reversed(headers)}
+    taken: set[str] = set()
+    columns: dict[str, str] = {}
+    for field in target.fields:
+        for alias in (normalised_header(field.name), *map(normalised_header, field.aliases)):
+            header = by_name.get(alias)
+            if header is not None and header not in taken:
+                columns[field.name] = header
+                taken.add(header)
+                break
+    return columns
+
+
+def headers_with_spaces(headers: Sequence[str]) -> list[str]:
+    """Headers that begin or end with white space, or hold characters that cannot be seen."""
+    return [header for header in headers if header != header.strip() or not header.isprintable() or "\ufeff" in header]
+
+
+# -- places --------------------------------------------------------------------------------------------------------
+
+# Bounding boxes (south, west, north, east) of countries that brands run shops in; an absent country is not judged.
+BOXES: dict[str, tuple[float, float, float, float]] = {
+    "CN": (18.0, 73.4, 53.6, 135.1),
+    "HK": (22.1, 113.8, 22.6, 114.5),
+    "MO": (22.1, 113.5, 22.3, 113.7),
+    "TW": (21.8, 118.1, 26.5, 122.1),
+    "SG": (1.1, 103.5, 1.5, 104.2),
+    "MY": (0.8, 99.5, 7.5, 119.4),
+    "TH": (5.5, 97.3, 20.6, 105.7),
+    "VN": (8.1, 102.1, 23.5, 109.6),
+    "ID": (-11.1, 94.9, 6.2, 141.1),
+    "PH": (4.5, 116.8, 21.3, 126.7),
+    "JP": (24.0, 122.9, 45.6, 146.0),
+    "KR": (33.0, 124.5, 38.7, 131.9),
+    "US": (18.8, -179.2, 71.5, -66.9),
+    "CA": (41.6, -141.1, 83.2, -52.5),
+    "GB": (49.8, -8.7, 60.9, 1.8),
+    "FR": (41.3, -5.2, 51.2, 9.6),
+    "DE": (47.2, 5.8, 55.1, 15.1),
+    "AU": (-43.7, 112.9, -10.6, 153.7),
+}
+
+
+def judge_place(latitude: Decimal | None, longitude: Decimal | None, country: str) -> str:
+    """Empty when nothing is wrong, else `half_a_place`, `swapped_coordinates`, `outside_country` or `null_island`."""
+    if latitude is None and longitude is None:
+        return ""
+    if latitude is None or longitude is None:
+        return "half_a_place"
+    if latitude == 0 and longitude == 0:
+        return "null_island"
+    box = BOXES.get(country)
+    if box is None:
+        return "swapped_coordinates" if abs(latitude) > 90 else ""
+    if _inside(latitude, longitude, box):
+        return ""
+    return "swapped_coordinates" if _inside(longitude, latitude, box) else "outside_country"
+
+
+def _inside(latitude: Decimal, longitude: Decimal, box: tuple[float, float, float, float]) -> bool:
+    south, west, north, east = box
+    return south <= latitude <= north and west <= longitude <= east
+
+
+def nearly_all_changed(known: int, in_file: int, in_both: int) -> bool:
+    """Whether a file's store codes hardly meet the known ones: a renumbering, or the wrong file."""
+    return known >= 5 and in_file >= 5 and in_both < 0.2 * min(known, in_file)
+
+
+def is_cancellation(order: str) -> bool:
+    """Invoices that many tills number `C` + the digits of a cancellation."""
+    return re.fullmatch(r"[Cc]\d+", order) is not None
+
+
+# -- what people may see of bad rows -------------------------------------------------------------------------------
+
+
+def safe_cell(text: str) -> str:
+    """Text that a spreadsheet will not run as a formula."""
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
+
+
+def shortened(text: str, limit: int = 80) -> str:
+    """At most `limit` characters, for messages."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

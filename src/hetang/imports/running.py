@@ -1,0 +1,432 @@
+"""Checking and running an import: the same reading and parsing, with or without writing.
+
+A run is cut into numbered chunks; each is written in one transaction of under a second together with its row in
+`ImportChunk`. A run that died reads the file again, which is cheap, and writes only what has no such row.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from zoneinfo import ZoneInfo
+
+from django.db import IntegrityError, connection, transaction
+
+from hetang.facts import intake
+from hetang.facts import rules as fact_rules
+from hetang.facts.errors import Refusal
+from hetang.facts.intake import Draft
+from hetang.facts.kinds import check_body
+from hetang.facts.models import FactKey
+from hetang.imports import mapping as mappings
+from hetang.imports import orders, problems, reading, rows, rules, sources
+from hetang.imports.columns import Decoder, Problem, Rows
+from hetang.imports.errors import NotReady
+from hetang.imports.models import Import, ImportChunk
+from hetang.imports.targets import ORDERS, PRODUCTS, STAFF, STORES, TARGETS
+from hetang.platform import clock
+from hetang.platform.brand import brand
+from hetang.platform.environment import home
+from hetang.platform.ids import fact_key_hash
+from hetang.resources.models import Store
+
+if TYPE_CHECKING:
+    import numpy as np
+
+ROWS_PER_CHUNK = 1_000  # a customer row makes up to five facts
+RESOURCE_ROWS_PER_CHUNK = 10_000
+FIRST_PROBLEMS = 20
+_COUNTRY_OF_ZONE = {
+    "Asia/Shanghai": "CN", "Asia/Urumqi": "CN", "Asia/Hong_Kong": "HK", "Asia/Macau": "MO", "Asia/Taipei": "TW",
+    "Asia/Singapore": "SG", "Asia/Tokyo": "JP", "Asia/Seoul": "KR", "Europe/London": "GB", "Europe/Paris": "FR",
+}  # fmt: skip
+
+
+class Watch(Protocol):
+    """What a job gives to work that reports (`platform.jobs.Work`)."""
+
+    def progress(self, done: int, total: int | None = None, stage: str = "") -> None: ...
+    def checkpoint(self) -> None: ...
+
+
+@dataclass
+class Tally:
+    """What a check or a run has seen so far."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    problem_counts: Counter[str] = field(default_factory=Counter)
+    first_problems: list[Problem] = field(default_factory=list)
+    places: Counter[str] = field(default_factory=Counter)
+    stores: set[str] = field(default_factory=set)
+    keys: list[Any] = field(default_factory=list)  # 64-bit hashes of row keys, to find repetitions
+    first_at: Any = None
+    last_at: Any = None
+
+    def note(self, found: list[Problem]) -> None:
+        self.problem_counts.update(problem.code for problem in found)
+        if len(self.first_problems) < FIRST_PROBLEMS:
+            self.first_problems += found[: FIRST_PROBLEMS - len(self.first_problems)]
+
+    def note_times(self, drafts: list[Draft]) -> None:
+        if drafts:
+            times = [draft.occurred_at for draft in drafts]
+            self.first_at = min(times) if self.first_at is None else min(self.first_at, *times)
+            self.last_at = max(times) if self.last_at is None else max(self.last_at, *times)
+
+
+class Reading:
+    """An open import: its file readable, its mapping decoded, its rows parsed on demand."""
+
+    def __init__(self, owner: Import, path: Path, scratch: Path) -> None:
+        self.owner = owner
+        self.target = TARGETS[owner.target]
+        self.mapping = mappings.decode(owner.mapping)
+        self.path, self.scratch = path, scratch
+        self.country = _COUNTRY_OF_ZONE.get(brand().time_zone, "")
+        self.context = rows.Context(owner.as_of, self.mapping.legal_basis, self.country)
+        self._decoder = Decoder(self.target, self.mapping, conventions(self.mapping))
+        self.total = reading.total_of(path, owner.form)
+
+    def blocks(self, watch: Watch, tally: Tally, stage: str) -> Iterator[Rows]:
+        """Parsed blocks, with progress; counts rows read and refused, and remembers store codes."""
+        choice = (self.mapping.encoding, self.mapping.delimiter, self.mapping.sheet)
+        for block in reading.read(self.path, self.owner.form, *choice):
+            parsed = self._decoder.decode(block)
+            tally.counts["rows"] += len(parsed) + len(block.ragged)
+            tally.note(parsed.problems)
+            for name in ("store", "home_store", "code"):
+                if name in parsed.columns:
+                    tally.stores.update(value for value in parsed.columns[name].values if value is not None)
+            yield parsed
+            watch.progress(block.done_bytes, self.total or None, stage)
+
+
+def conventions(mapping: mappings.Mapping) -> rules.Conventions:
+    """The mapping's conventions, completed by the brand's zone and currency."""
+    return rules.Conventions(
+        time_format=mapping.time_format,
+        zone=ZoneInfo(mapping.time_zone) if mapping.time_zone else clock.zone(),
+        shift=timedelta(days=mapping.shift_days),
+        shift_zone=clock.zone(),
+        minor=mapping.money.unit == "minor",
+        digits=brand().currency_digits,
+        decimal=mapping.money.decimal,
+    )
+
+
+@contextlib.contextmanager
+def opened(owner: Import) -> Iterator[Reading]:
+    """The import's file, unsealed into a scratch folder that is removed afterwards, whatever happens.
+
+    One process at a time may work on an import: raises NotReady("busy").
+    """
+    with _only_one(owner):
+        scratch = home() / "files" / "scratch" / f"import-{owner.pk}"
+        shutil.rmtree(scratch, ignore_errors=True)  # what a killed run left
+        scratch.mkdir(parents=True, mode=0o700)
+        try:
+            with sources.readable(owner, scratch) as path:
+                yield Reading(owner, path, scratch)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _only_one(owner: Import) -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_try_advisory_lock(%s, %s)", [_LOCK_SPACE, owner.pk])
+        if not cursor.fetchone()[0]:
+            raise NotReady("busy")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_unlock(%s, %s)", [_LOCK_SPACE, owner.pk])
+
+
+_LOCK_SPACE = 0x1A7  # of advisory locks taken by imports
+
+# -- check ---------------------------------------------------------------------------------------------------------
+
+
+def check(owner: Import, watch: Watch) -> dict[str, Any]:
+    """Read and validate the whole file and say what a run would do. Writes nothing but the log of bad rows."""
+    problems.clear(owner.public_id, "check")
+    tally = Tally()
+    with opened(owner) as work:
+        if owner.target == ORDERS:
+            _check_orders(work, watch, tally)
+        else:
+            _check_rows(work, watch, tally)
+    return {
+        "counts": dict(tally.counts),
+        "problem_counts": dict(tally.problem_counts.most_common()),
+        "first_problems": [_plain(problem) for problem in tally.first_problems],
+        "warnings": _warnings(owner, tally),
+        "first_at": tally.first_at.isoformat() if tally.first_at else None,
+        "last_at": tally.last_at.isoformat() if tally.last_at else None,
+    }
+
+
+def _check_orders(work: Reading, watch: Watch, tally: Tally) -> None:
+    with orders.Spool(work.scratch / "spool", work.owner.parts) as spool:
+        for place, parsed in enumerate(work.blocks(watch, tally, "reading")):
+            _log(work.owner, "check", f"a-{place:06d}", parsed.problems)
+            _count_unspooled(parsed, tally)
+            spool.add(parsed)
+    for part in range(work.owner.parts):
+        for number, chunk in enumerate(orders.chunks(spool.read(part))):
+            found = chunk.problems + _foresee(work, chunk.drafts, [int(r[0]) for r in chunk.rows], tally)
+            tally.counts.update(chunk.counts)
+            tally.note(found)
+            _log(work.owner, "check", f"b-{part:04d}-{number:06d}", found)
+            watch.progress(part, work.owner.parts, "grouping")
+
+
+def _count_unspooled(parsed: Rows, tally: Tally) -> None:
+    """Rows that cannot be given to any order: ragged ones, and those without an order number."""
+    lost = int((~parsed.columns["order"].present()).sum())
+    tally.counts["rows_refused"] += lost + sum(one.code == "ragged_row" for one in parsed.problems)
+
+
+def _check_rows(work: Reading, watch: Watch, tally: Tally) -> None:
+    name = work.owner.target
+    for place, parsed in enumerate(work.blocks(watch, tally, "reading")):
+        found = list(parsed.problems)
+        records = list(parsed.records())
+        tally.keys.append(_hashes(name, records))
+        if name in {STORES, PRODUCTS, STAFF}:
+            tally.counts["rows_taken"] += len(records)
+            if name == STORES:
+                tally.places.update(rows.store_row(record, work.country)[1] for _, record in records)
+        else:
+            facts = _drafts(work, records)
+            refused = facts.problems + _foresee(work, facts.drafts, facts.rows, tally)
+            tally.counts["rows_taken"] += len(records) - len({problem.row for problem in refused})
+            found += refused
+            tally.note(refused)
+        _log(work.owner, "check", f"a-{place:06d}", found)
+    tally.counts["rows_refused"] = tally.counts["rows"] - tally.counts["rows_taken"]
+
+
+def _foresee(work: Reading, drafts: list[Draft], numbers: list[int], tally: Tally) -> list[Problem]:
+    """What the door would say to these facts, without knocking: refusals as problems, known ones counted."""
+    now = clock.now()
+    good, found = [], []
+    for draft, row in zip(drafts, numbers, strict=True):
+        try:
+            fact_rules.check_key(draft.key)
+            fact_rules.check_time(draft.occurred_at, now)
+            fact_rules.normalise_identities(draft.who)
+            body = draft.body if isinstance(draft.body, bytes) else intake.msgspec.json.encode(draft.body)
+            check_body(draft.kind, body)
+        except Refusal as refusal:
+            found.append(Problem(row, "", "", f"fact.{refusal.code}", dict(refusal.detail)))
+        else:
+            good.append(draft)
+    tally.note_times(good)
+    hashes = [fact_key_hash(work.mapping.source, draft.key) for draft in good]
+    known = FactKey.objects.filter(key_hash__in=hashes).count() if hashes else 0
+    tally.counts.update(new=len(set(hashes)) - known, known=known, facts=len(good))
+    return found
+
+
+def _hashes(target: str, records: list[tuple[int, dict[str, Any]]]) -> np.ndarray:
+    import numpy as np
+
+    keys = (rows.key_of(target, record) for _, record in records)
+    digests = [hashlib.blake2b(key.encode(), digest_size=8).digest() for key in keys if key]
+    return np.frombuffer(b"".join(digests), dtype=np.uint64)
+
+
+def _warnings(owner: Import, tally: Tally) -> list[dict[str, Any]]:
+    """What an operator must have read before the run. Each has a code and the parameters of its message."""
+    found: list[dict[str, Any]] = []
+
+    def warn(code: str, **parameters: Any) -> None:
+        found.append({"code": code, "parameters": parameters})
+
+    spaced = rules.headers_with_spaces([column["header"] for column in owner.columns])
+    if spaced:
+        warn("header_spaces", count=len(spaced), first=spaced[0])
+    repeated = [column["header"] for column in owner.columns if column.get("duplicate")]
+    if repeated:
+        warn("duplicate_headers", count=len(repeated), first=repeated[0])
+    if again := _repetitions(tally):
+        warn("duplicate_keys", count=again)
+    for fault in ("swapped_coordinates", "outside_country", "half_a_place", "null_island"):
+        if tally.places[fault]:
+            warn(fault, count=tally.places[fault])
+    found += _store_warnings(owner, tally)
+    if tally.counts["rows"] and not tally.counts["rows_taken"]:
+        warn("nothing_usable")
+    return found
+
+
+def _repetitions(tally: Tally) -> int:
+    import numpy as np
+
+    if not tally.keys:
+        return 0
+    keys = np.concatenate(tally.keys)
+    return len(keys) - len(np.unique(keys))
+
+
+def _store_warnings(owner: Import, tally: Tally) -> list[dict[str, Any]]:
+    if not tally.stores:
+        return []
+    known = set(Store.objects.values_list("code", flat=True))
+    both = known & tally.stores
+    counts = {"known": len(known), "in_file": len(tally.stores), "both": len(both)}
+    if rules.nearly_all_changed(len(known), len(tally.stores), len(both)):
+        return [{"code": "stores_changed", "parameters": counts}]
+    unknown = sorted(tally.stores - known)
+    if owner.target != STORES and unknown:
+        return [{"code": "unknown_stores", "parameters": {"count": len(unknown), "first": ", ".join(unknown[:5])}}]
+    return []
+
+
+# -- run -----------------------------------------------------------------------------------------------------------
+
+
+def run(owner: Import, watch: Watch) -> dict[str, Any]:
+    """Write the file. Continues behind what an earlier attempt wrote; the result counts all attempts together."""
+    tally = Tally()
+    with opened(owner) as work:
+        if not _written(owner):
+            problems.clear(owner.public_id, "run")
+        if owner.target == ORDERS:
+            _run_orders(work, watch, tally)
+        else:
+            _run_rows(work, watch, tally)
+    for counts in ImportChunk.objects.filter(owner=owner).values_list("counts", flat=True):
+        tally.counts.update(counts)
+    tally.counts["rows_refused"] = tally.counts["rows"] - tally.counts["rows_taken"] - tally.counts["rows_ignored"]
+    reasons = Counter(problem.code for problem in problems.read(owner.public_id, "run"))
+    return {"counts": dict(tally.counts), "problem_counts": dict(reasons.most_common())}
+
+
+def _run_orders(work: Reading, watch: Watch, tally: Tally) -> None:
+    with orders.Spool(work.scratch / "spool", work.owner.parts) as spool:
+        for place, parsed in enumerate(work.blocks(watch, tally, "reading")):
+            _log(work.owner, "run", f"a-{place:06d}", parsed.problems)
+            spool.add(parsed)
+    total, done = tally.counts["rows"], 0
+    written = _written(work.owner)
+    for part in range(work.owner.parts):
+        for number, chunk in enumerate(orders.chunks(spool.read(part))):
+            watch.progress(done, total, "writing")
+            done += chunk.counts["rows_taken"] + chunk.counts["rows_ignored"] + chunk.counts["rows_refused"]
+            if (part, number) not in written:
+                first_rows = [int(behind[0]) for behind in chunk.rows]
+                facts = _Facts(chunk.drafts, first_rows, chunk.problems, chunk.counts)
+                _write_facts(work, part, number, facts)
+
+
+def _run_rows(work: Reading, watch: Watch, tally: Tally) -> None:
+    written = _written(work.owner)
+    size = RESOURCE_ROWS_PER_CHUNK if work.owner.target in {STORES, PRODUCTS, STAFF} else ROWS_PER_CHUNK
+    number = 0
+    for place, parsed in enumerate(work.blocks(watch, tally, "writing")):
+        _log(work.owner, "run", f"a-{place:06d}", parsed.problems)
+        records = list(parsed.records())
+        for begin in range(0, len(records), size):
+            watch.checkpoint()
+            if (0, number) not in written:
+                _write_rows(work, number, records[begin : begin + size])
+            number += 1
+
+
+def _written(owner: Import) -> set[tuple[int, int]]:
+    return set(ImportChunk.objects.filter(owner=owner).values_list("part", "number"))
+
+
+def _write_rows(work: Reading, number: int, records: list[tuple[int, dict[str, Any]]]) -> None:
+    if work.owner.target not in {STORES, PRODUCTS, STAFF}:
+        facts = _drafts(work, records)
+        facts.counts["rows_taken"] = len(records) - len({problem.row for problem in facts.problems})
+        _write_facts(work, 0, number, facts)
+        return
+    records, refused = _without_unknown_stores(work.owner.target, records)
+    with _chunk(work.owner, 0, number) as counts:
+        done = rows.upsert(work.owner.target, [record for _, record in records], work.country)
+        unchanged = len(records) - done.created - done.changed
+        counts.update(rows_taken=len(records), new=done.created, changed=done.changed, known=unchanged)
+        _log(work.owner, "run", f"c-0000-{number:06d}", refused)
+
+
+def _without_unknown_stores(
+    target: str, records: list[tuple[int, dict[str, Any]]]
+) -> tuple[list[tuple[int, dict[str, Any]]], list[Problem]]:
+    """Staff of a store that does not exist cannot be placed in the organisation."""
+    if target != STAFF:
+        return records, []
+    known = set(Store.objects.values_list("code", flat=True))
+    good = [(row, record) for row, record in records if record.get("store", "") in known or not record.get("store")]
+    kept = {row for row, _ in good}
+    return good, [Problem(row, "store", record["store"], "unknown_store") for row, record in records if row not in kept]
+
+
+@dataclass
+class _Facts:
+    """Facts of a chunk, the row behind each, rows that were refused before, and counts."""
+
+    drafts: list[Draft] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def _drafts(work: Reading, records: list[tuple[int, dict[str, Any]]]) -> _Facts:
+    facts = _Facts()
+    for row, record in records:
+        try:
+            made = rows.drafts_of(work.owner.target, row, record, work.context)
+        except rules.BadValue as fault:
+            facts.problems.append(Problem(row, "", "", fault.code))
+            continue
+        facts.drafts += made
+        facts.rows += [row] * len(made)
+    return facts
+
+
+def _write_facts(work: Reading, part: int, number: int, facts: _Facts) -> None:
+    """Give a chunk to the door. What the door refuses is held there and reported here as a problem of its row."""
+    with _chunk(work.owner, part, number) as counts:
+        outcome = intake.record(work.mapping.source, facts.drafts, door="file")
+        counts.update(facts.counts)
+        counts.update(new=outcome.accepted, known=outcome.duplicates, held=len(outcome.rejected))
+        counts["facts"] = outcome.accepted + outcome.duplicates
+        refused = [
+            Problem(facts.rows[one.index], "", "", f"fact.{one.code}", dict(one.detail)) for one in outcome.rejected
+        ]
+        _log(work.owner, "run", f"c-{part:04d}-{number:06d}", facts.problems + refused)
+
+
+@contextlib.contextmanager
+def _chunk(owner: Import, part: int, number: int) -> Iterator[dict[str, int]]:
+    """One transaction for a chunk's writing and its row. If another process wrote it meanwhile, ours is undone."""
+    counts: dict[str, int] = {}
+    try:
+        with transaction.atomic():
+            yield counts
+            ImportChunk.objects.create(owner=owner, part=part, number=number, counts=counts)
+    except IntegrityError as clash:
+        if "chunk_once" not in str(clash):
+            raise
+
+
+def _log(owner: Import, stage: str, piece: str, found: list[Problem]) -> None:
+    problems.write(owner.public_id, stage, piece, found)
+
+
+def _plain(problem: Problem) -> dict[str, Any]:
+    value: dict[str, Any] = intake.msgspec.to_builtins(problem)
+    return value
