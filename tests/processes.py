@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,11 +10,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from hetang.platform import children
+import psutil
+
+from hetang.platform import children, postgres
 from hetang.platform.ports import free_port
 
 
@@ -69,3 +72,89 @@ def answers(url: str, expected: bytes = b"Ok.\n") -> bool:
             return bool(response.read().startswith(expected))
     except (urllib.error.URLError, OSError):
         return False
+
+
+class Product:
+    """`hetang up` (or `demo`) on a home, as an operator runs it. What it prints goes to `home/up.log`."""
+
+    def __init__(self, home: Path, *, command: str = "up", port: int | None = None) -> None:
+        self.home = home
+        self.command = command
+        self.port = port or free_port()
+        self.printed = home / "up.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, timeout_s: float = 90) -> float:
+        """Start, wait until the console answers; returns the seconds it took."""
+        self.process = self.launch()
+        return wait_until(self._ready, timeout_s, self._logs)
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start without waiting."""
+        self.home.mkdir(exist_ok=True, parents=True, mode=0o700)
+        command = [sys.executable, "-m", "hetang.cli", self.command, "--home", str(self.home)]
+        with self.printed.open("wb") as stream:
+            return subprocess.Popen(
+                [*command, "--port", str(self.port)], env=clean_environment(), stdout=stream, stderr=stream
+            )
+
+    def refused(self) -> str:
+        """Start, expect exit code 2, return what it said."""
+        assert self.launch().wait(60) == 2, self._logs()
+        return self.printed.read_text()
+
+    def _ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self._logs()
+        return "ready" in self.printed.read_text()
+
+    def _logs(self) -> str:
+        paths = [self.printed, *(self.home / "logs").glob("*.log")]
+        return "\n".join(f"{path.name}: {path.read_text()[-1500:]}" for path in paths)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def database_url(self) -> str:
+        return postgres.Server(self.home / "postgres", postgres.socket_folder(self.home), None).url
+
+    def tree(self) -> dict[int, str]:
+        """Pids of everything below the supervisor, with their command lines."""
+        assert self.process is not None
+        found = {}
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                found[child.pid] = " ".join(child.cmdline())
+        return found
+
+    def child(self, part: str) -> psutil.Process:
+        """The direct child of the supervisor whose command line holds `part`."""
+        assert self.process is not None
+        for child in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.Error):
+                if part in " ".join(child.cmdline()):
+                    return child
+        raise LookupError(part)
+
+    def stop(self, timeout_s: float = 60) -> int:
+        """SIGTERM; returns the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(timeout_s)
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """The environment without what this test run told its own processes."""
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("HETANG_")}, **more}
+
+
+def alive(pids: Iterable[int]) -> list[int]:
+    """Those of `pids` that still run (zombies do not)."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                found.append(pid)
+    return found

@@ -85,7 +85,7 @@ def start(home: Path) -> Server:
     Raises EmbeddedServerError with the last lines of the log when the server does not come up.
     """
     data = home / "postgres"
-    socket = _socket_folder(home)
+    socket = socket_folder(home)
     if not (data / "PG_VERSION").exists():
         _initialise(data)
     if postmaster_pid(data) is not None and is_ready(data):
@@ -193,7 +193,7 @@ def _create_database(data: Path) -> None:
         raise EmbeddedServerError(f"the database could not be created:\n{output.decode(errors='replace')[-2000:]}")
 
 
-def _socket_folder(home: Path) -> Path:
+def socket_folder(home: Path) -> Path:
     """`home/run`, or a private folder with a short name where the path would be too long for a socket."""
     folder = home / "run"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,0 +1,145 @@
+"""The whole product as processes: killed, started again, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from tests.processes import Product, alive, answers, clean_environment, wait_until
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """One running product for the tests of this module; each leaves it running."""
+    running = Product(tmp_path_factory.mktemp("home"))
+    running.start()
+    yield running
+    assert running.process is not None
+    if running.process.poll() is None:
+        running.stop()
+
+
+def test_a_second_start_on_the_same_home_is_refused(product: Product, tmp_path: Path) -> None:
+    second = Product(product.home)
+    second.printed = tmp_path / "second.log"
+    assert f"Hetang already runs on {product.home}" in second.refused()
+    assert answers(f"{product.address}/login", b"<!doctype")
+
+
+def test_a_taken_port_is_refused_with_a_way_out(product: Product, tmp_path: Path) -> None:
+    said = Product(tmp_path, port=product.port).refused()
+    assert f"port {product.port} of 127.0.0.1 is taken; choose another with --port" in said
+
+
+def test_the_embedded_servers_listen_on_loopback_and_a_private_socket_only(product: Product) -> None:
+    addresses = set()
+    assert product.process is not None
+    for process in [psutil.Process(pid) for pid in product.tree()]:
+        with contextlib.suppress(psutil.Error):
+            addresses |= {c.laddr.ip for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+    assert addresses == {"127.0.0.1"}
+    assert (product.home / "run").stat().st_mode & 0o077 == 0
+    assert (product.home / "secrets.json").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("part", ["hetang.cli engine", "granian", "hetang.cli worker"])
+def test_a_killed_child_comes_back(product: Product, part: str) -> None:
+    killed = product.child(part)
+    below = [child.pid for child in killed.children(recursive=True)]
+    killed.kill()
+    wait_until(lambda: _is_new(product, part, killed.pid), 20)
+    wait_until(lambda: not alive(below), 10)
+    wait_until(lambda: answers(f"{product.address}/login", b"<!doctype"), 30)
+
+
+def test_what_postgresql_acknowledged_survives_its_kill(product: Product) -> None:
+    with psycopg.connect(product.database_url, autocommit=True) as connection:
+        connection.execute("create table proof (n bigint primary key)")
+    acknowledged: list[int] = []
+    writer = threading.Thread(target=_write_until_refused, args=[product.database_url, acknowledged])
+    writer.start()
+    wait_until(lambda: len(acknowledged) > 100, 20)
+    product.child("bin/postgres").kill()
+    writer.join()
+    wait_until(lambda: _rows(product.database_url) is not None, 30)
+    rows = _rows(product.database_url)
+    assert rows is not None
+    assert set(acknowledged) <= rows
+    wait_until(lambda: answers(f"{product.address}/login", b"<!doctype"), 30)
+
+
+def test_nothing_survives_the_supervisors_kill_and_the_next_start_finds_everything(product: Product) -> None:
+    assert product.process is not None
+    with psycopg.connect(product.database_url, autocommit=True) as connection:
+        connection.execute("create table if not exists proof (n bigint primary key)")
+        connection.execute("insert into proof values (-1)")
+    tree = product.tree()
+    product.process.send_signal(signal.SIGKILL)
+    product.process.wait()
+    product.start()  # at once: children of the killed one may still be on their way out
+    assert alive(tree) == []
+    rows = _rows(product.database_url)
+    assert rows is not None
+    assert -1 in rows
+
+
+def test_sigterm_stops_everything_cleanly(product: Product) -> None:
+    tree = product.tree()
+    assert product.stop() == 0
+    assert alive(tree) == []
+    assert "database system is shut down" in (product.home / "logs" / "postgres.log").read_text()
+
+
+def test_a_home_with_pending_migrations_is_refused_and_upgrade_named(product: Product) -> None:
+    environment = clean_environment(HETANG_HOME=str(product.home))
+    forget = (
+        "import os; from pathlib import Path; from hetang.platform import supervisor; import psycopg\n"
+        "with supervisor.database(Path(os.environ['HETANG_HOME'])) as url, psycopg.connect(url) as c:\n"
+        "    c.execute('create table sessions_kept as select * from django_session')\n"
+        "    c.execute('drop table django_session')\n"
+        "    c.execute(\"delete from django_migrations where app = 'sessions'\")\n"
+    )
+    subprocess.run([sys.executable, "-c", forget], env=environment, check=True, timeout=60)
+    assert "1 migrations are pending (first: sessions.0001_initial); run `hetang upgrade`" in product.refused()
+    upgraded = subprocess.run(
+        [sys.executable, "-m", "hetang.cli", "upgrade"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert upgraded.stdout.splitlines()[0] == "sessions.0001_initial"
+
+
+def _is_new(product: Product, part: str, old: int) -> bool:
+    try:
+        return product.child(part).pid != old
+    except LookupError:
+        return False
+
+
+def _write_until_refused(url: str, acknowledged: list[int]) -> None:
+    with contextlib.suppress(psycopg.Error), psycopg.connect(url, autocommit=True) as connection:
+        for number in range(1_000_000):
+            connection.execute("insert into proof values (%s)", [number])
+            acknowledged.append(number)
+
+
+def _rows(url: str) -> set[int] | None:
+    try:
+        with psycopg.connect(url, connect_timeout=2) as connection:
+            return {row[0] for row in connection.execute("select n from proof")}
+    except psycopg.Error:
+        return None
