@@ -39,7 +39,18 @@ class Entry:
 
 
 # Rooms add their entry here, in the order of the working day.
-SECTIONS: tuple[Section, ...] = ()
+SECTIONS: tuple[Section, ...] = (
+    Section(
+        _("System"),
+        (
+            Item(_("System status"), "operations:status", "operations", "operations:view"),
+            Item(_("Held records"), "operations:held", "held", "facts:view"),
+            Item(_("Jobs"), "operations:jobs", "jobs", "operations:view"),
+            Item(_("Audit log"), "audit:list", "audit", "settings:edit"),
+            Item(_("Settings"), "settings:brand", "settings", "settings:edit"),
+        ),
+    ),
+)
 HOME = Item(_("Home"), "console:home", "home", "")
 
 

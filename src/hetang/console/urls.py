@@ -20,4 +20,7 @@ _own: list[URLPattern | URLResolver] = [
 # Rooms add their line here: path("<room>/", include("hetang.console.<room>.urls")).
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include((_own, "console"))),
+    path("operations/", include("hetang.console.operations.urls")),
+    path("audit/", include("hetang.console.audit.urls")),
+    path("settings/", include("hetang.console.settings.urls")),
 ]

@@ -1,0 +1,11 @@
+"""Addresses of the audit log."""
+
+from django.urls import path
+
+from hetang.console.audit import views
+
+app_name = "audit"
+urlpatterns = [
+    path("", views.audit_list, name="list"),
+    path("export.csv", views.export, name="export"),
+]

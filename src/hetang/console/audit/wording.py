@@ -1,0 +1,56 @@
+"""What audited actions are called. Codes without wording are shown as they are."""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+ACTIONS: dict[str, str | Promise] = {
+    "session.opened": _("logged in"),
+    "session.closed": _("logged out"),
+    "user.created": _("made a user"),
+    "user.switched": _("switched a user on or off"),
+    "grant.added": _("gave a role"),
+    "grant.removed": _("took a role away"),
+    "brand.changed": _("changed the brand's settings"),
+    "api_key.created": _("made an API key"),
+    "api_key.revoked": _("revoked an API key"),
+    "job.cancelled": _("cancelled a job"),
+    "held.replayed": _("replayed a held record"),
+    "held.dismissed": _("dismissed a held record"),
+    "stream.passed_one": _("let a stream pass a record"),
+    "customer.tagged": _("put a tag on a customer"),
+    "customer.untagged": _("took a tag off a customer"),
+    "customer.consent": _("changed a consent"),
+    "customer.do_not_disturb": _("changed do-not-disturb"),
+    "tag.created": _("made a tag"),
+    "tag.renamed": _("renamed a tag"),
+    "tag.archived": _("archived a tag"),
+    "tag_group.created": _("made a tag group"),
+}
+
+TARGETS: dict[str, str | Promise] = {
+    "user": _("user"),
+    "brand": _("brand"),
+    "api_key": _("API key"),
+    "job": _("job"),
+    "held_fact": _("held record"),
+    "stream": _("stream"),
+    "customer": _("customer"),
+    "tag": _("tag"),
+    "tag_group": _("tag group"),
+    "audience": _("audience"),
+    "campaign": _("campaign"),
+    "broadcast": _("broadcast"),
+    "import": _("import"),
+}
+
+
+def action_label(code: str) -> str:
+    """An action in the current language."""
+    return str(ACTIONS.get(code, code))
+
+
+def target_label(code: str) -> str:
+    """A kind of object in the current language."""
+    return str(TARGETS.get(code, code))

@@ -1,0 +1,70 @@
+"""API keys: made, shown once, revoked."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from hetang.console.settings.tabs import tabs
+from hetang.platform import api_keys, audit
+from hetang.platform.access import actor_of, needs
+from hetang.platform.models import ApiKey, User
+
+
+class KeyForm(forms.Form):
+    """A new key: who uses it and what it may do."""
+
+    name = forms.CharField(
+        label=gettext_lazy("Name"), max_length=80, help_text=gettext_lazy("Which system uses it, for example “till”.")
+    )
+    scopes = forms.MultipleChoiceField(
+        label=gettext_lazy("What it may do"),
+        choices=list(api_keys.SCOPES.items()),
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+
+@never_cache
+@needs("settings:edit")
+def key_list(request: HttpRequest) -> HttpResponse:
+    """All keys, and the form of a new one. The plain key is in the answer to its making and nowhere else."""
+    form = KeyForm(request.POST or None)
+    plain = ""
+    if request.method == "POST" and form.is_valid():
+        plain = _create(request, form.cleaned_data)
+        form = KeyForm()
+    keys = ApiKey.objects.select_related("created_by").order_by("-id")[:200]
+    values = {"form": form, "plain": plain, "keys": [(key, _scope_labels(key)) for key in keys], "tabs": tabs("keys")}
+    return render(request, "console/settings/keys.html", values, status=422 if form.errors else 200)
+
+
+@require_POST
+@needs("settings:edit")
+def revoke(request: HttpRequest, key_id: int) -> HttpResponse:
+    """Stop a key for good."""
+    key = get_object_or_404(ApiKey, pk=key_id)
+    with transaction.atomic():
+        if api_keys.revoke(key):
+            audit.record(actor_of(request), "api_key.revoked", "api_key", key.pk, {"prefix": key.prefix})
+    messages.success(request, _("The key is revoked. It stops working within five seconds."))
+    return redirect("settings:keys")
+
+
+@transaction.atomic
+def _create(request: HttpRequest, values: dict[str, object]) -> str:
+    user = User.objects.get(pk=request.user.pk)
+    key, plain = api_keys.create(str(values["name"]), list(values["scopes"]), user)  # type: ignore[call-overload]
+    changes = {"name": key.name, "prefix": key.prefix, "scopes": key.scopes}
+    audit.record(actor_of(request), "api_key.created", "api_key", key.pk, changes)
+    return plain
+
+
+def _scope_labels(key: ApiKey) -> list[object]:
+    return [api_keys.SCOPES.get(scope, scope) for scope in key.scopes]
