@@ -19,7 +19,9 @@ class Order(models.Model):
     id = models.BigAutoField(primary_key=True)
     source = models.CharField(max_length=60)
     key = models.CharField(max_length=200)
-    customer = models.ForeignKey(Customer, models.PROTECT, null=True, db_constraint=False, db_index=False)  # null: anonymous
+    customer = models.ForeignKey(
+        Customer, models.PROTECT, null=True, db_constraint=False, db_index=False
+    )  # null: anonymous
     store = models.ForeignKey(Store, models.PROTECT, null=True, db_constraint=False, db_index=False)
     staff = models.ForeignKey(Staff, models.PROTECT, null=True, db_constraint=False, db_index=False)
     channel = models.CharField(max_length=40)
@@ -60,6 +62,9 @@ class Refund(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["source", "key"], name="refund_once")]
         indexes: ClassVar = [
             models.Index(fields=["source", "order_key"], name="refund_of_order"),
+            models.Index(
+                fields=["source", "order_key"], name="refund_without_order", condition=models.Q(order__isnull=True)
+            ),
             models.Index(fields=["customer", "refunded_at"], name="refund_of_customer"),
             models.Index(fields=["local_day", "store"], name="refund_day_store"),
         ]

@@ -1,4 +1,4 @@
-"""Who the customers are. Everything here is folded from facts: by (occurred_at, key), so any arrival order ends the same.
+"""Who the customers are. All of it is folded from facts by (occurred_at, key): any order of arrival ends the same.
 
 Rows point at the dense customer number (UInt32 range), never at a fact's identity; a merge moves them to the survivor.
 """
@@ -48,9 +48,7 @@ class Customer(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["home_store", "number"], name="customer_store"),
             models.Index(fields=["owner", "number"], name="customer_owner"),
-            models.Index(
-                fields=["merged_into"], name="customer_merged", condition=models.Q(merged_into__isnull=False)
-            ),
+            models.Index(fields=["merged_into"], name="customer_merged", condition=models.Q(merged_into__isnull=False)),
         ]
 
 
@@ -147,9 +145,7 @@ class CustomerTag(models.Model):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["customer", "tag"], name="customer_tag_once")]
-        indexes: ClassVar = [
-            models.Index(fields=["tag", "customer"], name="tag_members", condition=models.Q(on=True))
-        ]
+        indexes: ClassVar = [models.Index(fields=["tag", "customer"], name="tag_members", condition=models.Q(on=True))]
 
 
 class Relation(models.Model):
@@ -165,9 +161,7 @@ class Relation(models.Model):
     customer = models.ForeignKey(
         Customer, models.PROTECT, related_name="relations", db_constraint=False, db_index=False
     )
-    staff = models.ForeignKey(
-        Staff, models.PROTECT, related_name="relations", db_constraint=False, db_index=False
-    )
+    staff = models.ForeignKey(Staff, models.PROTECT, related_name="relations", db_constraint=False, db_index=False)
     external_userid = models.CharField(max_length=64)
     state = models.CharField(max_length=20, choices=STATES)
     since = models.DateTimeField()

@@ -32,6 +32,10 @@ _REFUSALS = {
     "unknown_store": gettext_noop("Store “%(code)s” is not known. Import or create it, then replay."),
     "unknown_staff": gettext_noop("Staff member “%(code)s” is not known. Synchronise or import staff, then replay."),
     "unknown_tag": gettext_noop("Tag “%(code)s” does not exist. Create it, then replay."),
+    "attribute_type": gettext_noop(
+        "Attribute “%(code)s” has another type than its definition. Correct the sender or the definition, then replay."
+    ),
+    "no_external_userid": gettext_noop("A friendship needs the customer's “external_userid” in “who”."),
     "handler_failed": gettext_noop("The stream failed on this fact: %(problem)s"),
 }
 

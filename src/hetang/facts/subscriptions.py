@@ -33,24 +33,30 @@ class Window:
     """The facts that one call of a handler applies: `(after, until]` in log order, of the stream's kinds.
 
     Use as `from facts_fact f where {window.where}` with `window.params`. `token` is the same for the same window, so
-    a store with insert deduplication stays exact when the window is repeated after a crash.
+    a store with insert deduplication stays exact when the window is repeated after a crash. `span` is its
+    (after, until] in the log; None for a replay of single facts.
     """
 
     where: str
     params: dict[str, Any]
     count: int
     token: str
+    span: tuple[Position, Position] | None = None
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """A reader: `handle` applies a window inside one transaction. With `after`, it never overtakes that stream."""
+    """A reader: `handle` applies a window inside one transaction. With `after`, it never overtakes that stream.
+
+    While `ready` says no (its store is away), the stream waits without failing.
+    """
 
     name: str
     handle: Callable[[Window], None]
     kinds: frozenset[str] | None = None
     after: str | None = None
     batch: int = 5000
+    ready: Callable[[], bool] | None = None
 
 
 @cache
@@ -67,7 +73,7 @@ def advance(subscription: Subscription) -> int:
     try:
         with transaction.atomic():
             cursor = _lock_cursor(subscription.name)
-            if cursor is None or _pausing(cursor):
+            if cursor is None or _pausing(cursor) or not (subscription.ready is None or subscription.ready()):
                 return 0
             return _apply_next(subscription, cursor)
     except Exception as problem:
@@ -189,7 +195,7 @@ def _window(subscription: Subscription, start: Position, end: Position, count: i
         where += " and f.kind = any(%(w_kinds)s)"
         params["w_kinds"] = sorted(subscription.kinds)
     token = ":".join(str(part) for part in (subscription.name, *start, *end))
-    return Window(where, params, count, token)
+    return Window(where, params, count, token, (start, end))
 
 
 def _move(cursor: SubscriptionCursor, end: Position, count: int, received_at: datetime) -> None:

@@ -2,8 +2,9 @@
 
 import django.contrib.postgres.functions
 import django.db.models.deletion
-import hetang.platform.ids
 from django.db import migrations, models
+
+import hetang.platform.ids
 
 
 class Migration(migrations.Migration):

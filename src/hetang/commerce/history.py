@@ -1,0 +1,263 @@
+"""The columnar history in ClickHouse: appended window by window, exactly once, and rebuilt from the log at need.
+
+PostgreSQL and ClickHouse cannot commit together. So each window of the log is written down in ClickHouse
+(`history_plan`) before its rows: after a crash the same window is appended again under the same tokens, and the
+tables drop what they have. Were the window cut anew instead, its rows would carry other tokens and count twice.
+If ClickHouse lost its end, or is new, the plan says so and the stream goes back to it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from django.db import connection, transaction
+
+from hetang.commerce import history_rows, history_schema
+from hetang.commerce.errors import HistoryBehind
+from hetang.facts.models import SubscriptionCursor
+from hetang.facts.services import Unapplied, hold
+from hetang.facts.staging import stage
+from hetang.facts.subscriptions import Position, Window
+from hetang.platform import clickhouse, clock, environment
+
+STREAM = "history"
+CHUNK_ROWS = 200_000  # an insert of one block: larger ones are cut where a repetition might cut differently
+MERGES_A_STATEMENT = 2_000  # two lists of ten-digit numbers stay well below the 256 KiB of a query
+
+Plan = tuple[int, Position, Position]  # sequence, start, end
+
+
+def ensure_schema() -> None:
+    """Create the tables that are missing. A few milliseconds each."""
+    for statement in history_schema.statements():
+        clickhouse.command(statement)
+
+
+@transaction.atomic
+def rebuild_history() -> None:
+    """Empty the history and let its stream read the log again from the beginning. Returns at once.
+
+    Readers of the history see it growing until the stream has caught up (about 20,000 facts a second).
+    """
+    row = _locked_cursor()
+    for table in history_schema.ALL:
+        clickhouse.command(f"drop table if exists {table} sync")
+    ensure_schema()
+    _set_cursor(row, (0, 0, 0))
+
+
+def ready() -> bool:
+    """Whether ClickHouse is there and its history reaches the stream's cursor; a cursor beyond it is set back.
+
+    Called by the stream before each window, inside the transaction that holds its cursor.
+    """
+    if not environment.clickhouse_urls():
+        return False
+    try:
+        plan = _last_plan()
+    except _clickhouse_errors():
+        if not clickhouse.available():
+            return False
+        ensure_schema()  # a new server
+        plan = None
+    row = SubscriptionCursor.objects.filter(name=STREAM).first()
+    end = plan[2] if plan else (0, 0, 0)
+    if row is not None and (row.epoch, row.tx, row.fact_id) > end:
+        _set_cursor(row, end)
+        return False
+    return True
+
+
+def append(window: Window) -> None:
+    """Append a window of the log to the history, exactly once however often it is tried.
+
+    Raises HistoryBehind when the history does not reach the window's start.
+    """
+    if window.span is None:
+        _append(window)
+        return
+    start, end = window.span
+    plan = _last_plan()
+    if start > (plan[2] if plan else (0, 0, 0)):
+        raise HistoryBehind(f"the history ends at {plan and plan[2]}, the window starts at {start}")
+    if plan is not None and start < plan[2]:
+        _append(_between(plan[1], plan[2]))  # begun before, perhaps not finished
+        if end <= plan[2]:
+            return
+        start = plan[2]
+    _note_plan((plan[0] + 1 if plan else 1, start, end))
+    _append(_between(start, end))
+
+
+def _append(window: Window) -> None:
+    counts = stage(window, history_rows.BODIES)
+    params = {"zone": str(clock.zone())}
+    for table, (columns, select) in history_rows.ROWS.items():
+        kind = history_rows.OF_KIND.get(table)
+        if kind is None or counts[kind]:
+            _copy(table, columns, select, params, window.token)
+    if counts["touch.sent"] or counts["touch.failed"]:
+        _append_touches(params, window.token)
+    if counts["order.placed"]:
+        _correct_refunds(window.token)
+    if counts["customer.merged"]:
+        _rewrite_merged()
+    _append_profiles(window.token, counts)
+
+
+def _copy(table: str, columns: str, select: str, params: dict[str, Any], token: str) -> None:
+    """Stream a select of PostgreSQL into a table, in chunks of one block."""
+    with connection.cursor() as cursor, cursor.copy(f"copy ({select}) to stdout", params) as rows:
+        chunk: list[bytes] = []
+        part = 0
+        for row in rows:
+            chunk.append(bytes(row))
+            if len(chunk) == CHUNK_ROWS:
+                _insert(table, columns, b"".join(chunk), f"{token}:{part}")
+                chunk, part = [], part + 1
+    if chunk:
+        _insert(table, columns, b"".join(chunk), f"{token}:{part}")
+
+
+def _insert(table: str, columns: str, data: bytes, token: str) -> None:
+    clickhouse.client().raw_insert(
+        table,
+        column_names=columns.split(", "),
+        insert_block=data,
+        fmt="TabSeparated",
+        settings={
+            "insert_deduplication_token": token,
+            "insert_deduplicate": 1,
+            "async_insert": 0,
+            "input_format_parallel_parsing": 0,  # one block, whatever its bytes
+        },
+    )
+
+
+def _append_touches(params: dict[str, Any], token: str) -> None:
+    """One row for each person of the set facts about messages sent or failed."""
+    columns = "customer, at, day, channel, programme, message_class, state"
+    unreadable = []
+    with connection.cursor() as cursor:
+        cursor.execute(history_rows.TOUCHES, params)
+        for received_at, fact_id, *fields, members in cursor.fetchall():
+            try:
+                for part, lines in enumerate(_touch_lines("\t".join(fields), members)):
+                    _insert("touches", columns, lines, f"{token}:{fact_id}:{part}")
+            except ValueError:
+                unreadable.append(Unapplied(received_at, fact_id, "members_missing", {}))
+    hold(STREAM, unreadable)
+
+
+def _touch_lines(rest: str, members: bytes) -> Iterator[bytes]:
+    from pyroaring import BitMap
+
+    numbers = BitMap.deserialize(bytes(members)).to_array()
+    for first in range(0, len(numbers), CHUNK_ROWS):
+        chunk = numbers[first : first + CHUNK_ROWS]
+        yield "".join([f"{number}\t{rest}\n" for number in chunk]).encode()
+
+
+def _correct_refunds(token: str) -> None:
+    """Refunds that were appended before their order: append them anew as they stand now, then drop the old rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(history_rows.REFUNDS_OF_ORDERS)
+        current = {(source, key): (number, *place) for number, source, key, *place in cursor.fetchall()}
+    if not current:
+        return
+    stale = [
+        (current[(source, key)][0], source, key, tuple(place))
+        for source, key, *place in _appended_refunds([key for _, key in current])
+        if (source, key) in current and tuple(place) != current[(source, key)][1:]
+    ]
+    if not stale:
+        return
+    ids = sorted({number for number, *_ in stale})
+    _copy("refunds", history_rows.REFUND_COLUMNS, history_rows.REFUNDS_BY_ID, {"ids": ids}, f"{token}:order")
+    for _, source, key, (customer, store, day) in stale:
+        clickhouse.command(
+            "delete from refunds where source = {source:String} and refund_key = {key:String}"
+            " and customer = {customer:UInt32} and store = {store:String} and day = {day:Date}",
+            {"source": source, "key": key, "customer": customer, "store": store, "day": day},
+        )
+
+
+def _appended_refunds(keys: list[str]) -> Iterator[tuple[Any, ...]]:
+    for first in range(0, len(keys), 1000):
+        yield from clickhouse.rows(
+            "select source, refund_key, customer, store, day from refunds where refund_key in {keys:Array(String)}",
+            {"keys": keys[first : first + 1000]},
+        )
+
+
+def _rewrite_merged() -> None:
+    """Put the rows of absorbed customers under their final survivors. Repeating it changes nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(history_rows.MERGED)
+        moves = cursor.fetchall()
+    for first in range(0, len(moves), MERGES_A_STATEMENT):
+        absorbed, survivors = zip(*moves[first : first + MERGES_A_STATEMENT], strict=True)
+        among = f"customer in ({','.join(map(str, absorbed))})"
+        becomes = f"transform(customer, {list(absorbed)}, {list(survivors)}, customer)"
+        for table in history_schema.TABLES:
+            if clickhouse.rows(f"select 1 from {table} where {among} limit 1"):
+                clickhouse.command(
+                    f"alter table {table} update customer = toUInt32({becomes}) where {among}"
+                    " settings mutations_sync = 1"
+                )
+
+
+def _append_profiles(token: str, counts: Counter[str]) -> None:
+    """The newest profile of everybody whom the window names. Versions follow the transaction, so later ones win."""
+    if not counts:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(history_rows.PEOPLE_TABLE)
+        for statement in history_rows.PEOPLE:
+            cursor.execute(statement)
+        cursor.execute("select (select epoch from facts_epoch)::bigint << 52 | pg_current_xact_id()::text::bigint")
+        (version,) = cursor.fetchone()
+    # The profile is as of now, not of the window: a repetition may say something newer, so it has its own token.
+    columns, select = history_rows.PROFILE_COLUMNS, history_rows.PROFILES
+    _copy("customer_profile", columns, select, {"version": version}, f"{token}:{version}")
+
+
+def _last_plan() -> Plan | None:
+    found = clickhouse.rows("select seq, start, until from history_plan order by seq desc limit 1")
+    return (found[0][0], tuple(found[0][1]), tuple(found[0][2])) if found else None
+
+
+def _note_plan(plan: Plan) -> None:
+    seq, start, end = plan
+    clickhouse.insert("history_plan", ["name", "seq", "start", "until"], [(STREAM, seq, start, end)], f"plan:{seq}")
+
+
+def _clickhouse_errors() -> tuple[type[Exception], ...]:
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    return (ClickHouseError, OSError)
+
+
+def _between(start: Position, end: Position) -> Window:
+    where = (
+        "(f.epoch, f.tx, f.id) > (%(h_e0)s, %(h_t0)s::text::xid8, %(h_i0)s)"
+        " and (f.epoch, f.tx, f.id) <= (%(h_e1)s, %(h_t1)s::text::xid8, %(h_i1)s)"
+    )
+    params = {
+        **{"h_e0": start[0], "h_t0": str(start[1]), "h_i0": start[2]},
+        **{"h_e1": end[0], "h_t1": str(end[1]), "h_i1": end[2]},
+    }
+    return Window(where, params, 0, ":".join(str(part) for part in (STREAM, *start, *end)), (start, end))
+
+
+def _locked_cursor() -> SubscriptionCursor:
+    SubscriptionCursor.objects.bulk_create([SubscriptionCursor(name=STREAM)], ignore_conflicts=True)
+    return SubscriptionCursor.objects.select_for_update().get(name=STREAM)
+
+
+def _set_cursor(row: SubscriptionCursor, to: Position) -> None:
+    SubscriptionCursor.objects.filter(name=row.name).update(
+        epoch=to[0], tx=to[1], fact_id=to[2], failed_at=None, error="", attempts=0
+    )

@@ -1,0 +1,15 @@
+"""What the customers room refuses."""
+
+from __future__ import annotations
+
+
+class NumbersExhausted(Exception):
+    """The next customer number would leave the range of UInt32."""
+
+
+class NoIdentity(Exception):
+    """The customer has no identity that a fact could name (she was erased)."""
+
+
+class DuplicateName(Exception):
+    """A tag or group of this name, or a tag of this code, exists already."""

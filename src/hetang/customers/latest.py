@@ -1,0 +1,108 @@
+"""Tables in which the newest word counts, by (occurred_at, fact_key): so any order of arrival ends the same.
+
+The same statement folds facts in and moves rows to the survivor of a merge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+
+@dataclass(frozen=True, slots=True)
+class LatestTable:
+    """A table with one row per customer and `key`: `values` are what the newest word says."""
+
+    table: str
+    key: tuple[str, ...]
+    values: tuple[str, ...]
+
+    def fold(self, source: str, params: dict[str, Any] | None = None) -> None:
+        """Upsert the rows that `source` selects (columns by name, several words on one row allowed)."""
+        place = ", ".join(("customer_id", *self.key))
+        word = (*self.values, "occurred_at", "fact_key")
+        changes = ", ".join(f"{column} = excluded.{column}" for column in word)
+        _execute(
+            f"""
+            insert into {self.table} as t ({place}, {", ".join(word)})
+            select distinct on ({place}) {place}, {", ".join(word)} from ({source}) s
+            order by {place}, occurred_at desc, fact_key desc
+            on conflict ({place}) do update set {changes}
+            where (excluded.occurred_at, excluded.fact_key) > (t.occurred_at, t.fact_key)
+            """,
+            params,
+        )
+
+    def move(self, moves: dict[str, Any]) -> None:
+        """Move rows of absorbed customers to their survivors, where the newer word stays."""
+        columns = ", ".join((*self.key, *self.values, "occurred_at", "fact_key"))
+        self.fold(
+            f"select m.survivor as customer_id, {columns} from {MOVES} join {self.table} on {_OF_ABSORBED}", moves
+        )
+        _execute(f"delete from {self.table} using {MOVES} where {_OF_ABSORBED}", moves)
+
+
+@dataclass(frozen=True, slots=True)
+class LatestColumn:
+    """A column of the customer with the time (`_at`) and the fact (`_fact`) of the newest word on it."""
+
+    name: str
+    column: str
+
+    def fold(self, source: str, params: dict[str, Any] | None = None) -> None:
+        """Set the column from rows `customer_id, value, occurred_at, fact_key`."""
+        at, fact = f"{self.name}_at", f"{self.name}_fact"
+        _execute(
+            f"""
+            update customers_customer c set {self.column} = n.value, {at} = n.occurred_at, {fact} = n.fact_key
+            from (
+              select distinct on (customer_id) * from ({source}) s
+              order by customer_id, occurred_at desc, fact_key desc
+            ) n
+            where c.number = n.customer_id
+              and (c.{at} is null or (n.occurred_at, n.fact_key) > (c.{at}, c.{fact}))
+            """,
+            params,
+        )
+
+    def move(self, moves: dict[str, Any]) -> None:
+        """Hand the absorbed customers' word to their survivors, and leave nothing of it on the aliases."""
+        at, fact = f"{self.name}_at", f"{self.name}_fact"
+        self.fold(
+            f"select m.survivor as customer_id, a.{self.column} as value, a.{at} as occurred_at, a.{fact} as fact_key"
+            f" from {MOVES} join customers_customer a on a.number = m.absorbed where a.{at} is not null",
+            moves,
+        )
+        _execute(
+            f"update customers_customer a set {self.column} = null, {at} = null, {fact} = null"
+            f" from {MOVES} where a.number = m.absorbed and a.{at} is not null",
+            moves,
+        )
+
+
+MOVES = "unnest(%(absorbed)s::bigint[], %(survivors)s::bigint[]) as m(absorbed, survivor)"
+_OF_ABSORBED = "customer_id = m.absorbed"
+
+ATTRIBUTES = LatestTable("customers_customerattribute", ("code",), ("value",))
+TAGS = LatestTable("customers_customertag", ("tag_id",), ('"on"', "expires_at", "source"))
+CONSENTS = LatestTable(
+    "customers_consent",
+    ("purpose", "channel"),
+    ("given", "basis", "text_version", "source", "simulated"),
+)
+DO_NOT_DISTURB = LatestTable("customers_donotdisturb", (), ('"on"', '"until"', "source"))
+NAME = LatestColumn("name", "name")
+HOME_STORE = LatestColumn("home_store", "home_store_id")
+OWNER = LatestColumn("owner", "owner_id")
+
+ALL: tuple[LatestTable | LatestColumn, ...] = (
+    *(ATTRIBUTES, TAGS, CONSENTS, DO_NOT_DISTURB),
+    *(NAME, HOME_STORE, OWNER),
+)
+
+
+def _execute(statement: str, params: dict[str, Any] | None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params or None)

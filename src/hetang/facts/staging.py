@@ -1,0 +1,42 @@
+"""A window of facts laid out in a temporary table, for handlers that read it more than once.
+
+The planner knows the real size of the table, whereas it guesses badly at a range of log positions: joins to the
+small tables of stores and staff would otherwise be planned for one row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+from django.db import connection
+
+from hetang.facts.subscriptions import Window
+
+_TABLE = """
+create temporary table if not exists window_fact (
+  received_at timestamptz not null, id bigint not null, occurred_at timestamptz not null, kind text not null,
+  source text not null, key text not null, fact_key text not null, subject_kind text, subject_key text,
+  who jsonb, body jsonb, sealed bytea, members bytea
+) on commit delete rows
+"""
+_FILL = """
+insert into window_fact
+select f.received_at, f.id, f.occurred_at, f.kind, f.source, f.key, f.source || chr(31) || f.key,
+       f.subject_kind, f.subject_key, f.who, case when f.kind = any(%(bodies)s) then f.body end, f.sealed, f.members
+from facts_fact f where {where}
+"""
+
+
+def stage(window: Window, bodies: Collection[str]) -> Counter[str]:
+    """Fill the temporary table `window_fact` (until commit) and say how many facts of each kind it holds.
+
+    Bodies are copied for the kinds in `bodies` only: they are most of the bytes. 5,000 orders take about 10 ms.
+    `fact_key` is `source + chr(31) + key`, which breaks ties between facts of one instant.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_TABLE)
+        cursor.execute("delete from window_fact")  # more than one window in a transaction: tests, replays
+        cursor.execute(_FILL.format(where=window.where), {**window.params, "bodies": sorted(bodies)})
+        cursor.execute("select kind, count(*) from window_fact group by kind")
+        return Counter(dict(cursor.fetchall()))
