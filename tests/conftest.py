@@ -61,3 +61,28 @@ def clickhouse(engine: str) -> Iterator[str]:
 
     for (table,) in clickhouse.rows("select name from system.tables where database = currentDatabase()"):
         clickhouse.command(f"truncate table if exists {table}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """A Chromium driven by playwright. Skips loudly where there is none; in CI that is a failure."""
+    import os
+
+    from playwright.sync_api import sync_playwright
+
+    from tests import browser_setup
+
+    path = browser_setup.find()
+    if path is None:
+        if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+            pytest.fail("no Chromium here, and in CI the browser tests must run")
+        pytest.skip("NO BROWSER: install chromium, or name one in HETANG_BROWSER, to run the browser tests")
+    quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic", *quiet]
+        )
+        # playwright's event loop runs in this thread, which Django would otherwise refuse to query from
+        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+        yield chromium
+        chromium.close()

@@ -1,0 +1,1 @@
+"""The demo brand: the Complete Journey, loaded through the public import path."""

@@ -1,0 +1,22 @@
+"""`python -m tests.migrations`: fails when a model has changed without a migration."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import tests.embedded  # noqa: F401 - a home and a database, as for the tests
+
+
+def main() -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hetang.settings")
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("makemigrations", check=True, dry_run=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
