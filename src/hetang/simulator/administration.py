@@ -118,6 +118,7 @@ class Hetang(msgspec.Struct):
 def reset(running: Running, _body: dict[str, Any]) -> dict[str, Any]:
     running.state.wipe()
     running.faults.clear()
+    running.limiter.forget()
     return {}
 
 

@@ -21,6 +21,12 @@ class Limiter:
         self._in_flight: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
 
+    def forget(self) -> None:
+        """Start counting anew."""
+        with self._lock:
+            self._windows.clear()
+            self.calls.clear()
+
     @contextlib.contextmanager
     def admitted(self, path: str) -> Iterator[None]:
         """Count one call of the API. Raises 45009 or 45033."""

@@ -111,6 +111,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         try:
             with self.server.running.limiter.admitted(path):
+                if fault is not None and fault.kind == "slow":
+                    time.sleep(fault.seconds)
                 upload = self._upload(body) if path.startswith("media/") else None
                 found = calls.run(
                     route,
@@ -131,12 +133,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _fails_before(self, fault: Fault) -> bool:
         """Carry out a fault that comes before the work. Returns whether the call is over."""
-        if fault.kind == "slow":
-            time.sleep(fault.seconds)
-        elif fault.kind == "drop_before":
+        if fault.kind == "drop_before":
             self._drop()
             return True
-        elif fault.kind == "error":
+        if fault.kind == "error":
             self._write(200, self._refusal(WeComError(fault.code)))
             return True
         return False
