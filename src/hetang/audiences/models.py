@@ -1,1 +1,71 @@
+"""Saved audiences, every version of their rules, and who was in them when that changed."""
 
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from hetang.platform.ids import public_id
+from hetang.platform.models import OrgNode, User
+
+
+class Audience(models.Model):
+    """A named rule. Its people are counted within `org_node`: for a store only those who are visible there."""
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    name = models.CharField(max_length=80)
+    description = models.CharField(max_length=300, blank=True, default="")
+    rule = models.JSONField()
+    version = models.IntegerField(default=1)
+    org_node = models.ForeignKey(OrgNode, models.PROTECT)
+    live = models.BooleanField(default=False)  # refreshed by the worker, once a minute at most
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    updated_at = models.DateTimeField()
+    archived_at = models.DateTimeField(null=True)
+    refreshed_at = models.DateTimeField(null=True)  # when its people were last compared with the newest snapshot
+    count = models.BigIntegerField(null=True)  # of the newest snapshot
+    problem = models.CharField(max_length=300, blank=True, default="")  # why it could not be refreshed
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["org_node", "name"], condition=models.Q(archived_at=None), name="audience_name_once"
+            ),
+        ]
+
+
+class AudienceVersion(models.Model):
+    """A rule as it was saved; never changed."""
+
+    id = models.BigAutoField(primary_key=True)
+    audience = models.ForeignKey(Audience, models.CASCADE, related_name="versions")
+    version = models.IntegerField()
+    rule = models.JSONField()
+    at = models.DateTimeField()
+    by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["audience", "version"], name="audience_version_once")]
+
+
+class AudienceSnapshot(models.Model):
+    """Who was in from `at` until the next snapshot: roaring bytes of customer numbers. Written only on a change."""
+
+    id = models.BigAutoField(primary_key=True)
+    audience = models.ForeignKey(Audience, models.CASCADE, related_name="snapshots")
+    sequence = models.IntegerField()  # 1, 2, 3 ... of its audience
+    at = models.DateTimeField()
+    version = models.IntegerField()  # of the rule
+    members = models.BinaryField()
+    count = models.BigIntegerField()
+    entered = models.BigIntegerField()
+    left = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["audience", "sequence"], name="audience_snapshot_once")
+        ]
+        indexes: ClassVar = [models.Index(fields=["audience", "-at"], name="audience_snapshot_at")]

@@ -1,0 +1,282 @@
+"""The set service: rules evaluated over the live sets and the ClickHouse history, inside the engine process.
+
+Verbs take and give JSON. A `scope` is a list of organisation paths (None: the whole brand): only people with their home
+store or an active friendship below one of them count.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Any
+
+from django.db import connection, connections
+from pyroaring import BitMap
+
+from hetang.audiences import following, history, queries
+from hetang.audiences.catalogues import catalogue
+from hetang.audiences.live import LiveSets
+from hetang.audiences.plans import Moment, Query
+from hetang.audiences.rules import Catalogue, InvalidRule, Node, parse
+from hetang.audiences.sets import Evaluation, evaluate
+from hetang.platform import clock, environment
+from hetang.platform.engine_client import ServiceError
+
+log = logging.getLogger(__name__)
+
+FRESH_S = 0.2  # sets older than this are brought up to date before they answer
+IDLE_POLL_S = 2.0
+SAVE_EVERY_S = 300.0
+MAX_SAMPLE = 1000
+CACHE_BYTES = 256 << 20
+
+Version = tuple[int, int, int]
+
+
+class LeafCache:
+    """Answers of the history, by query, as long as the history has not moved. Bounded by bytes, oldest use first."""
+
+    def __init__(self, limit: int = CACHE_BYTES) -> None:
+        self._limit = limit
+        self._entries: OrderedDict[Query, tuple[Version, BitMap, int]] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, query: Query, version: Version, ask: Callable[[Query], BitMap]) -> BitMap:
+        """The answer at a version. It is asked after the version was read, so it can only be newer than its label."""
+        with self._lock:
+            found = self._entries.get(query)
+            if found is not None and found[0] == version:
+                self._entries.move_to_end(query)
+                return found[1]
+        answer = ask(query)
+        size = int(answer.get_statistics()["n_bytes_array_containers"]) + int(
+            answer.get_statistics()["n_bytes_bitset_containers"]
+        )
+        with self._lock:
+            self._put(query, version, answer, size + 500)
+        return answer
+
+    def _put(self, query: Query, version: Version, answer: BitMap, size: int) -> None:
+        old = self._entries.pop(query, None)
+        self._bytes += size - (old[2] if old else 0)
+        self._entries[query] = (version, answer, size)
+        while self._bytes > self._limit and len(self._entries) > 1:
+            self._bytes -= self._entries.popitem(last=False)[1][2]
+
+
+class View:
+    """The sets as one evaluation sees them (`sets.Source`): one version of the history, no change under its feet."""
+
+    def __init__(self, live: LiveSets, version: Version, cache: LeafCache | None) -> None:
+        self._still = LiveSets(live.position, {family: dict(known) for family, known in live.families.items()}, [])
+        self._version = version
+        self._cache = cache
+
+    @property
+    def universe(self) -> BitMap:
+        return self._still.universe
+
+    def live(self, family: str, keys: tuple[Hashable, ...]) -> BitMap:
+        if family == "friends":
+            number, staff = keys
+            return self._still.friends(int(str(number)), staff)  # type: ignore[arg-type]
+        return self._still.union(family, keys)
+
+    def query(self, query: Query) -> BitMap:
+        if self._cache is None:
+            return history.members(query, {"use_query_condition_cache": 0})
+        return self._cache.get(query, self._version, history.members)
+
+
+class SetService:
+    """Holds the live sets of this installation. One per engine process."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._file = (folder or environment.ensure_home() / "sets") / "live.bin"
+        self._sets: LiveSets | None = None
+        self._lock = threading.Lock()
+        self._read_at = float("-inf")
+        self._saved_at = time.monotonic()
+        self._saved = LiveSets().position
+        self._last_call = float("-inf")
+        self._cache = LeafCache()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Load or build the sets in the background; calls meanwhile wait for it."""
+        self._thread = threading.Thread(target=self._keep_up, name="sets", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following and write the snapshot."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(10)
+        with self._lock:
+            self._save()
+
+    def handle(self, verb: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """Answer a verb. Raises ServiceError with code unknown_verb, invalid_rule or history_unavailable."""
+        self._last_call = time.monotonic()
+        action = _VERBS.get(verb)
+        if action is None:
+            raise ServiceError("unknown_verb", verb)
+        return action(self, payload)
+
+    # verbs ---------------------------------------------------------------------------------------------------
+
+    def status(self, _: dict[str, Any]) -> dict[str, Any]:
+        """How many people and sets there are, and up to where."""
+        live = self._current()
+        return {
+            "customers": len(live.universe),
+            "sets": {family: len(known) for family, known in live.families.items()},
+            "position": [live.position.tx, live.position.fact],
+            "history": list(following.history_version()),
+        }
+
+    def evaluate(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """`rule`, `scope`, `sample` (how many numbers), `members` (whether all, as base64 of roaring bytes)."""
+        _, found = self._evaluate(payload)
+        answer: dict[str, Any] = {
+            "count": len(found.members),
+            "sample": _sample(found.members, payload.get("sample", 0)),
+        }
+        if payload.get("members"):
+            answer["members"] = base64.b64encode(found.members.serialize()).decode()
+        return answer
+
+    def preview(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """`rule`, `scope`, `sample`, `cached` (false: ask the history afresh). Gives count, the scope's size, sample,
+        and by path the size of every part and what each part of the outermost `all` removes."""
+        view, found = self._evaluate(payload)
+        return {
+            "count": len(found.members),
+            "of": len(self._base(view, payload)),
+            "sample": _sample(found.members, payload.get("sample", 0)),
+            "sizes": [[list(path), size] for path, size in found.sizes.items()],
+            "removes": [[list(path), size] for path, size in found.removes.items()],
+        }
+
+    def overlap(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """`rules` (at most ten), `scope`: size of each, of every pair's intersection, and of the union."""
+        rules = payload.get("rules", [])[:10]
+        parts = [self._evaluate({**payload, "rule": rule})[1].members for rule in rules]
+        pairs = [[len(left & right) for right in parts] for left in parts]
+        return {"pairs": pairs, "union": len(BitMap.union(*parts)) if parts else 0}
+
+    def contains(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """`rule`, `scope`, `numbers`: those of the numbers that fit."""
+        found = self._evaluate(payload)[1]
+        return {"numbers": [number for number in payload["numbers"] if number in found.members]}
+
+    # inside --------------------------------------------------------------------------------------------------
+
+    def _evaluate(self, payload: dict[str, Any]) -> tuple[View, Evaluation]:
+        document = payload.get("rule")
+        node, known = _parse(document)
+        view = self._view(cached=payload.get("cached", True))
+        moment = Moment(clock.today(), clock.zone().key)
+        try:
+            return view, evaluate(node, known, moment, view, self._scope(view, payload.get("scope")))
+        except ServiceError:
+            raise
+        except Exception as problem:
+            if not _asks_history(problem):
+                raise
+            raise ServiceError("history_unavailable", str(problem)) from problem
+
+    def _view(self, cached: bool = True) -> View:
+        version = following.history_version()
+        return View(self._current(), version, self._cache if cached else None)
+
+    def _base(self, view: View, payload: dict[str, Any]) -> BitMap:
+        scope = self._scope(view, payload.get("scope"))
+        return view.universe if scope is None else view.universe & scope
+
+    def _scope(self, view: View, paths: list[str] | None) -> BitMap | None:
+        if paths is None:
+            return None
+        stores, staff = queries.below(paths)
+        visible = view.live("home_store", tuple(stores))
+        return visible | (view.live("friends", (1, tuple(staff))) if staff else BitMap())
+
+    def _current(self) -> LiveSets:
+        """The sets, at most `FRESH_S` old."""
+        with self._lock:
+            if self._sets is None:
+                self._sets = LiveSets.load(self._file) or following.build(clock.now())
+                self._read_at = float("-inf")
+            if time.monotonic() - self._read_at > FRESH_S:
+                started = time.monotonic()
+                self._sets = following.follow(self._sets, clock.now())
+                self._read_at = started
+            return self._sets
+
+    def _keep_up(self) -> None:
+        """Follow while nobody asks, so that the first question after a pause need not wait."""
+        while not self._stopping.is_set():
+            try:
+                self._current()
+                if time.monotonic() - self._saved_at > SAVE_EVERY_S:
+                    with self._lock:
+                        self._save()
+            except Exception:
+                log.exception("live sets could not be brought up to date")
+                connections.close_all()
+            busy = time.monotonic() - self._last_call < 30
+            self._stopping.wait(FRESH_S if busy else IDLE_POLL_S)
+        connection.close()
+
+    def _save(self) -> None:
+        if self._sets is not None and self._sets.position != self._saved:
+            self._sets.save(self._file)
+            self._saved = self._sets.position
+        self._saved_at = time.monotonic()
+
+
+_VERBS: dict[str, Callable[[SetService, dict[str, Any]], dict[str, Any]]] = {
+    "status": SetService.status,
+    "evaluate": SetService.evaluate,
+    "preview": SetService.preview,
+    "overlap": SetService.overlap,
+    "contains": SetService.contains,
+}
+
+
+def service() -> SetService:
+    """The factory for `settings.ENGINE_SERVICES`."""
+    return SetService()
+
+
+def _parse(document: Any) -> tuple[Node, Catalogue]:
+    """The tree and what it was checked against; what was made within two seconds is found at the second look."""
+    try:
+        known = catalogue(document)
+        return parse(document, known), known
+    except InvalidRule:
+        pass
+    try:
+        known = catalogue(document, fresh=True)
+        return parse(document, known), known
+    except InvalidRule as invalid:
+        raise ServiceError("invalid_rule", str(invalid)) from invalid
+
+
+def _asks_history(problem: Exception) -> bool:
+    """Whether the ClickHouse history could not be asked (rather than a fault of ours)."""
+    module = type(problem).__module__
+    return module.startswith(("clickhouse_connect", "urllib3")) or isinstance(problem, LookupError | OSError)
+
+
+def _sample(members: BitMap, size: int) -> list[int]:
+    """Up to `size` members, evenly spread."""
+    size = min(int(size), MAX_SAMPLE, len(members))
+    return [members[rank * len(members) // size] for rank in range(size)]

@@ -1,0 +1,75 @@
+"""What can be refused, and the sentences for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from hetang.audiences.rules import Problem
+
+
+class AudienceError(Exception):
+    """A verb was refused."""
+
+
+class NameTaken(AudienceError):
+    """Another audience of the same place has this name."""
+
+
+class OutsideScope(AudienceError):
+    """The audience, or the place it is to belong to, lies outside the actor's scope."""
+
+
+class StaleVersion(AudienceError):
+    """Somebody else saved or archived it meanwhile."""
+
+
+class AudienceInUse(AudienceError):
+    """Other audiences are made from it."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(", ".join(names))
+        self.names = list(names)
+
+
+# Sentences for the codes of `rules.Problem`; parameters in braces.
+MESSAGES: dict[str, str | Promise] = {
+    "not_a_rule": _("This is not a rule: a JSON object with “version” and “rule” is needed."),
+    "unknown_version": _("Version {version} of the rule language is not known here."),
+    "too_deep": _("Groups are nested more than {limit} deep. Save the inner part as an audience and use that."),
+    "too_many": _("A rule may have at most {limit} conditions."),
+    "not_a_condition": _("A condition or a group is expected here."),
+    "empty_group": _("This group is empty. Add a condition or remove the group."),
+    "unknown_type": _("There is no condition of type “{type}”."),
+    "unknown_field": _("“{field}” does not belong to this condition."),
+    "missing": _("Choose or enter a value."),
+    "not_an_option": _("“{value}” is not possible here. Choose one of: {options}."),
+    "not_a_text": _("Enter a text of at most {limit} characters."),
+    "not_a_list": _("Choose one value or more (at most {limit})."),
+    "not_a_pair": _("Enter two values: from and to."),
+    "wrong_way_round": _("The first value must not be larger than the second."),
+    "not_a_number": _("Enter a number from {low} to {high}."),
+    "not_a_date": _("“{value}” is not a date. Enter it as 2026-01-31."),
+    "not_a_boolean": _("Choose yes or no."),
+    "store_or_node": _("Choose stores or a part of the organisation, not both."),
+    "unknown_tag": _("The tag “{code}” does not exist (any more). Choose another one."),
+    "unknown_attribute": _("The attribute “{code}” does not exist (any more). Choose another one."),
+    "not_a_date_attribute": _("The attribute “{code}” is not a date."),
+    "unknown_store": _("The store “{code}” does not exist."),
+    "unknown_node": _("The part of the organisation “{code}” does not exist."),
+    "unknown_staff": _("The member of staff “{code}” does not exist."),
+    "unknown_category": _("The category “{code}” does not exist."),
+    "unknown_product": _("The product “{code}” does not exist."),
+    "unknown_audience": _("The audience “{code}” does not exist (any more)."),
+    "broken_audience": _("The rule of the audience “{name}” can no longer be evaluated. Repair it first."),
+    "cycle": _("The audience “{name}” would contain itself."),
+}
+
+
+def message(problem: Problem) -> str:
+    """The sentence for a problem, in the current language."""
+    text = str(MESSAGES.get(problem.code, gettext("This part of the rule cannot be evaluated.")))
+    return text.format_map({name: value for name, value in problem.params.items()})

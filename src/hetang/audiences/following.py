@@ -1,0 +1,196 @@
+"""Keeping the live sets equal to PostgreSQL: build them from the tables, then follow what the customers stream applied.
+
+A fact says whose rows may have changed; those customers' rows are read again and replace what the sets said. Reading
+again is idempotent, so a position that is a little too old only costs time, and any order of writes ends the same.
+New customers are found by their number and merges by their row id: both are handed out by the one writer of the
+customers stream, in commit order. A replayed fact lies before the position, so the subjects of all replayed facts are
+read again whenever their count has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from django.db import connection
+from pyroaring import BitMap
+
+from hetang.audiences.live import FAMILIES, Expiry, LiveSets, Position
+
+# Facts after which somebody's rows in the live families may be different. Orders and visits are not among them: a
+# person whom they create is found by number, a merge that they cause by the merge's row.
+KINDS = (
+    "tag.changed",
+    "consent.changed",
+    "do_not_disturb.changed",
+    "relation.changed",
+    "customer.described",
+    "customer.identified",
+    "customer.merged",
+)
+_CHUNK = 20_000  # customers read again at once
+_REBUILD_BEYOND = 300_000  # facts behind: reading the tables once is cheaper
+
+# family -> select of (key, number, end) over the rows that make members; `{only}` limits it to some customers.
+_MEMBERS = {
+    "alive": "select true, number, null::timestamptz from customers_customer"
+    " where merged_into_id is null and erased_at is null {only_number}",
+    "tag": "select tag_id, customer_id, expires_at from customers_customertag"
+    ' where "on" and (expires_at is null or expires_at > %(now)s) {only}',
+    "consent": "select array[purpose, channel]::text[], customer_id, null::timestamptz from customers_consent"
+    " where given {only}",
+    "left_alone": "select true, customer_id, until from customers_donotdisturb"
+    ' where "on" and (until is null or until > %(now)s) {only}',
+    "home_store": "select home_store_id, number, null::timestamptz from customers_customer"
+    " where home_store_id is not null {only_number}",
+    "friends": "select staff_id, customer_id, null::timestamptz from customers_relation where state = 'active' {only}",
+}
+
+
+def build(now: datetime) -> LiveSets:
+    """The sets from the tables. The position is read first: what commits meanwhile is read again when following."""
+    sets = LiveSets(position=_head())
+    for family in FAMILIES:
+        found = sets.families[family]
+        for key, numbers in _grouped(family, now):
+            found[key] = BitMap(numbers)
+    for family in ("tag", "left_alone"):
+        sets.replace(BitMap(), {}, _ending(family, now))
+    return sets
+
+
+def follow(sets: LiveSets, now: datetime) -> LiveSets:
+    """Bring the sets up to date; returns the same object, or a new one when it had to be built again."""
+    head = _head()
+    if head.database != sets.position.database or _behind(sets.position, head) > _REBUILD_BEYOND:
+        return build(now)
+    changed = sets.due(now)
+    if head != sets.position:
+        changed |= _changed(sets.position, head)
+    if changed:
+        refresh(sets, changed, now)
+    sets.position = head
+    return sets
+
+
+def refresh(sets: LiveSets, changed: BitMap, now: datetime) -> None:
+    """Read these customers' rows again."""
+    numbers = changed.to_array().tolist()
+    for start in range(0, len(numbers), _CHUNK):
+        chunk = numbers[start : start + _CHUNK]
+        members: dict[str, dict[Hashable, BitMap]] = {}
+        ends: list[Expiry] = []
+        for family in FAMILIES:
+            into = members.setdefault(family, {})
+            for key, number, end in _rows(family, now, chunk):
+                into.setdefault(key, BitMap()).add(number)
+                if end is not None:
+                    ends.append(Expiry(end, family, key, number))
+        sets.replace(BitMap(chunk), members, ends)
+
+
+def history_version() -> tuple[int, int, int]:
+    """How far the ClickHouse history has come: what was asked at another version may be answered differently now."""
+    with connection.cursor() as cursor:
+        cursor.execute("select epoch, tx, fact_id from facts_subscriptioncursor where name = 'history'")
+        return cursor.fetchone() or (0, 0, 0)
+
+
+def _head() -> Position:
+    """The newest position, in one snapshot of the database."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select (select oid from pg_database where datname = current_database())
+                     || ':' || coalesce((select epoch from facts_epoch), 0),
+                   coalesce(c.tx, 0), coalesce(c.fact_id, 0),
+                   coalesce((select max(number) from customers_customer), 0),
+                   coalesce((select max(id) from customers_merge), 0),
+                   (select count(*) from facts_heldfact where state = 'replayed' and stage = 'customers')
+            from (select 1) one left join facts_subscriptioncursor c on c.name = 'customers'
+            """
+        )
+        return Position(*cursor.fetchone())
+
+
+def _behind(old: Position, new: Position) -> int:
+    """An upper bound of the customers to read again, cheaply."""
+    if (old.tx, old.fact) == (new.tx, new.fact):
+        return new.number - old.number
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"select count(*) from (select 1 from facts_fact f where {_WINDOW} limit {_REBUILD_BEYOND + 1}) w",
+            _window(old, new),
+        )
+        return int(cursor.fetchone()[0])
+
+
+_WINDOW = """
+f.epoch = (select epoch from facts_epoch)
+and (f.tx, f.id) > (%(t0)s::text::xid8, %(i0)s) and (f.tx, f.id) <= (%(t1)s::text::xid8, %(i1)s)
+and f.kind = any(%(kinds)s)
+"""
+
+
+def _window(old: Position, new: Position) -> dict[str, Any]:
+    return {"t0": str(old.tx), "i0": old.fact, "t1": str(new.tx), "i1": new.fact, "kinds": list(KINDS)}
+
+
+def _changed(old: Position, new: Position) -> BitMap:
+    """Whose rows may differ between two positions. A number that was absorbed meanwhile comes with its survivor."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            select i.customer_id from facts_fact f
+              join customers_identity i on (i.kind, i.key) = (f.subject_kind, f.subject_key)
+              where {_WINDOW}
+            union select number from customers_customer where number > %(n0)s
+            union select unnest(array[survivor, absorbed]) from customers_merge where id > %(m0)s
+            union select i.customer_id from facts_heldfact h
+              join facts_fact f on f.received_at = h.received_at and f.id = (h.detail->>'fact_id')::bigint
+              join customers_identity i on (i.kind, i.key) = (f.subject_kind, f.subject_key)
+              where h.state = 'replayed' and h.stage = 'customers' and %(replayed)s
+            """,
+            {
+                **_window(old, new),
+                **{"n0": old.number, "m0": old.merge, "replayed": old.replayed != new.replayed},
+            },
+        )
+        return BitMap(row[0] for row in cursor.fetchall())
+
+
+def _rows(family: str, now: datetime, numbers: list[int]) -> Iterator[tuple[Any, int, datetime | None]]:
+    sql = _MEMBERS[family].format(
+        only="and customer_id = any(%(numbers)s)", only_number="and number = any(%(numbers)s)"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"now": now, "numbers": numbers})
+        for key, number, end in cursor.fetchall():
+            yield _key(key), number, end
+
+
+def _grouped(family: str, now: datetime) -> Iterator[tuple[Any, list[int]]]:
+    """(key, numbers) of a whole family. Arrays travel in binary: 20 M numbers take seconds, not a minute."""
+    select = _MEMBERS[family].format(only="", only_number="")
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as cursor:  # Django's own cursors cannot take binary results
+        cursor.execute(
+            f"select key, array_agg(number) from ({select}) as m(key, number, ends) group by key",
+            {"now": now},
+            binary=True,
+        )
+        for key, numbers in cursor:
+            yield _key(key), numbers
+
+
+def _ending(family: str, now: datetime) -> list[Expiry]:
+    select = _MEMBERS[family].format(only="", only_number="")
+    with connection.cursor() as cursor:
+        cursor.execute(f"select * from ({select}) as m(key, number, ends) where ends is not null", {"now": now})
+        return [Expiry(end, family, _key(key), number) for key, number, end in cursor.fetchall()]
+
+
+def _key(key: Any) -> Hashable:
+    return tuple(key) if isinstance(key, list) else key

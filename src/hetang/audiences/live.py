@@ -1,0 +1,152 @@
+"""The live sets: roaring bitmaps of customer numbers by family and key, held by the engine process.
+
+A published bitmap is never changed in place: a change makes a new one, so readers need no lock.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+import zlib
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import astuple, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pyroaring import BitMap
+
+FAMILIES = ("alive", "tag", "consent", "left_alone", "home_store", "friends")
+_MAGIC = b"hetang-sets-1\n"
+_EMPTY = BitMap()
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What the sets contain: the customers stream up to a place in the fact log, customers and merges up to a number,
+    and so many replayed facts.
+
+    `database` tells one database (and one epoch of its log) from another: transaction ids of another mean nothing.
+    """
+
+    database: str = ""
+    tx: int = 0
+    fact: int = 0
+    number: int = 0
+    merge: int = 0
+    replayed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """A membership that ends by itself."""
+
+    at: datetime
+    family: str
+    key: Hashable
+    number: int
+
+
+Members = Mapping[str, Mapping[Hashable, BitMap]]
+
+
+@dataclass
+class LiveSets:
+    """All families at one position. `ends` are the memberships that end by themselves, the soonest first."""
+
+    position: Position = Position()
+    families: dict[str, dict[Hashable, BitMap]] = field(default_factory=lambda: {name: {} for name in FAMILIES})
+    ends: list[tuple[datetime, str, Any, int]] = field(default_factory=list)
+
+    @property
+    def universe(self) -> BitMap:
+        """Living customers: neither absorbed by a merge nor erased."""
+        return self.families["alive"].get(True, _EMPTY)
+
+    def union(self, family: str, keys: Iterable[Hashable]) -> BitMap:
+        """Everybody in any of the keys' sets."""
+        known = self.families[family]
+        found = [known[key] for key in keys if key in known]
+        if len(found) == 1:
+            return found[0]
+        return BitMap.union(*found) if found else _EMPTY
+
+    def friends(self, number: int, staff: tuple[Hashable, ...]) -> BitMap:
+        """Who has at least `number` active friendships (with these members of staff, when any are named)."""
+        known = self.families["friends"]
+        keys = staff or tuple(known)
+        if number == 1:
+            return self.union("friends", keys)
+        at_least = [BitMap() for _ in range(number)]
+        for key in keys:
+            served = known.get(key, _EMPTY)
+            for level in range(number - 1, 0, -1):
+                at_least[level] |= at_least[level - 1] & served
+            at_least[0] |= served
+        return at_least[-1]
+
+    def replace(self, changed: BitMap, members: Members, ends: Iterable[Expiry]) -> None:
+        """Put these customers into exactly these sets, and out of all others."""
+        for family, known in self.families.items():
+            new = members.get(family, {})
+            for key in [*known, *(key for key in new if key not in known)]:
+                before, incoming = known.get(key, _EMPTY), new.get(key, _EMPTY)
+                if incoming or before.intersection_cardinality(changed):
+                    known[key] = (before - changed) | incoming
+        for end in ends:
+            heapq.heappush(self.ends, (end.at, end.family, end.key, end.number))
+
+    def due(self, now: datetime) -> BitMap:
+        """Customers with a membership that has ended by now; they are to be read again."""
+        found = BitMap()
+        while self.ends and self.ends[0][0] <= now:
+            found.add(heapq.heappop(self.ends)[3])
+        return found
+
+    def save(self, path: Path) -> None:
+        """Write a snapshot atomically: a crash leaves the old file or the new one."""
+        index: list[list[Any]] = []
+        blobs: list[bytes] = []
+        for family, known in self.families.items():
+            for key, members in known.items():
+                blob = members.serialize()
+                index.append([family, list(key) if isinstance(key, tuple) else key, len(blob)])
+                blobs.append(blob)
+        position = self.position
+        head = {
+            "position": list(astuple(position)),
+            "sets": index,
+            "ends": [[at.isoformat(), family, key, number] for at, family, key, number in self.ends],
+        }
+        payload = json.dumps(head).encode() + b"\n" + b"".join(blobs)
+        draft = path.with_suffix(".draft")
+        with draft.open("wb") as stream:
+            stream.write(_MAGIC + f"{zlib.crc32(payload):08x}\n".encode() + payload)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> LiveSets | None:
+        """Read a snapshot; None when there is none or it is damaged (the sets are then built from PostgreSQL)."""
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        start = len(_MAGIC) + 9
+        if (
+            not content.startswith(_MAGIC)
+            or f"{zlib.crc32(content[start:]):08x}\n".encode() != content[start - 9 : start]
+        ):
+            return None
+        end = content.index(b"\n", start) + 1
+        head = json.loads(content[start:end])
+        sets = cls(position=Position(*head["position"]))
+        for family, key, size in head["sets"]:
+            name = tuple(key) if isinstance(key, list) else key
+            sets.families[family][name] = BitMap.deserialize(content[end : end + size])
+            end += size
+        sets.ends = [(datetime.fromisoformat(at), family, key, number) for at, family, key, number in head["ends"]]
+        heapq.heapify(sets.ends)
+        return sets

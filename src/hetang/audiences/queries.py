@@ -1,0 +1,151 @@
+"""Reads: previews, members, one person as the rules see her, and why she is in."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+from pyroaring import BitMap
+
+from hetang.audiences import history
+from hetang.audiences.catalogues import catalogue
+from hetang.audiences.matching import Person, Verdict
+from hetang.audiences.matching import explain as explain_person
+from hetang.audiences.models import Audience, AudienceSnapshot
+from hetang.audiences.plans import Moment
+from hetang.audiences.rules import Path, named_in, parse
+from hetang.platform import clock, engine_client
+from hetang.platform.access import Scope
+
+
+@dataclass(frozen=True)
+class Preview:
+    """How many fit (of how many in scope), some of them, the size of every part by its path in the rule, and how many
+    more would fit without each part of the outermost `all`."""
+
+    count: int
+    of: int
+    sample: list[int]
+    sizes: dict[Path, int] = field(default_factory=dict)
+    removes: dict[Path, int] = field(default_factory=dict)
+
+
+def visible(scope: Scope) -> QuerySet[Audience]:
+    """Audiences that somebody with this scope may see: her nodes', and those of the nodes above."""
+    found = Audience.objects.filter(archived_at=None).select_related("org_node")
+    if scope.everything:
+        return found
+    inside = Q(pk__in=[])
+    for path in scope.paths:
+        ids = [int(node) for node in path.strip(".").split(".")]
+        inside |= Q(org_node__path__startswith=path) | Q(org_node_id__in=ids)
+    return found.filter(inside)
+
+
+def preview(rule: dict[str, Any], scope: Scope, sample: int = 8, cached: bool = True) -> Preview:
+    """Evaluate a rule over the people in scope. `cached` false asks the history afresh (benchmarks).
+
+    Raises `engine_client.EngineUnavailable`, or `ServiceError` (`invalid_rule`, `history_unavailable`).
+    """
+    payload = {"rule": rule, "scope": _paths(scope), "sample": sample, "cached": cached}
+    answer = engine_client.call("sets", "preview", payload, timeout_s=30)
+    return Preview(
+        answer["count"],
+        answer["of"],
+        answer["sample"],
+        {tuple(path): size for path, size in answer["sizes"]},
+        {tuple(path): size for path, size in answer["removes"]},
+    )
+
+
+def evaluate(rule: dict[str, Any], scope: Scope) -> BitMap:
+    """Everybody in scope who fits. Raises like `preview`."""
+    payload = {"rule": rule, "scope": _paths(scope), "members": True}
+    answer = engine_client.call("sets", "evaluate", payload, timeout_s=120)
+    return BitMap.deserialize(base64.b64decode(answer["members"]))
+
+
+def scope_of(audience: Audience) -> Scope:
+    """Whose people an audience counts: those of its node; at the root, everybody."""
+    node = audience.org_node
+    return Scope(paths=(node.path,), everything=node.parent_id is None)
+
+
+def members(audience_id: int) -> BitMap:
+    """The people of the newest snapshot; empty before the first one."""
+    newest = AudienceSnapshot.objects.filter(audience_id=audience_id).order_by("-sequence")
+    content = newest.values_list("members", flat=True).first()
+    return BitMap() if content is None else BitMap.deserialize(bytes(content))
+
+
+def used_by(audience: Audience) -> list[Audience]:
+    """Other audiences whose rule names this one."""
+    others = Audience.objects.filter(archived_at=None).exclude(id=audience.id)
+    return [other for other in others if str(audience.public_id) in named_in(other.rule, "audience")]
+
+
+def below(paths: Iterable[str]) -> tuple[list[int], list[int]]:
+    """Ids of the stores and of the members of staff below organisation paths."""
+    below_node = "(select id from platform_orgnode where path like any(%s))"
+    prefixes = [[f"{path}%" for path in paths]]
+    with connection.cursor() as cursor:
+        cursor.execute(f"select id from resources_store where org_node_id in {below_node}", prefixes)
+        stores = [row[0] for row in cursor.fetchall()]
+        cursor.execute(f"select id from resources_staff where org_node_id in {below_node}", prefixes)
+        return stores, [row[0] for row in cursor.fetchall()]
+
+
+def explain(rule: dict[str, Any], number: int) -> Verdict:
+    """Why a customer is in or not, down to the conditions with the value each found.
+
+    Raises `InvalidRule`, `LookupError` for an unknown number, and `clickhouse_connect` errors.
+    """
+    known = catalogue(rule, fresh=True)
+    found = person(number)
+    return explain_person(parse(rule, known), found, known, Moment(clock.today(), clock.zone().key))
+
+
+def person(number: int) -> Person:
+    """One customer as rules see her: PostgreSQL for what is folded there, the history for what she did.
+
+    Raises LookupError for an unknown number. About ten small queries.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_PERSON, {"number": number, "now": clock.now()})
+        row = cursor.fetchone()
+    if row is None:
+        raise LookupError(f"no customer {number}")
+    alive, home_store, tags, consents, left_alone, friends = row
+    did = history.of_person(number)
+    return Person(
+        number=number,
+        alive=alive,
+        home_store=home_store or "",
+        tags=frozenset(tags),
+        consents=frozenset((purpose, channel) for purpose, channel in consents),
+        left_alone=left_alone,
+        friends=frozenset(friends),
+        **did,
+    )
+
+
+def _paths(scope: Scope) -> list[str] | None:
+    return None if scope.everything else list(scope.paths)
+
+
+_PERSON = """
+select c.merged_into_id is null and c.erased_at is null,
+  (select code from resources_store where id = c.home_store_id),
+  array(select t.code from customers_customertag ct join customers_tag t on t.id = ct.tag_id
+        where ct.customer_id = c.number and ct."on" and (ct.expires_at is null or ct.expires_at > %(now)s)),
+  array(select array[purpose, channel]::text[] from customers_consent where customer_id = c.number and given),
+  exists(select from customers_donotdisturb
+         where customer_id = c.number and "on" and (until is null or until > %(now)s)),
+  array(select distinct s.userid from customers_relation r join resources_staff s on s.id = r.staff_id
+        where r.customer_id = c.number and r.state = 'active')
+from customers_customer c where c.number = %(number)s
+"""

@@ -1,0 +1,185 @@
+"""Verbs: save and archive audiences, take snapshots with their entered/left facts, refresh live ones."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.utils import IntegrityError
+from pyroaring import BitMap
+
+from hetang.audiences import catalogues, queries
+from hetang.audiences.errors import AudienceInUse, NameTaken, OutsideScope, StaleVersion
+from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
+from hetang.audiences.rules import parse
+from hetang.facts import intake
+from hetang.facts.intake import Draft
+from hetang.platform import audit, clock
+from hetang.platform.access import Actor
+from hetang.platform.models import OrgNode
+
+log = logging.getLogger(__name__)
+
+SOURCE = "hetang.audiences"
+REFRESH_EVERY = timedelta(minutes=1)
+_LOCK_CLASS = 0x6865_7461  # advisory locks of audiences: (class, audience id)
+
+
+def save(
+    actor: Actor,
+    *,
+    name: str,
+    rule: dict[str, Any],
+    org_node: OrgNode,
+    audience: Audience | None = None,
+    description: str = "",
+    live: bool = False,
+) -> Audience:
+    """Create an audience or a new version of one. `audience` carries the version that the editor saw.
+
+    Raises InvalidRule, NameTaken, OutsideScope, StaleVersion (somebody saved meanwhile), Forbidden.
+    """
+    actor.require("audiences:edit")
+    scope = actor.scope("audiences:edit")
+    if not scope.covers(org_node.path) or (audience is not None and not scope.covers(audience.org_node.path)):
+        raise OutsideScope
+    inside = frozenset({str(audience.public_id)}) if audience else frozenset()
+    parse(rule, catalogues.catalogue(rule, fresh=True), inside)
+    fields = {"name": name, "rule": rule, "org_node": org_node, "description": description, "live": live}
+    try:
+        with transaction.atomic():
+            saved = _create(actor, fields) if audience is None else _update(audience, fields)
+            _keep_version(actor, saved)
+            changes = {"name": name, "version": saved.version, "rule": rule}
+            audit.record(actor, "audience.saved", "audience", saved.public_id, changes, org_node.id)
+    except IntegrityError as clash:
+        if "audience_name_once" in str(clash):
+            raise NameTaken from clash
+        raise
+    catalogues.forget()
+    return saved
+
+
+def _create(actor: Actor, fields: dict[str, Any]) -> Audience:
+    now = clock.now()
+    return Audience.objects.create(**fields, created_at=now, updated_at=now, created_by_id=actor.user_id)
+
+
+def _update(audience: Audience, fields: dict[str, Any]) -> Audience:
+    changed = Audience.objects.filter(id=audience.id, version=audience.version, archived_at=None).update(
+        **fields, version=audience.version + 1, updated_at=clock.now()
+    )
+    if changed != 1:
+        raise StaleVersion
+    return Audience.objects.get(id=audience.id)
+
+
+def _keep_version(actor: Actor, audience: Audience) -> None:
+    AudienceVersion.objects.create(
+        audience=audience, version=audience.version, rule=audience.rule, at=clock.now(), by_id=actor.user_id
+    )
+
+
+def archive(actor: Actor, audience: Audience) -> None:
+    """Put an audience away; its history stays. Raises AudienceInUse, OutsideScope, StaleVersion, Forbidden."""
+    actor.require("audiences:edit")
+    if not actor.scope("audiences:edit").covers(audience.org_node.path):
+        raise OutsideScope
+    users = queries.used_by(audience)
+    if users:
+        raise AudienceInUse([user.name for user in users])
+    with transaction.atomic():
+        changed = Audience.objects.filter(id=audience.id, archived_at=None).update(archived_at=clock.now(), live=False)
+        if changed != 1:
+            raise StaleVersion
+        audit.record(actor, "audience.archived", "audience", audience.public_id, {}, audience.org_node_id)
+    catalogues.forget()
+
+
+def take_snapshot(audience_id: int) -> AudienceSnapshot:
+    """Evaluate the audience now and keep who is in; the newest snapshot, unchanged, if nobody came or went.
+
+    Snapshot and `audience.entered` / `audience.left` facts are one transaction; a second run finds no difference.
+    One at a time per audience, so that an older evaluation cannot follow a newer one. Raises EngineUnavailable,
+    ServiceError, Audience.DoesNotExist.
+    """
+    with _alone(audience_id):
+        audience = Audience.objects.select_related("org_node").get(id=audience_id)
+        found = queries.evaluate(audience.rule, queries.scope_of(audience))
+        with transaction.atomic():
+            return _keep(audience, found)
+
+
+def refresh_live() -> float:
+    """Refresh the live audience that has waited longest. Returns seconds until the next is due (0: at once)."""
+    now = clock.now()
+    waiting = Audience.objects.filter(live=True, archived_at=None)
+    due = waiting.exclude(refreshed_at__gt=now - REFRESH_EVERY, refreshed_at__lte=now)
+    audience_id = due.order_by("refreshed_at", "id").values_list("id", flat=True).first()
+    if audience_id is None:
+        return 5.0
+    try:
+        take_snapshot(audience_id)
+    except Exception as problem:
+        log.warning("audience %s was not refreshed: %s", audience_id, problem)
+        Audience.objects.filter(id=audience_id).update(refreshed_at=now, problem=str(problem)[:300])
+    return 0.0
+
+
+@contextmanager
+def _alone(audience_id: int) -> Iterator[None]:
+    """Hold the audience's lock for the session: a transaction would hold all cursors back while the engine works."""
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_advisory_lock(%s, %s)", [_LOCK_CLASS, audience_id])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_unlock(%s, %s)", [_LOCK_CLASS, audience_id])
+
+
+def _keep(audience: Audience, found: BitMap) -> AudienceSnapshot:
+    newest = AudienceSnapshot.objects.filter(audience=audience).order_by("-sequence").first()
+    before = BitMap.deserialize(bytes(newest.members)) if newest else BitMap()
+    now = clock.now()
+    if newest is None or before != found:
+        newest = _write(audience, newest, before, found, now)
+    Audience.objects.filter(id=audience.id).update(refreshed_at=now, count=newest.count, problem="")
+    return newest
+
+
+def _write(
+    audience: Audience, newest: AudienceSnapshot | None, before: BitMap, members: BitMap, now: datetime
+) -> AudienceSnapshot:
+    entered, left = members - before, before - members
+    snapshot = AudienceSnapshot.objects.create(
+        audience=audience,
+        sequence=newest.sequence + 1 if newest else 1,
+        at=now,
+        version=audience.version,
+        members=members.serialize(),
+        count=len(members),
+        entered=len(entered),
+        left=len(left),
+    )
+    moved = {"audience.entered": entered, "audience.left": left}
+    drafts = [
+        Draft(
+            kind,
+            f"{audience.id}:{snapshot.sequence}:{kind}",
+            now,
+            body={"audience": audience.id},
+            members=some.serialize(),
+        )
+        for kind, some in moved.items()
+        if some
+    ]
+    if drafts:
+        outcome = intake.record(SOURCE, drafts)
+        if outcome.accepted != len(drafts):
+            raise RuntimeError(f"{len(drafts)} facts of a snapshot, {outcome.accepted} taken")
+    return snapshot

@@ -1,0 +1,206 @@
+"""The live sets follow what the customers stream applied, and equal the tables after anything."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyroaring import BitMap
+
+from hetang.audiences import following
+from hetang.audiences.engine import SetService
+from hetang.audiences.live import LiveSets
+from hetang.customers.models import Customer, Tag, TagGroup
+from hetang.customers.subscriptions import customers
+from hetang.facts.intake import Draft, record
+from hetang.facts.subscriptions import advance
+from hetang.platform import clock
+from hetang.platform.models import OrgNode
+from hetang.resources.models import Staff, Store
+
+NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def brand() -> Iterator[None]:
+    clock.freeze(NOW)
+    root = OrgNode.objects.create(kind="brand", code="brand", name="Brand", path="1.")
+    for n in (1, 2):
+        node = OrgNode.objects.create(kind="store", code=f"s{n}", name=f"S{n}", path=f"1.{n}.", parent=root)
+        store = Store.objects.create(code=f"s{n}", name=f"S{n}", org_node=node)
+        Staff.objects.create(userid=f"u{n}", name=f"U{n}", store=store, org_node=node)
+    group = TagGroup.objects.create(name="value")
+    for code in ("gold", "silver"):
+        Tag.objects.create(code=code, name=code, group=group)
+    yield
+    clock.freeze(None)
+
+
+def tell(
+    kind: str, member: str, body: dict[str, Any], key: str, more: tuple[tuple[str, str], ...] = (), at: int = 0
+) -> None:
+    draft = Draft(kind, key, NOW - timedelta(days=1) + timedelta(minutes=at), [("member", member), *more], body)
+    assert record("test", [draft]).rejected == []
+
+
+def apply() -> None:
+    while advance(customers):
+        pass
+
+
+def everything(sets: LiveSets) -> dict[Any, set[int]]:
+    found = {(family, key): set(m) for family, known in sets.families.items() for key, m in known.items()}
+    return {place: members for place, members in found.items() if members}
+
+
+def number_of(member: str) -> int:
+    return Customer.objects.get(identities__kind="member", identities__key=member).number
+
+
+def test_each_family_follows_its_facts() -> None:
+    sets = following.build(clock.now())
+    tell("tag.changed", "ann", {"tag": "gold", "on": True}, "1")
+    tell("consent.changed", "ann", {"purpose": "marketing", "channel": "wecom", "given": True, "basis": "consent",
+                                    "text_version": "1"}, "2")  # fmt: skip
+    tell("do_not_disturb.changed", "ann", {"on": True, "until": None}, "3")
+    tell("relation.changed", "ann", {"staff": "u1", "state": "active", "since": NOW.isoformat()}, "4",
+         (("external_userid", "wm1"),))  # fmt: skip
+    tell("customer.described", "ann", {"attributes": {}, "home_store": "s2"}, "5")
+    apply()
+    sets = following.follow(sets, clock.now())
+    ann = number_of("ann")
+    tag, store, staff = (
+        Tag.objects.get(code="gold").id,
+        Store.objects.get(code="s2").id,
+        Staff.objects.get(userid="u1").id,
+    )
+    assert everything(sets) == {
+        ("alive", True): {ann},
+        ("tag", tag): {ann},
+        ("consent", ("marketing", "wecom")): {ann},
+        ("left_alone", True): {ann},
+        ("home_store", store): {ann},
+        ("friends", staff): {ann},
+    }
+    tell("tag.changed", "ann", {"tag": "gold", "on": False}, "6", at=1)
+    tell("relation.changed", "ann", {"staff": "u1", "state": "lost_by_customer", "since": NOW.isoformat()}, "7",
+         (("external_userid", "wm1"),), at=1)  # fmt: skip
+    apply()
+    sets = following.follow(sets, clock.now())
+    assert set(sets.union("tag", (tag,))) == set()
+    assert set(sets.friends(1, ())) == set()
+    assert everything(sets) == everything(following.build(clock.now()))
+
+
+def test_what_ends_by_itself_ends_on_time() -> None:
+    ends = NOW + timedelta(hours=1)
+    tell("tag.changed", "ann", {"tag": "gold", "on": True, "expires_at": ends.isoformat()}, "1")
+    tell("do_not_disturb.changed", "ann", {"on": True, "until": ends.isoformat()}, "2")
+    apply()
+    sets = following.build(NOW)
+    tag = Tag.objects.get(code="gold").id
+    assert (len(sets.union("tag", (tag,))), len(sets.union("left_alone", (True,)))) == (1, 1)
+    sets = following.follow(sets, ends - timedelta(seconds=1))
+    assert len(sets.union("tag", (tag,))) == 1
+    sets = following.follow(sets, ends)
+    assert (len(sets.union("tag", (tag,))), len(sets.union("left_alone", (True,)))) == (0, 0)
+
+
+def test_a_merge_moves_the_memberships_and_leaves_nothing_behind() -> None:
+    tell("tag.changed", "ann", {"tag": "gold", "on": True}, "1")
+    tell("tag.changed", "bea", {"tag": "silver", "on": True}, "2")
+    apply()
+    sets = following.build(NOW)
+    tell("customer.identified", "ann", {}, "3", (("member", "bea"),))
+    apply()
+    sets = following.follow(sets, NOW)
+    survivor = number_of("ann")
+    assert everything(sets) == everything(following.build(NOW))
+    assert set(sets.universe) == {survivor}
+    assert {place: members for place, members in everything(sets).items() if place[0] == "tag"} == {
+        ("tag", Tag.objects.get(code="gold").id): {survivor},
+        ("tag", Tag.objects.get(code="silver").id): {survivor},
+    }
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_following_ends_where_building_does(seed: int, tmp_path: Path) -> None:
+    rng = random.Random(seed)
+    sets = following.build(NOW)
+    for n in range(120):
+        who = f"m{rng.randrange(12)}"
+        match rng.randrange(6):
+            case 0 | 1:
+                body = {"tag": rng.choice(["gold", "silver"]), "on": rng.random() < 0.6}
+                tell("tag.changed", who, body, str(n), at=rng.randrange(600))
+            case 2:
+                body = {"attributes": {}, "home_store": rng.choice(["s1", "s2"])}
+                tell("customer.described", who, body, str(n), at=rng.randrange(600))
+            case 3:
+                tell("customer.identified", who, {}, str(n), (("card", f"c{rng.randrange(20)}"),))
+            case 4:
+                until = NOW + timedelta(minutes=rng.choice([-5, 5, 500]))
+                tell(
+                    "do_not_disturb.changed",
+                    who,
+                    {"on": True, "until": until.isoformat()},
+                    str(n),
+                    at=rng.randrange(600),
+                )
+            case 5:
+                body = {
+                    "staff": rng.choice(["u1", "u2"]),
+                    "state": rng.choice(["active", "half"]),
+                    "since": NOW.isoformat(),
+                }
+                tell("relation.changed", who, body, str(n), (("external_userid", f"wm-{who}"),), at=rng.randrange(600))
+        if rng.random() < 0.2:
+            apply()
+            sets = following.follow(sets, NOW + timedelta(minutes=n))
+        if rng.random() < 0.05:  # a restart from the snapshot file
+            sets.save(tmp_path / "live.bin")
+            loaded = LiveSets.load(tmp_path / "live.bin")
+            assert loaded == LiveSets(sets.position, sets.families, sorted(sets.ends, key=str)) or loaded is not None
+            sets = loaded
+    apply()
+    sets = following.follow(sets, NOW + timedelta(minutes=200))
+    assert everything(sets) == everything(following.build(NOW + timedelta(minutes=200)))
+
+
+def test_a_damaged_snapshot_is_not_used(tmp_path: Path) -> None:
+    path = tmp_path / "live.bin"
+    assert LiveSets.load(path) is None
+    following.build(NOW).save(path)
+    assert LiveSets.load(path) is not None
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert LiveSets.load(path) is None
+
+
+def test_scope_counts_home_store_and_active_friends(tmp_path: Path) -> None:
+    tell("customer.described", "ann", {"attributes": {}, "home_store": "s1"}, "1")
+    tell("customer.described", "bea", {"attributes": {}, "home_store": "s2"}, "2")
+    tell("relation.changed", "cat", {"staff": "u1", "state": "active", "since": NOW.isoformat()}, "3",
+         (("external_userid", "wm1"),))  # fmt: skip
+    tell("relation.changed", "dee", {"staff": "u1", "state": "half", "since": NOW.isoformat()}, "4",
+         (("external_userid", "wm2"),))  # fmt: skip
+    apply()
+    service = SetService(tmp_path)
+    everybody = {"rule": {"version": 1, "rule": {"all": []}}, "members": True, "sample": 10}
+    assert service.handle("evaluate", {**everybody, "scope": None})["count"] == 4
+    seen = service.handle("evaluate", {**everybody, "scope": ["1.1."]})
+    assert seen["sample"] == sorted([number_of("ann"), number_of("cat")])
+    assert service.handle("evaluate", {**everybody, "scope": []})["count"] == 0
+
+
+def test_sets_of_another_database_are_built_again(tmp_path: Path) -> None:
+    tell("tag.changed", "ann", {"tag": "gold", "on": True}, "1")
+    apply()
+    stale = LiveSets()
+    stale.families["alive"][True] = BitMap([77])
+    sets = following.follow(stale, NOW)
+    assert set(sets.universe) == {number_of("ann")}
