@@ -36,12 +36,15 @@ def main() -> int:
 
 
 def _install() -> None:
-    quiet = {"stdout": subprocess.DEVNULL, "check": False}
+    if _apt_get("install", "-y", "--no-install-recommends", *PACKAGES) != 0:
+        _apt_get("update")
+        _apt_get("install", "-y", "--no-install-recommends", *PACKAGES)
+
+
+def _apt_get(*arguments: str) -> int:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES]
-    if subprocess.run(install, env=environment, **quiet).returncode != 0:  # type: ignore[call-overload]
-        subprocess.run(["apt-get", "update", "-qq"], env=environment, **quiet)  # type: ignore[call-overload]
-        subprocess.run(install, env=environment, **quiet)  # type: ignore[call-overload]
+    command = ["apt-get", "-qq", *arguments]
+    return subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False).returncode
 
 
 if __name__ == "__main__":
