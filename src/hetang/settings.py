@@ -64,6 +64,7 @@ ENGINE_SERVICES: dict[str, str] = {"sets": "hetang.audiences.engine:service"}
 JOBS: list[str] = [
     "hetang.connectors.wecom.sync",
     "hetang.imports.jobs",
+    "hetang.demo.jobs",
 ]
 
 # Channels by which touches leave the house: name -> dotted path of a `hetang.touch.ports.Channel` factory.
