@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth import login, logout
@@ -33,7 +33,7 @@ _YEAR = 365 * 24 * 3600
 class LoginForm(AuthenticationForm):
     """Name and password; too many failures in a row make the next try wait."""
 
-    error_messages = {
+    error_messages: ClassVar = {
         "invalid_login": _("Name and password do not match an active user. Both are case-sensitive."),
         "inactive": _("This user is switched off. Ask headquarters."),
     }
@@ -139,11 +139,8 @@ def _next(request: HttpRequest) -> str:
 
 
 def _remember_language(response: HttpResponse | HttpResponseRedirect, language: str) -> None:
-    response.set_cookie(
-        settings.LANGUAGE_COOKIE_NAME, language, max_age=_YEAR, samesite="Lax", httponly=True
-    )
+    response.set_cookie(settings.LANGUAGE_COOKIE_NAME, language, max_age=_YEAR, samesite="Lax", httponly=True)
 
 
 def _address(request: HttpRequest | None) -> str:
     return request.META.get("REMOTE_ADDR", "") if request else ""
-

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from hetang.platform.access import PERMISSIONS, Forbidden
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
     return _page(request, 400, _("The request could not be understood"), _("Go back and try it once more."))
 
 
@@ -19,7 +19,7 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _page(request, 403, _("You may not do this"), need or _("Ask headquarters if you need it."))
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
     return _page(
         request, 404, _("There is nothing here"), _("It may have moved, or it belongs to a store that you do not see.")
     )
@@ -31,7 +31,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     )
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's signature
     return _page(request, 403, _("The page was too old"), _("Reload it and send the form again."))
 
 

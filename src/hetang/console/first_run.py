@@ -45,11 +45,14 @@ class SetupForm(forms.Form):
     """The brand, the first user, and the code that shows whose machine it is."""
 
     code = forms.CharField(
-        label=_("Set-up code"), help_text=_("Printed where Hetang was started; also in the file setup-code of its home.")
+        label=_("Set-up code"),
+        help_text=_("Printed where Hetang was started; also in the file setup-code of its home."),
     )
     brand = forms.CharField(label=_("Brand name"), max_length=80)
     currency = forms.ChoiceField(label=_("Currency"), choices=[(c, c) for c in CURRENCIES], initial="CNY")
-    time_zone = forms.CharField(label=_("Time zone"), initial="Asia/Shanghai", help_text=_("For example Asia/Shanghai."))
+    time_zone = forms.CharField(
+        label=_("Time zone"), initial="Asia/Shanghai", help_text=_("For example Asia/Shanghai.")
+    )
     username = forms.CharField(label=_("Your user name"), max_length=80)
     password = forms.CharField(
         label=_("Password"), min_length=10, widget=forms.PasswordInput, help_text=_("At least 10 characters.")
@@ -92,9 +95,7 @@ def create_first_user(values: dict[str, Any], language: str) -> User | None:
     _set_brand(values)
     root = organisation.root()
     OrgNode.objects.filter(pk=root.pk, name="").update(name=values["brand"])
-    user = User.objects.create_user(
-        values["username"], values["password"], language=language, created_at=clock.now()
-    )
+    user = User.objects.create_user(values["username"], values["password"], language=language, created_at=clock.now())
     Grant.objects.create(user=user, role=HEADQUARTERS, org_node=root)
     audit.record(user.username, "user.created", "user", user.pk, {"username": user.username, "role": HEADQUARTERS})
     (environment.home() / "setup-code").unlink(missing_ok=True)

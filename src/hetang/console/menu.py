@@ -60,9 +60,7 @@ def menu_of(request: HttpRequest) -> list[dict[str, object]]:
     sections = [Section("", (HOME,)), *SECTIONS]
     visible = [(section.label, [i for i in section.items if _allowed(actor, i)]) for section in sections]
     current = _current(request.path, [reverse(item.url_name) for _label, items in visible for item in items])
-    return [
-        {"label": label, "items": [_entry(item, current) for item in items]} for label, items in visible if items
-    ]
+    return [{"label": label, "items": [_entry(item, current) for item in items]} for label, items in visible if items]
 
 
 def _allowed(actor: Actor, item: Item) -> bool:

@@ -39,9 +39,7 @@ class Page(Generic[Row]):
         return bool(self.rows)
 
 
-def keyset(
-    rows: QuerySet[ModelRow], order: Sequence[str], request: HttpRequest, size: int = SIZE
-) -> Page[ModelRow]:
+def keyset(rows: QuerySet[ModelRow], order: Sequence[str], request: HttpRequest, size: int = SIZE) -> Page[ModelRow]:
     """The page that the request asks for. `order` names never-null columns, `-` for descending, the last one unique.
 
     One query of `size + 1` rows; a cursor that cannot be read starts at the beginning.

@@ -31,7 +31,7 @@ class Origin:
 origin: ContextVar[Origin] = ContextVar("audit_origin", default=Origin())  # noqa: B039 - frozen
 
 
-def record(
+def record(  # noqa: PLR0917 - who, what, to which: always these, in this order
     actor: str | Actor,
     action: str,
     target_type: str,

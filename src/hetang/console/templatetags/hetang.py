@@ -33,7 +33,9 @@ def icon(name: str, css: str = "") -> SafeString:
 
 
 @register.simple_block_tag
-def card(content: str, title: str = "", hint: str = "", tone: str = "", id: str = "", flush: bool = False) -> SafeString:
+def card(
+    content: str, title: str = "", hint: str = "", tone: str = "", id: str = "", flush: bool = False
+) -> SafeString:
     """A framed part of a page. `flush=True` lets a table reach the frame; tone: warn, bad."""
     return _draw("card", content=content, title=title, hint=hint, tone=tone, id=id, flush=flush)
 
@@ -97,7 +99,7 @@ def notice(content: str, tone: str = "info") -> SafeString:
 
 
 @register.simple_block_tag(takes_context=True)
-def confirm(
+def confirm(  # noqa: PLR0917 - templates pass by place
     context: Context,
     content: str,
     url: str,
@@ -186,7 +188,7 @@ def percent(share: float | None, places: int = 1) -> str:
 def interval(pair: Sequence[Any] | None, kind: str = "number") -> SafeString:
     """A 95 % interval `(low, high)` as `(1.2 ~ 3.4)`; kind: number, money, percent."""
     if pair is None or pair[0] is None:
-        return mark_safe('<span class="interval">–</span>')  # noqa: S308 - constant
+        return mark_safe('<span class="interval">–</span>')
     low, high = (figures.by_kind(kind, end) for end in pair)
     return format_html('<span class="interval">{} ~ {}</span>', low, high)
 

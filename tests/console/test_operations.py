@@ -1,0 +1,170 @@
+"""Held records, jobs, status, keys, users."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from hetang.facts.models import Fact, HeldFact
+from hetang.platform import api_keys, clock, jobs
+from hetang.platform.models import ApiKey, AuditEntry, Grant, JobRun, User
+from hetang.platform.sealing import seal
+from tests.console.cast import PASSWORD, Cast
+
+ENVELOPE = (
+    b'{"kind":"visit.recorded","key":"v1","occurred_at":"2026-01-01T10:00:00+08:00",'
+    b'"who":[{"kind":"phone","value":"13812345678"}],"body":{"channel":"store"}}'
+)
+
+
+def _held(body: bytes = ENVELOPE, reason: str = "unknown_kind") -> HeldFact:
+    return HeldFact.objects.create(
+        received_at=clock.now(),
+        door="api",
+        source="till",
+        kind="visit.recorded",
+        key="v1",
+        stage="validate",
+        reason=reason,
+        detail={"kind": "visit.recorded"},
+        body=seal(body),
+    )
+
+
+def test_held_records_are_listed_with_their_reason_and_never_with_a_phone(headquarters: Client) -> None:
+    held = _held()
+    assert "There is no kind of fact called" in headquarters.get("/operations/held/").content.decode()
+    page = headquarters.get(f"/operations/held/{held.pk}/").content.decode()
+    assert "138****5678" in page
+    assert "13812345678" not in page
+
+
+def test_replaying_takes_the_record_and_closes_it(headquarters: Client) -> None:
+    held = _held()
+    answer = headquarters.post(f"/operations/held/{held.pk}/replay", follow=True).content.decode()
+    assert "Taken." in answer
+    held.refresh_from_db()
+    assert (held.state, Fact.objects.count()) == (HeldFact.REPLAYED, 1)
+    assert AuditEntry.objects.get(action="held.replayed").changes == {"taken": True}
+
+
+def test_what_is_still_wrong_stays_held_and_says_why(headquarters: Client) -> None:
+    held = _held(ENVELOPE.replace(b"visit.recorded", b"visit.dreamt"))
+    answer = headquarters.post(f"/operations/held/{held.pk}/replay", follow=True).content.decode()
+    assert "Still held" in answer
+    held.refresh_from_db()
+    assert held.state == HeldFact.OPEN
+
+
+def test_all_of_one_reason_are_replayed_together(headquarters: Client) -> None:
+    for number in range(3):
+        _held(ENVELOPE.replace(b'"v1"', f'"v{number}"'.encode()))
+    other = _held(reason="bad_key")
+    answer = headquarters.post("/operations/held/replay", {"reason": "unknown_kind"}, follow=True)
+    assert "3 records were taken." in answer.content.decode()
+    assert list(HeldFact.objects.filter(state="open").values_list("pk", flat=True)) == [other.pk]
+
+
+def test_dismissing_sets_a_record_aside(headquarters: Client) -> None:
+    held = _held()
+    headquarters.post(f"/operations/held/{held.pk}/dismiss")
+    held.refresh_from_db()
+    assert held.state == HeldFact.DISMISSED
+    assert headquarters.post(f"/operations/held/{held.pk}/dismiss").status_code == 404
+
+
+def test_a_job_can_be_watched_by_whoever_started_it_and_by_operations(
+    headquarters: Client, manager: Client, cast: Cast
+) -> None:
+    hers = _job(cast.manager_a)
+    other = _job(cast.headquarters)
+    assert manager.get(f"/operations/jobs/{hers.public_id}/").status_code == 200
+    assert manager.get(f"/operations/jobs/{other.public_id}/").status_code == 404
+    assert manager.post(f"/operations/jobs/{other.public_id}/cancel").status_code == 404
+    assert headquarters.get(f"/operations/jobs/{hers.public_id}/progress").status_code == 200
+    assert "Reading" in headquarters.get("/operations/jobs/").content.decode()
+
+
+def test_cancelling_a_waiting_job_ends_it(headquarters: Client, cast: Cast) -> None:
+    run = _job(cast.headquarters)
+    headquarters.post(f"/operations/jobs/{run.public_id}/cancel")
+    run.refresh_from_db()
+    assert run.state == JobRun.CANCELLED
+    page = headquarters.get(f"/operations/jobs/{run.public_id}/progress").content.decode()
+    assert "Cancelled." in page
+    assert "hx-get" not in page
+
+
+def test_the_progress_fragment_only_leads_on_inside_the_console(headquarters: Client, cast: Cast) -> None:
+    run = _job(cast.headquarters)
+    JobRun.objects.filter(pk=run.pk).update(state=JobRun.DONE)
+    page = headquarters.get(f"/operations/jobs/{run.public_id}/progress", {"then": "//evil.example"}).content.decode()
+    assert "evil" not in page
+
+
+def _job(user: User) -> JobRun:
+    return jobs.enqueue("test.none", "Reading", {}, created_by=user)
+
+
+def test_the_status_page_names_streams_and_engine(headquarters: Client) -> None:
+    page = headquarters.get("/operations/").content.decode()
+    assert "customers" in page
+    assert "no answer" in page
+    fragment = headquarters.get("/operations/", headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in fragment
+
+
+def test_a_key_is_shown_once_and_works_until_it_is_revoked(headquarters: Client) -> None:
+    page = headquarters.post("/settings/keys/", {"name": "till", "scopes": ["facts:write"]})
+    plain = page.context["plain"]
+    assert plain.startswith("htk_")
+    assert plain not in headquarters.get("/settings/keys/").content.decode()
+    key = ApiKey.objects.get()
+    assert plain not in (key.key_hash, key.prefix)
+    assert api_keys.verify(plain, "facts:write") == key
+    assert api_keys.verify(plain, "facts:read") is None
+    assert api_keys.verify(plain + "x", "facts:write") is None
+    headquarters.post(f"/settings/keys/{key.pk}/revoke")
+    assert api_keys.verify(plain, "facts:write") is None
+
+
+def test_a_key_needs_known_scopes(db: None) -> None:
+    with pytest.raises(ValueError, match="unknown scopes"):
+        api_keys.create("till", ["facts:eat"], None)
+
+
+def test_headquarters_makes_users_and_grants(headquarters: Client, cast: Cast) -> None:
+    node = cast.store_b.org_node
+    values = {"username": "carla", "password": PASSWORD, "role": "store_manager", "org_node": node.pk}
+    headquarters.post("/settings/users/new", values)
+    carla = User.objects.get(username="carla")
+    assert carla.check_password(PASSWORD)
+    grant = Grant.objects.get(user=carla)
+    assert (grant.role, grant.org_node_id) == ("store_manager", node.pk)
+    headquarters.post(f"/settings/users/{carla.pk}/grants/{grant.pk}/remove")
+    assert not Grant.objects.filter(user=carla).exists()
+    headquarters.post(f"/settings/users/{carla.pk}/active", {"active": "0"})
+    carla.refresh_from_db()
+    assert not carla.is_active
+
+
+def test_nobody_locks_herself_out(headquarters: Client, cast: Cast) -> None:
+    own = Grant.objects.get(user=cast.headquarters)
+    headquarters.post(f"/settings/users/{cast.headquarters.pk}/grants/{own.pk}/remove")
+    headquarters.post(f"/settings/users/{cast.headquarters.pk}/active", {"active": "0"})
+    assert Grant.objects.filter(pk=own.pk).exists()
+    cast.headquarters.refresh_from_db()
+    assert cast.headquarters.is_active
+
+
+def test_a_wrong_form_is_answered_422_with_the_fault(headquarters: Client) -> None:
+    answer = headquarters.post("/settings/", {"name": "", "accent": "red", "currency": "CNY", "time_zone": "Mars"})
+    assert answer.status_code == 422
+    assert "This time zone is not known" in answer.content.decode()
+
+
+def test_changing_the_brand_is_audited_with_before_and_after(headquarters: Client) -> None:
+    values = {"name": "Pond", "accent": "#884422", "currency": "CNY", "time_zone": "Asia/Shanghai"}
+    headquarters.post("/settings/", values)
+    row = AuditEntry.objects.get(action="brand.changed")
+    assert row.changes == {"name": ["Lotus & Co", "Pond"], "accent": ["#2f7d6b", "#884422"]}
