@@ -20,50 +20,64 @@ EARLY = timedelta(minutes=5)
 LEASE_S = 15.0
 _WAIT_S = 0.05
 
+_Stored = tuple[str, datetime]
 Fetch = Callable[[], tuple[str, int]]  # asks WeCom: (token, seconds it lives)
 
 
 def current(app_id: int, fetch: Fetch) -> str:
-    """A token that works for at least five minutes, as far as anybody knows. Raises what `fetch` raises."""
+    """A token that works for the next minutes, as far as anybody knows. Raises what `fetch` raises."""
     found = _stored(app_id)
-    if found is not None and found[1] - EARLY > clock.now():
+    if found is not None and _is_fresh(found):
         return found[0]
-    return _renew(app_id, fetch, stale=found[0] if found else "", usable_until=found[1] if found else None)
+    return _renew(app_id, fetch, _is_fresh, spare=found)
 
 
 def replace(app_id: int, fetch: Fetch, stale: str) -> str:
     """A token other than `stale`, which WeCom refused; only one process asks for it."""
-    found = _stored(app_id)
-    if found is not None and found[0] != stale:
-        return found[0]
-    return _renew(app_id, fetch, stale=stale, usable_until=None)
+    return _renew(app_id, fetch, lambda found: found[0] != stale, spare=None)
 
 
-def _renew(app_id: int, fetch: Fetch, *, stale: str, usable_until: datetime | None) -> str:
+def _is_fresh(found: _Stored) -> bool:
+    return found[1] - EARLY > clock.now()
+
+
+def _renew(app_id: int, fetch: Fetch, good: Callable[[_Stored], bool], spare: _Stored | None) -> str:
+    """Ask for a token, or wait for the process that does; meanwhile `spare` serves as long as it lives."""
     deadline = time.monotonic() + LEASE_S
     while True:
-        if _lease(app_id):
-            return _fetch_and_store(app_id, fetch)
-        found = _stored(app_id)
-        if found is not None and found[0] != stale:
+        leased = _lease(app_id)
+        found = _stored(app_id)  # read after the lease: another process may have finished just before it
+        if found is not None and good(found):
+            if leased:
+                _give_back(app_id)
             return found[0]
-        if usable_until is not None and usable_until > clock.now():
-            return stale  # somebody else renews it; it still works meanwhile
+        if leased:
+            return _fetch_and_store(app_id, fetch, found)
+        if spare is not None and spare[1] > clock.now():
+            return spare[0]
         if time.monotonic() > deadline:
             raise NotSent("the token is being renewed by another process")
         time.sleep(_WAIT_S)
 
 
-def _fetch_and_store(app_id: int, fetch: Fetch) -> str:
+def _fetch_and_store(app_id: int, fetch: Fetch, before: _Stored | None) -> str:
     try:
         token, seconds = fetch()
     except BaseException:
-        AccessToken.objects.filter(app_id=app_id).update(leased_until=None)
+        _give_back(app_id)
         raise
+    life = timedelta(seconds=seconds)
+    if before is not None and before[0] == token:
+        # WeCom repeats a token until it ends: asking early brought nothing, so the next time is at the end itself.
+        life += EARLY
     AccessToken.objects.filter(app_id=app_id).update(
-        token=seal(token.encode()), expires_at=clock.now() + timedelta(seconds=seconds), leased_until=None
+        token=seal(token.encode()), expires_at=clock.now() + life, leased_until=None
     )
     return token
+
+
+def _give_back(app_id: int) -> None:
+    AccessToken.objects.filter(app_id=app_id).update(leased_until=None)
 
 
 def _lease(app_id: int) -> bool:
@@ -78,7 +92,7 @@ def _lease(app_id: int) -> bool:
         return cursor.fetchone() is not None
 
 
-def _stored(app_id: int) -> tuple[str, datetime] | None:
+def _stored(app_id: int) -> _Stored | None:
     row = AccessToken.objects.filter(app_id=app_id).values_list("token", "expires_at").first()
     if row is None or row[0] is None or row[1] is None:
         return None

@@ -1,0 +1,193 @@
+"""Callbacks: the address check, what is refused, and events that the simulator really sends."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from hetang.connectors.wecom import callbacks, events
+from hetang.connectors.wecom.crypto import CallbackRefused
+from hetang.connectors.wecom.models import App, CallbackMessage
+from hetang.connectors.wecom.services import callback_path
+from hetang.resources.models import Staff
+from hetang.simulator import crypto as platform_side
+from tests.simulator.world import AES_KEY, World
+
+TOKEN = "token123"
+
+
+@pytest.fixture
+def web(app: App) -> Client:
+    return Client()
+
+
+def signed(encrypted: str) -> dict[str, str]:
+    return {
+        "timestamp": "1795400000",
+        "nonce": "77",
+        "msg_signature": platform_side.sign(TOKEN, "1795400000", "77", encrypted),
+    }
+
+
+def post(web: Client, app: App, clear: str, corpid: str = "ww0123456789abcdef", **changes: str) -> int:
+    encrypted = platform_side.encrypt(AES_KEY, clear, corpid)
+    query = {**signed(encrypted), **changes}
+    body = f"<xml><ToUserName><![CDATA[{corpid}]]></ToUserName><Encrypt><![CDATA[{encrypted}]]></Encrypt></xml>"
+    answer = web.post(
+        f"{callback_path(app)}?" + "&".join(f"{name}={value}" for name, value in query.items()),
+        body,
+        content_type="text/xml",
+    )
+    return answer.status_code
+
+
+def event(change: str, at: int = 1_795_400_000, external: str = "wmX", user: str = "anna", more: str = "") -> str:
+    return (
+        "<xml><ToUserName><![CDATA[ww0123456789abcdef]]></ToUserName><FromUserName><![CDATA[sys]]></FromUserName>"
+        f"<CreateTime>{at}</CreateTime><MsgType><![CDATA[event]]></MsgType>"
+        f"<Event><![CDATA[change_external_contact]]></Event><ChangeType><![CDATA[{change}]]></ChangeType>"
+        f"<UserID><![CDATA[{user}]]></UserID><ExternalUserID><![CDATA[{external}]]></ExternalUserID>{more}</xml>"
+    )
+
+
+def relation_facts() -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select subject_key, body->>'staff', body->>'state', body->>'channel_state', who from facts_fact"
+            " where kind = 'relation.changed' order by id"
+        )
+        return list(cursor.fetchall())
+
+
+def test_address_check(web: Client, app: App) -> None:
+    echo = platform_side.encrypt(AES_KEY, "5927782489442352469", "ww0123456789abcdef")
+    answer = web.get(callback_path(app), {**signed(echo), "echostr": echo})
+    assert (answer.status_code, answer.content) == (200, b"5927782489442352469")
+    answer = web.get(callback_path(app), {**signed(echo), "echostr": echo, "msg_signature": "0" * 40})
+    assert answer.status_code == 403
+
+
+def test_unknown_address(web: Client) -> None:
+    assert web.get("/wecom/callback/7b4de1ce-5d13-4e3d-8f0e-0b9e42ad2d31").status_code == 404
+
+
+@pytest.mark.parametrize("body", ["", "no xml", "<xml>", "<!DOCTYPE x [<!ENTITY a 'b'>]><xml>&a;</xml>", "<xml/>"])
+def test_rubbish_is_refused(web: Client, app: App, body: str) -> None:
+    answer = web.post(f"{callback_path(app)}?msg_signature=a&timestamp=1&nonce=2", body, content_type="text/xml")
+    assert answer.status_code == 403
+    assert CallbackMessage.objects.count() == 0
+
+
+def test_another_corps_message_is_refused(web: Client, app: App) -> None:
+    assert post(web, app, event("add_external_contact"), corpid="wwffffffffffffffff") == 403
+    assert post(web, app, event("add_external_contact"), msg_signature="f" * 40) == 403
+
+
+def test_one_event_delivered_three_times_is_one(web: Client, app: App) -> None:
+    for _ in range(3):  # each with new random bytes, as the platform repeats them
+        assert post(web, app, event("del_follow_user")) == 200
+    assert CallbackMessage.objects.count() == 1
+    with connection.cursor() as cursor:
+        cursor.execute("select count(*) from facts_intake where door = 'callback' and source = 'wecom'")
+        assert cursor.fetchone() == (1,)
+    assert callbacks.run_once() == 0.0
+    assert post(web, app, event("del_follow_user")) == 200
+    assert callbacks.run_once() > 0
+    assert relation_facts() == [("wmX", "anna", "lost_by_customer", "", None)]
+
+
+def test_events_of_the_same_second_are_distinct(web: Client, app: App) -> None:
+    for external in ("wmX", "wmY"):
+        post(web, app, event("del_follow_user", external=external))
+    post(web, app, event("del_external_contact"))
+    callbacks.run_once()
+    assert {fact[:3] for fact in relation_facts()} == {
+        ("wmX", "anna", "lost_by_customer"),
+        ("wmY", "anna", "lost_by_customer"),
+        ("wmX", "anna", "lost_by_staff"),
+    }
+
+
+def test_other_events_are_kept_and_ignored(web: Client, app: App) -> None:
+    post(web, app, event("edit_external_contact"))
+    callbacks.run_once()
+    assert list(CallbackMessage.objects.values_list("state", flat=True)) == [CallbackMessage.IGNORED]
+    assert relation_facts() == []
+
+
+def test_unknown_member_is_made(web: Client, app: App) -> None:
+    post(web, app, event("del_follow_user", user="zoe"))
+    callbacks.run_once()
+    assert Staff.objects.get(userid="zoe").simulated
+
+
+def test_new_friend_counts_though_wecom_does_not_answer(web: Client, app: App, world: World) -> None:
+    world.admin.fault("error", "externalcontact/get", code=48002)
+    post(web, app, event("add_external_contact", more="<State><![CDATA[door-7]]></State>"))
+    callbacks.run_once()
+    assert relation_facts() == [("wmX", "anna", "active", "door-7", None)]
+
+
+def test_split_cdata_and_bare_text() -> None:
+    fields = events.fields_of("<xml><A><![CDATA[a]]]]><![CDATA[>b]]></A><CreateTime>12</CreateTime></xml>")
+    assert fields == {"A": "a]]>b", "CreateTime": "12"}
+    with pytest.raises(CallbackRefused):
+        events.fields_of("<xml")
+
+
+@pytest.fixture
+def receiver(web: Client, app: App) -> Iterator[tuple[str, list[Any]]]:
+    """Listens where the simulator posts. Requests wait here for the test's own thread, which owns the database."""
+    waiting: list[tuple[str, bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            waiting.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}{callback_path(app)}", waiting
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_what_the_simulator_sends_is_understood(
+    web: Client, app: App, world: World, receiver: tuple[str, list[Any]]
+) -> None:
+    url, waiting = receiver
+    callback = {"callback_url": url, "callback_token": TOKEN, "callback_aes_key": AES_KEY}
+    world.admin.corp("Lotus", [{"agentid": 1000002, **callback}])
+    world.admin.settings(callback_duplicate_rate=1.0, callback_shuffle=True)
+    world.admin.relate("add", "bo", world.people[0], state="door-7")
+    world.admin.relate("delete_by_customer", "anna", world.people[1])
+    deadline = time.monotonic() + 10
+    while len(waiting) < 4 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(waiting) == 4
+    for path, body in waiting:
+        assert web.post(path, body, content_type="text/xml").status_code == 200
+    callbacks.run_once()
+    facts = {fact[0]: fact[1:] for fact in relation_facts()}
+    unionid = world.call("externalcontact/get", external_userid=world.people[0])["external_contact"]["unionid"]
+    assert facts == {
+        world.people[0]: (
+            *("bo", "active", "door-7"),
+            f'[["external_userid", "{world.people[0]}"], ["unionid", "{unionid}"]]',
+        ),
+        world.people[1]: ("anna", "lost_by_customer", "", None),
+    }
