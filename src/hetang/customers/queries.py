@@ -1,0 +1,302 @@
+"""Reads of customers: one person's portrait and timeline, lists by keyset, search by exact identifier."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from hetang.customers.access import visible_sql
+from hetang.customers.models import (
+    AttributeDefinition,
+    Consent,
+    Customer,
+    CustomerAttribute,
+    CustomerTag,
+    DoNotDisturb,
+    Identity,
+    Merge,
+    Relation,
+    Tag,
+)
+from hetang.customers.wording import Money, message
+from hetang.facts.errors import Refusal
+from hetang.facts.rules import DIRECT_KINDS, IDENTITY_KINDS, normalise_identity
+from hetang.platform.masking import mask
+from hetang.platform.money import to_major
+from hetang.platform.sealing import lookup_key, unseal
+from hetang.resources.queries import staff_names, store_names
+
+HISTORY = 50  # entries of the tag history in a portrait
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityView:
+    """An identity as people may see it: direct identifiers masked."""
+
+    kind: str
+    shown: str
+    first_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeView:
+    """The newest value of an attribute and who said it. Labels are the code where it has no definition."""
+
+    code: str
+    label_zh: str
+    label_en: str
+    value: Any
+    occurred_at: datetime
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class TagEvent:
+    """A tag was put on or taken off."""
+
+    code: str
+    name: str
+    on: bool
+    occurred_at: datetime
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """All that the customers room knows of one person. `name` is masked; `tags` are those on her now."""
+
+    number: int
+    public_id: uuid.UUID
+    created_at: datetime
+    name: str
+    home_store: str
+    owner: str
+    identities: tuple[IdentityView, ...]
+    attributes: tuple[AttributeView, ...]
+    tags: tuple[CustomerTag, ...]
+    tag_history: tuple[TagEvent, ...]
+    relations: tuple[Relation, ...]
+    consents: tuple[Consent, ...]
+    do_not_disturb: DoNotDisturb | None
+    merges: tuple[Merge, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One fact of a timeline, with its line in the current language."""
+
+    occurred_at: datetime
+    kind: str
+    source: str
+    key: str
+    text: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A page of entries, newest first; `before` continues it, None at the end."""
+
+    entries: tuple[Entry, ...]
+    before: str | None
+
+
+def current(public_id: uuid.UUID) -> Customer:
+    """The customer of a public id: the survivor if she was merged. Raises Customer.DoesNotExist."""
+    found = Customer.objects.select_related("merged_into").get(public_id=public_id)
+    return found.merged_into or found
+
+
+def portrait(public_id: uuid.UUID, now: datetime) -> Portrait:
+    """Everything about one person; tags as of `now`. About ten small queries. Raises Customer.DoesNotExist."""
+    customer = Customer.objects.select_related("home_store", "owner").get(pk=current(public_id).pk)
+    number = customer.pk
+    tags = CustomerTag.objects.filter(customer=number, on=True).exclude(expires_at__lte=now)
+    return Portrait(
+        number=number,
+        public_id=customer.public_id,
+        created_at=customer.created_at,
+        name=mask("name", unseal(customer.name).decode()) if customer.name else "",
+        home_store=customer.home_store.name if customer.home_store else "",
+        owner=customer.owner.name if customer.owner else "",
+        identities=tuple(_identity(row) for row in Identity.objects.filter(customer=number).order_by("id")),
+        attributes=_attributes(number),
+        tags=tuple(tags.select_related("tag__group").order_by("tag__group__position", "tag__position", "tag_id")),
+        tag_history=tag_history(number),
+        relations=tuple(
+            Relation.objects.filter(customer=number).select_related("staff").order_by("-occurred_at", "id")
+        ),
+        consents=tuple(Consent.objects.filter(customer=number).order_by("channel", "purpose")),
+        do_not_disturb=DoNotDisturb.objects.filter(customer=number).first(),
+        merges=tuple(Merge.objects.filter(absorbed__in=_aliases(number)).order_by("at", "id")),
+    )
+
+
+def tag_history(number: int, limit: int = HISTORY) -> tuple[TagEvent, ...]:
+    """The newest words on the tags of a customer, from the log."""
+    names = dict(Tag.objects.values_list("code", "name"))
+    rows = _facts_of(number, None, ["tag.changed"], limit)
+    return tuple(
+        TagEvent(body["tag"], names.get(body["tag"], body["tag"]), bool(body["on"]), at, source)
+        for at, _, _, source, _, body in rows
+    )
+
+
+def timeline(
+    number: int,
+    before: str | None = None,
+    kinds: Collection[str] | None = None,
+    limit: int = 50,
+    money: Money | None = None,
+) -> Timeline:
+    """Facts about a customer by whatever identity, newest first. `money` writes amounts of minor units.
+
+    A `before` that cannot be read starts at the newest. Cost: `limit` rows of an index for each of her identities.
+    """
+    rows = _facts_of(number, _read_place(before), kinds, limit + 1)
+    shown = rows[:limit]
+    names = {
+        "stores": store_names(),
+        "staff": staff_names(),
+        "tags": dict(Tag.objects.values_list("code", "name")),
+    }
+    write = money or _plain_money
+    entries = tuple(
+        Entry(at, kind, source, key, message(kind, body, names, write), body)
+        for at, _, kind, source, key, body in shown
+    )
+    return Timeline(entries, _place(shown[-1]) if len(rows) > limit else None)
+
+
+def find(text: str, among: QuerySet[Customer]) -> QuerySet[Customer]:
+    """Customers that an exact identifier names: phone, e-mail, member or card number, WeCom or WeChat id, public id."""
+    text = text.strip()
+    keys = [_lookup(kind, text) for kind in sorted(IDENTITY_KINDS)]
+    numbers: set[int] = set()
+    for kind, key in (one for one in keys if one is not None):
+        numbers.update(Identity.objects.filter(kind=kind, key=key).values_list("customer_id", flat=True))
+    with contextlib.suppress(ValueError, Customer.DoesNotExist):
+        numbers.add(current(uuid.UUID(text)).pk)
+    return among.filter(pk__in=numbers)
+
+
+def listed(
+    among: QuerySet[Customer], store: str = "", owner: str = "", tag: str = "", now: datetime | None = None
+) -> QuerySet[Customer]:
+    """Customers by home store (code), owner (userid) and tag (code); for pages by key over `-number`."""
+    if store:
+        among = among.filter(home_store__code=store)
+    if owner:
+        among = among.filter(owner__userid=owner)
+    if tag:
+        tagged = CustomerTag.objects.filter(tag__code=tag, on=True)
+        if now is not None:
+            tagged = tagged.exclude(expires_at__lte=now)
+        among = among.filter(pk__in=tagged.values("customer"))
+    return among.select_related("home_store", "owner")
+
+
+def names_of(numbers: Sequence[int]) -> dict[int, str]:
+    """Masked names of customers that have one."""
+    rows = Customer.objects.filter(pk__in=list(numbers)).exclude(name=None).values_list("pk", "name")
+    return {number: mask("name", unseal(sealed).decode()) for number, sealed in rows if sealed is not None}
+
+
+def shown_identity(number: int) -> str:
+    """One identity by which staff recognise a customer without a name: member, card, masked phone, else any."""
+    order = {"member": 0, "card": 1, "phone": 2, "email": 3}
+    rows = sorted(Identity.objects.filter(customer=number)[:20], key=lambda row: (order.get(row.kind, 9), row.pk))
+    return _identity(rows[0]).shown if rows else ""
+
+
+def visible(paths: Sequence[str], alias: str = "c") -> tuple[str, dict[str, object]]:
+    """The org-scope rule as a condition on `customers_customer {alias}` for set SQL: see `access.visible_sql`."""
+    return visible_sql(paths, alias)
+
+
+def _identity(row: Identity) -> IdentityView:
+    plain = unseal(row.sealed).decode() if row.sealed else row.key
+    shown = mask(row.kind, plain) if row.sealed or row.kind not in DIRECT_KINDS else "***"
+    return IdentityView(row.kind, shown, row.first_seen_at)
+
+
+def _attributes(number: int) -> tuple[AttributeView, ...]:
+    definitions = {one.code: one for one in AttributeDefinition.objects.all()}
+    found = []
+    for row in CustomerAttribute.objects.filter(customer=number).exclude(value=None).order_by("code"):
+        known = definitions.get(row.code)
+        labels = (known.label_zh, known.label_en) if known else (row.code, row.code)
+        source = row.fact_key.partition("\x1f")[0]
+        found.append(AttributeView(row.code, *labels, row.value, row.occurred_at, source))
+    return tuple(found)
+
+
+def _aliases(number: int) -> QuerySet[Customer, int]:
+    return Customer.objects.filter(merged_into=number).values_list("pk", flat=True)
+
+
+def _facts_of(
+    number: int, place: tuple[datetime, int] | None, kinds: Collection[str] | None, limit: int
+) -> list[tuple[Any, ...]]:
+    """(occurred_at, id, kind, source, key, body), newest first."""
+    conditions = "true"
+    params: dict[str, Any] = {"number": number, "limit": limit}
+    if place is not None:
+        conditions += " and f.occurred_at <= %(at)s and (f.occurred_at, f.id) < (%(at)s, %(id)s)"
+        params |= {"at": place[0], "id": place[1]}
+    if kinds is not None:
+        conditions += " and f.kind = any(%(kinds)s)"
+        params["kinds"] = sorted(kinds)
+    with connection.cursor() as cursor:
+        cursor.execute(_FACTS.format(conditions=conditions), params)
+        return [(*row[:5], json.loads(row[5])) for row in cursor.fetchall()]
+
+
+_FACTS = """
+select f.occurred_at, f.id, f.kind, f.source, f.key, f.body::text
+from customers_identity i cross join lateral (
+  select * from facts_fact f
+  where f.subject_kind = i.kind and f.subject_key = i.key and {conditions}
+  order by f.occurred_at desc, f.id desc limit %(limit)s
+) f
+where i.customer_id = %(number)s
+order by f.occurred_at desc, f.id desc limit %(limit)s
+"""
+
+
+def _lookup(kind: str, text: str) -> tuple[str, str] | None:
+    try:
+        value = normalise_identity(kind, text)
+    except Refusal:
+        return None
+    return kind, lookup_key(kind, value) if kind in DIRECT_KINDS else value
+
+
+def _place(row: tuple[Any, ...]) -> str:
+    return base64.urlsafe_b64encode(f"{row[0].isoformat()}|{row[1]}".encode()).decode().rstrip("=")
+
+
+def _read_place(cursor: str | None) -> tuple[datetime, int] | None:
+    if not cursor:
+        return None
+    try:
+        at, _, number = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition("|")
+        return datetime.fromisoformat(at), int(number)
+    except ValueError:
+        return None
+
+
+def _plain_money(minor: int | None) -> str:
+    from hetang.platform.brand import brand
+
+    own = brand()
+    return "" if minor is None else f"{to_major(minor, own.currency_digits):,} {own.currency}"

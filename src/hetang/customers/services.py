@@ -1,0 +1,81 @@
+"""Verbs on customers for people who work here. Each writes a fact of source `console`, which the stream then folds in;
+what is shown follows within the second. The caller checks permissions and writes the audit row, in one transaction.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from hetang.customers.errors import DuplicateName, NoIdentity
+from hetang.customers.models import Identity, Tag, TagGroup
+from hetang.facts import intake
+from hetang.facts.errors import Refusal
+from hetang.facts.intake import Draft
+from hetang.facts.rules import DIRECT_KINDS
+from hetang.platform import clock
+from hetang.platform.sealing import unseal
+
+SOURCE = "console"
+
+
+def change_tag(number: int, tag: str, on: bool, expires_at: datetime | None = None) -> None:
+    """Put a tag (by its code) on a customer, or take it off. Raises Tag.DoesNotExist, NoIdentity."""
+    Tag.objects.get(code=tag, archived_at=None)
+    _record("tag.changed", number, {"tag": tag, "on": on, "expires_at": expires_at})
+
+
+def set_do_not_disturb(number: int, on: bool, until: datetime | None = None) -> None:
+    """Leave a customer alone, for ever or until a time, or lift that. Raises NoIdentity."""
+    _record("do_not_disturb.changed", number, {"on": on, "until": until if on else None})
+
+
+def change_consent(
+    number: int, purpose: str, channel: str, *, given: bool, basis: str = "consent", text_version: str = ""
+) -> None:
+    """Note that a customer gave or withdrew a consent, on which basis. Raises Refusal for unknown words, NoIdentity."""
+    body = {"purpose": purpose, "channel": channel, "given": given, "basis": basis, "text_version": text_version}
+    _record("consent.changed", number, body)
+
+
+def create_group(name: str, exclusive: bool = False) -> TagGroup:
+    """A new group of tags; of an exclusive one a customer has at most one. Raises DuplicateName."""
+    try:
+        with transaction.atomic():
+            return TagGroup.objects.create(name=name, exclusive=exclusive, position=TagGroup.objects.count())
+    except IntegrityError as clash:
+        raise DuplicateName(name) from clash
+
+
+def create_tag(group: TagGroup, name: str, code: str = "") -> Tag:
+    """A new tag; without a code it gets one that nothing else has. Raises DuplicateName."""
+    try:
+        with transaction.atomic():
+            position = Tag.objects.filter(group=group).count()
+            return Tag.objects.create(
+                group=group, name=name, code=code or f"t{uuid.uuid4().hex[:12]}", position=position
+            )
+    except IntegrityError as clash:
+        raise DuplicateName(name) from clash
+
+
+def _record(kind: str, number: int, body: dict[str, Any]) -> None:
+    draft = Draft(kind, uuid.uuid4().hex, clock.now(), [_identity_of(number)], body)
+    outcome = intake.record(SOURCE, [draft], door="console")
+    if outcome.rejected:
+        refused = outcome.rejected[0]
+        raise Refusal(refused.code, refused.detail)
+
+
+def _identity_of(number: int) -> tuple[str, str]:
+    """An identity that names the customer in a fact, in the plain: a pseudonym if she has one."""
+    rows = sorted(Identity.objects.filter(customer=number)[:50], key=lambda row: (row.kind in DIRECT_KINDS, row.pk))
+    for row in rows:
+        if row.kind not in DIRECT_KINDS:
+            return row.kind, row.key
+        if row.sealed is not None:
+            return row.kind, unseal(row.sealed).decode()
+    raise NoIdentity(str(number))

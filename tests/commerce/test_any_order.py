@@ -1,0 +1,190 @@
+"""Any order, duplication and batching of the same facts ends in the same people and the same sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hetang.commerce.models import CustomerCategory, CustomerMetric, CustomerStore, Order, Refund
+from hetang.commerce.services import recompute_metrics
+from hetang.customers.models import (
+    Consent,
+    Customer,
+    CustomerAttribute,
+    CustomerTag,
+    DoNotDisturb,
+    Identity,
+    NumberCounter,
+    Relation,
+    Tag,
+    TagGroup,
+)
+from hetang.facts import intake
+from hetang.facts.intake import Draft
+from hetang.platform.sealing import unseal
+from hetang.resources import services as resources
+from hetang.resources.rules import StaffRow, StoreRow
+from tests.customers.drive import at, draft, fold_after, last_id, order, partition, undone
+
+pytestmark = pytest.mark.django_db
+
+IDENTITIES = [
+    *(("member", "a"), ("member", "b"), ("phone", "13800000001"), ("phone", "13800000002")),
+    *(("unionid", "u"), ("external_userid", "w1"), ("external_userid", "w2")),
+]
+someone = st.sampled_from(IDENTITIES)
+some_people = st.lists(someone, min_size=1, max_size=2, unique=True)
+whoever = st.lists(someone, max_size=2, unique=True)
+days = st.integers(0, 3)  # few, so that ties are frequent
+stores = st.sampled_from([None, "330", "331"])
+
+
+@st.composite
+def facts(draw: st.DrawFn) -> Draft:
+    """Any fact of the kinds that fold; the key is given later. Orders have keys that refunds name."""
+    return draw(st.one_of(_orders(), _refunds(), _others()))
+
+
+@st.composite
+def _orders(draw: st.DrawFn) -> Draft:
+    place = {"store": store} if (store := draw(stores)) else {}
+    key, net, category = draw(st.sampled_from("xyz")), draw(st.integers(1, 99)), draw(st.sampled_from(["A", "B"]))
+    return order(f"order-{key}", draw(whoever), net, draw(days), category, **place)
+
+
+@st.composite
+def _refunds(draw: st.DrawFn) -> Draft:
+    body = {"order": f"order-{draw(st.sampled_from('xyz'))}", "amount": draw(st.integers(1, 9))}
+    return draft("order.refunded", "", draw(whoever), draw(days), **body)
+
+
+@st.composite
+def _others(draw: st.DrawFn) -> Draft:
+    kind, body = draw(
+        st.sampled_from(
+            [
+                ("visit.recorded", {"store": "330"}),
+                ("customer.described", {"attributes": {"size": 1}, "home_store": "330"}),
+                ("customer.described", {"attributes": {"size": 2, "town": "Wuxi"}, "owner": "li"}),
+                ("customer.described", {"attributes": {"size": None}, "home_store": "331", "owner": "wu"}),
+                ("customer.identified", {}),
+                ("tag.changed", {"tag": "gold", "on": True}),
+                ("tag.changed", {"tag": "silver", "on": True}),
+                ("tag.changed", {"tag": "silver", "on": False}),
+                ("consent.changed", {"purpose": "marketing", "channel": "wecom", "given": True, "basis": "consent"}),
+                ("consent.changed", {"purpose": "marketing", "channel": "wecom", "given": False}),
+                ("do_not_disturb.changed", {"on": True}),
+                ("do_not_disturb.changed", {"on": False}),
+                ("relation.changed", {"staff": "li", "state": "active"}),
+                ("relation.changed", {"staff": "li", "state": "lost_by_customer"}),
+            ]
+        )
+    )
+    who = draw(some_people)
+    if kind == "customer.identified" and len(who) < 2:
+        kind, body = "visit.recorded", {}
+    if kind == "relation.changed" and not any(one == "external_userid" for one, _ in who):
+        who = [*who, ("external_userid", "w1")]
+    name = draw(st.sampled_from([None, "Anna", "Bea"])) if kind == "customer.described" else None
+    return Draft(kind, "", at(draw(days)), who, body, name=name)
+
+
+def with_keys(drafts: Sequence[Draft]) -> list[Draft]:
+    """Facts with keys; a second order of the same key is left out, since the log would refuse it as a duplicate."""
+    kept: dict[str, Draft] = {}
+    for index, one in enumerate(drafts):
+        key = one.key or f"fact-{index}"
+        kept.setdefault(key, Draft(one.kind, key, one.occurred_at, one.who, one.body, None, one.name))
+    return list(kept.values())
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[list[Draft]], list[list[Draft]]]:
+    """The same facts twice: in any order, with repetitions, cut into any batches."""
+    chosen = with_keys(draw(st.lists(facts(), min_size=2, max_size=14)))
+    return draw(_arrivals(chosen)), draw(_arrivals(chosen))
+
+
+@st.composite
+def _arrivals(draw: st.DrawFn, chosen: list[Draft]) -> list[list[Draft]]:
+    repeated = draw(st.lists(st.sampled_from(chosen), max_size=3))
+    arrivals = draw(st.permutations([*chosen, *repeated]))
+    cuts = sorted(draw(st.sets(st.integers(1, len(arrivals) - 1), max_size=4)))
+    return [arrivals[start:end] for start, end in zip([0, *cuts], [*cuts, len(arrivals)], strict=True)]
+
+
+def outcome(batches: list[list[Draft]]) -> dict[str, object]:
+    """Everything that the facts end in, with people named by their identities instead of their numbers."""
+    for batch in batches:
+        before = last_id()
+        assert not intake.record("pos", batch).rejected
+        fold_after(before)
+    people = {
+        number: frozenset(Identity.objects.filter(customer=number).values_list("kind", "key"))
+        for number in Customer.objects.filter(merged_into=None).values_list("number", flat=True)
+    }
+    _check_numbers()
+    sums = _sums(people)
+    recompute_metrics(sorted(people))
+    assert _sums(people) == sums
+    return {"people": partition(), "sums": sums, **_words(people)}
+
+
+def _check_numbers() -> None:
+    """Numbers are dense, every identity stands at a survivor, every alias names one."""
+    assert Customer.objects.count() == (NumberCounter.objects.get().next_number - 1 if Customer.objects.exists() else 0)
+    assert not Identity.objects.exclude(customer__merged_into=None).exists()
+    assert not Customer.objects.exclude(merged_into__merged_into=None).exists()
+
+
+def _sums(people: dict[int, frozenset[tuple[str, str]]]) -> list[object]:
+    def named(rows: object) -> list[tuple[object, ...]]:
+        return sorted(((sorted(people[row[0]]), *row[1:]) for row in rows), key=repr)  # type: ignore[attr-defined]
+
+    return [
+        named(CustomerMetric.objects.exclude(orders=0, gmv=0, refunded=0, visits=0).values_list()),
+        named(CustomerStore.objects.values_list("customer", "store__code", "orders", "gmv")),
+        named(CustomerCategory.objects.values_list("customer", "category", "lines", "amount")),
+    ]
+
+
+def _words(people: dict[int, frozenset[tuple[str, str]]]) -> dict[str, object]:
+    def named(rows: object) -> set[tuple[object, ...]]:
+        return {(people.get(row[0]), *row[1:]) for row in rows}  # type: ignore[attr-defined]
+
+    living = Customer.objects.filter(merged_into=None)
+    return {
+        "attributes": named(CustomerAttribute.objects.values_list("customer", "code", "value", "fact_key")),
+        "profile": named(living.values_list("number", "home_store__code", "home_store_fact", "owner__userid")),
+        "names": named((one.pk, bytes(unseal(one.name)) if one.name else None) for one in living),
+        "tags": named(CustomerTag.objects.values_list("customer", "tag__code", "on", "fact_key")),
+        "consents": named(Consent.objects.values_list("customer", "channel", "given", "basis", "fact_key")),
+        "disturb": named(DoNotDisturb.objects.values_list("customer", "on", "fact_key")),
+        "relations": named(Relation.objects.values_list("customer", "external_userid", "state", "fact_key")),
+        "orders": named(Order.objects.values_list("customer", "key", "net", "store__code")),
+        "refunds": named(
+            Refund.objects.values_list("customer", "key", "amount", "order__key", "store__code", "local_day")
+        ),
+    }
+
+
+@pytest.fixture
+def _resources() -> None:
+    resources.upsert_stores([StoreRow("330", "North Gate"), StoreRow("331", "South", time_zone="America/New_York")])
+    resources.upsert_staff([StaffRow("li", "Li", "330"), StaffRow("wu", "Wu", "331")])
+    group = TagGroup.objects.create(name="level", exclusive=True)
+    for code in ("gold", "silver"):
+        Tag.objects.create(code=code, name=code, group=group)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(histories())
+def test_any_order_ends_the_same(_resources: None, both: tuple[list[list[Draft]], list[list[Draft]]]) -> None:
+    found = []
+    for batches in both:
+        with undone():
+            found.append(outcome(batches))
+    assert found[0] == found[1]
