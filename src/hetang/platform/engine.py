@@ -162,7 +162,7 @@ def run(port: int) -> int:
     address = f"http://127.0.0.1:{server.server_address[1]}"
     external = environment.clickhouse_urls()
     os.environ["HETANG_SETS_URL"] = address
-    os.environ.setdefault("HETANG_CLICKHOUSE_URL", address)
+    os.environ["HETANG_CLICKHOUSE_URL"] = os.environ.get("HETANG_CLICKHOUSE_URL") or address  # may be set empty
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
