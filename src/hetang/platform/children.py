@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -16,6 +17,9 @@ from pathlib import Path
 from typing import IO
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_KEEPCAPS = 8
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
+_CAPABILITY_VERSION_3, _CAP_DAC_OVERRIDE = 0x20080522, 1
 _CLONE_NEWUSER = 0x10000000
 _INSIDE_ID = 1000
 
@@ -85,17 +89,37 @@ def user_namespaces_work() -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(probe, 0)[1]) == 0
 
 
+def ordinary_owner() -> int | None:
+    """The uid that must own the files of a child after `leave_root`; None where nothing changes (we are not root)."""
+    if os.geteuid() != 0:
+        return None
+    return os.geteuid() if user_namespaces_work() else pwd.getpwnam("nobody").pw_uid
+
+
 def leave_root() -> None:
-    """Become an ordinary user for good: in a user namespace if the kernel lets us, else as the system's `nobody`."""
+    """Become an ordinary user for good: in a user namespace if the kernel lets us, else as the system's `nobody`.
+
+    Containers usually refuse user namespaces. There `nobody` keeps one capability, to reach its files below folders
+    that are closed to others, so that no folder has to be opened.
+    """
     try:
         _enter_user_namespace()
     except OSError:
-        import pwd
+        _become_nobody()
 
-        nobody = pwd.getpwnam("nobody")
-        os.setgroups([])
-        os.setgid(nobody.pw_gid)
-        os.setuid(nobody.pw_uid)
+
+def _become_nobody() -> None:
+    nobody = pwd.getpwnam("nobody")
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    os.setgroups([])
+    os.setgid(nobody.pw_gid)
+    os.setuid(nobody.pw_uid)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    wanted = 1 << _CAP_DAC_OVERRIDE
+    data = (ctypes.c_uint32 * 6)(wanted, wanted, wanted, 0, 0, 0)  # effective, permitted, inheritable; high words
+    if libc.capset(header, data) == 0:
+        libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0)
 
 
 def _enter_user_namespace() -> None:

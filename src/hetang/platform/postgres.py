@@ -90,6 +90,7 @@ def start(home: Path) -> Server:
         _initialise(data)
     if postmaster_pid(data) is not None and is_ready(data):
         return Server(data, socket, None)
+    _give_files_to_server(data)
     log_path = home / "logs" / "postgres.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value.strip(chr(39))}")]
@@ -178,6 +179,15 @@ def _another_is_starting(server: Server) -> bool:
     server.process = None
     time.sleep(0.1)
     return True
+
+
+def _give_files_to_server(data: Path) -> None:
+    """The server's user depends on what the kernel allows as root; it must own the directory (see `children`)."""
+    owner = children.ordinary_owner()
+    if owner is None or data.stat().st_uid == owner:
+        return
+    for path in (data, *data.rglob("*")):
+        os.chown(path, owner, -1, follow_symlinks=False)
 
 
 def _create_database(data: Path) -> None:
