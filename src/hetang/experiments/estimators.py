@@ -201,8 +201,18 @@ def _wilson(arm: Sample, z: float) -> tuple[float, float]:
 def _clustered(
     value: float, bounds: tuple[float, float], arms: tuple[Clusters, Clusters], df: float, level: float
 ) -> Estimate:
-    people = [merged(arm).people for arm in arms]
-    return Estimate(value, *bounds, "cluster", *people, *map(len, arms), df=df, level=level)
+    treated, control = arms
+    return Estimate(
+        value,
+        *bounds,
+        "cluster",
+        merged(treated).people,
+        merged(control).people,
+        len(treated),
+        len(control),
+        df=df,
+        level=level,
+    )
 
 
 def _peopled(clusters: Clusters) -> Clusters:

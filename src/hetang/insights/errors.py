@@ -1,0 +1,7 @@
+"""What can go wrong when a number is asked for."""
+
+from __future__ import annotations
+
+
+class NotPlanned(LookupError):
+    """The programme has no plan yet, so there is nobody to report on."""
