@@ -112,8 +112,8 @@ def histories(draw: st.DrawFn) -> tuple[list[list[Draft]], list[list[Draft]]]:
 def _arrivals(draw: st.DrawFn, chosen: list[Draft]) -> list[list[Draft]]:
     repeated = draw(st.lists(st.sampled_from(chosen), max_size=3))
     arrivals = draw(st.permutations([*chosen, *repeated]))
-    cuts = sorted(draw(st.sets(st.integers(1, len(arrivals) - 1), max_size=4)))
-    return [arrivals[start:end] for start, end in zip([0, *cuts], [*cuts, len(arrivals)], strict=True)]
+    cuts = sorted(draw(st.lists(st.integers(0, len(arrivals)), max_size=4)))
+    return [arrivals[start:end] for start, end in zip([0, *cuts], [*cuts, len(arrivals)], strict=True) if start < end]
 
 
 def outcome(batches: list[list[Draft]]) -> dict[str, object]:

@@ -1,0 +1,207 @@
+"""The columnar history equals PostgreSQL, also after windows that died half way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import transaction
+from pyroaring import BitMap
+
+from hetang.commerce import history
+from hetang.commerce.models import Order, Refund
+from hetang.facts import intake, subscriptions
+from hetang.facts.intake import Draft
+from hetang.facts.models import HeldFact
+from hetang.facts.subscriptions import Window, run_until_idle
+from hetang.platform import clickhouse as store
+from hetang.resources import services as resources
+from hetang.resources.rules import StoreRow
+from tests.customers.drive import at, draft, number_of, order
+
+pytestmark = [pytest.mark.engine, pytest.mark.django_db(transaction=True)]
+
+ANNA = ("member", "900")
+BEA = ("member", "901")
+
+
+@pytest.fixture(autouse=True)
+def _ready(clickhouse: str) -> None:
+    history.ensure_schema()
+    resources.upsert_stores([StoreRow("330", "North Gate"), StoreRow("331", "South")])
+
+
+def record(*drafts: Draft) -> None:
+    assert not intake.record("pos", drafts).rejected
+
+
+def some_facts() -> list[Draft]:
+    return [
+        order("o1", [ANNA], 500, 1, store="330"),
+        order("o2", [BEA], 300, 2, "MILK", store="331", channel="mini_program"),
+        order("o3", [], 200, 3),
+        draft("visit.recorded", "v1", [BEA], 4, store="330"),
+        draft("order.refunded", "r1", [], 5, order="o2", amount=120),
+        draft("customer.described", "d1", [ANNA], 5, attributes={"town": 'Wu"xi\t\\', "size": 2}, home_store="330"),
+    ]
+
+
+def orders() -> set[tuple[Any, ...]]:
+    return set(store.rows("select customer, order_key, net, store, channel, day from orders"))
+
+
+def orders_in_postgresql() -> set[tuple[Any, ...]]:
+    rows = Order.objects.values_list("customer", "key", "net", "store__code", "channel", "local_day")
+    return {(customer or 0, key, net, code or "", channel, day) for customer, key, net, code, channel, day in rows}
+
+
+def refunds() -> set[tuple[Any, ...]]:
+    return set(store.rows("select customer, refund_key, order_key, amount, store, day from refunds"))
+
+
+def refunds_in_postgresql() -> set[tuple[Any, ...]]:
+    rows = Refund.objects.values_list("customer", "key", "order_key", "amount", "store__code", "local_day")
+    return {(one[0] or 0, *one[1:4], one[4] or "", one[5]) for one in rows}
+
+
+def counts() -> dict[str, int]:
+    tables = ("orders", "order_lines", "refunds", "visits", "touches", "facts")
+    return {table: store.rows(f"select count() from {table}")[0][0] for table in tables}
+
+
+def test_facts_become_rows() -> None:
+    record(*some_facts())
+    run_until_idle()
+    anna, bea = number_of(*ANNA), number_of(*BEA)
+    assert orders() == orders_in_postgresql()
+    assert refunds() == refunds_in_postgresql()
+    assert store.rows("select customer, sku, category, quantity, amount from order_lines order by order_key") == [
+        *((anna, "sku-BREAD", "BREAD", 1, 500), (bea, "sku-MILK", "MILK", 1, 300), (0, "sku-BREAD", "BREAD", 1, 200)),
+    ]
+    assert store.rows("select customer, at, store, channel from visits") == [(bea, at(4), "330", "store")]
+    assert counts()["facts"] == 4
+    profile = store.rows(
+        "select home_store, orders, gmv, first_order_at, favourite_store, favourite_category, attributes, alive"
+        " from customer_profile final where customer = {n:UInt32}",
+        {"n": anna},
+    )
+    assert profile == [("330", 1, 500, at(1), "330", "BREAD", {"town": 'Wu"xi\t\\', "size": "2"}, 1)]
+
+
+def test_touches_are_one_row_a_person() -> None:
+    record(order("o1", [ANNA], 500, 1))
+    body = {"programme": 7, "channel": "wecom"}
+    members = BitMap([1, 2, 4_000_000_000])
+    record(
+        Draft("touch.sent", "t1", at(2), (), body, members.serialize()),
+        Draft("touch.failed", "t2", at(3), (), body, BitMap([9]).serialize()),
+        Draft("touch.sent", "t3", at(3), (), body, b"not a bitmap"),
+    )
+    run_until_idle()
+    rows = store.rows(
+        "select customer, at, channel, programme, message_class, state from touches order by at, customer"
+    )
+    assert rows == [
+        *((number, at(2), "wecom", 7, "marketing", "sent") for number in members),
+        (9, at(3), "wecom", 7, "marketing", "failed"),
+    ]
+    held = HeldFact.objects.get()
+    assert (held.stage, held.key) == ("history", "t3")
+
+
+def test_a_window_that_died_before_its_commit_counts_once() -> None:
+    record(*some_facts())
+    subscription = next(one for one in subscriptions.all_subscriptions() if one.name == "history")
+    for one in subscriptions.all_subscriptions():
+        if one is not subscription:
+            assert subscriptions.advance(one) == 6
+    assert history.ready()
+    _apply_and_die(subscription)
+    expected = counts()
+    assert expected == {"orders": 3, "order_lines": 3, "refunds": 1, "visits": 1, "touches": 0, "facts": 4}
+    # More facts came meanwhile: the next window starts at the same place and ends later.
+    record(order("o4", [ANNA], 50, 6))
+    run_until_idle()
+    assert counts() == {**expected, "orders": 4, "order_lines": 4, "facts": 5}
+    assert orders() == orders_in_postgresql()
+
+
+@pytest.mark.parametrize("table", ["orders", "order_lines", "refunds", "visits", "facts", "customer_profile"])
+def test_a_window_that_died_between_two_tables_is_completed(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(*some_facts())
+    insert = history._insert
+
+    def dies(name: str, columns: str, data: bytes, token: str) -> None:
+        if name == table:
+            raise KeyboardInterrupt
+        insert(name, columns, data, token)
+
+    monkeypatch.setattr(history, "_insert", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run_until_idle()
+    monkeypatch.setattr(history, "_insert", insert)
+    run_until_idle()
+    assert counts() == {"orders": 3, "order_lines": 3, "refunds": 1, "visits": 1, "touches": 0, "facts": 4}
+    assert store.rows("select count() from customer_profile final") == [(2,)]
+
+
+def test_merges_rewrite_the_customer() -> None:
+    record(*some_facts())
+    run_until_idle()
+    record(draft("customer.identified", "i1", [ANNA, BEA], 7))
+    run_until_idle()
+    run_until_idle()
+    number = number_of(*ANNA)
+    assert orders() == orders_in_postgresql()
+    assert refunds() == refunds_in_postgresql()
+    assert store.rows("select distinct customer from facts") == [(number,)]
+    profiles = store.rows("select customer, alive, orders, gmv from customer_profile final order by customer")
+    assert profiles == [(1, 1, 2, 680), (2, 0, 0, 0)]
+
+
+def test_a_refund_before_its_order_is_corrected() -> None:
+    record(draft("order.refunded", "r1", [BEA], 5, order="o1", amount=120))
+    run_until_idle()
+    assert refunds() == refunds_in_postgresql()
+    assert {row[0] for row in refunds()} == {number_of(*BEA)}
+    record(order("o1", [ANNA], 500, 1, store="330"))
+    run_until_idle()
+    assert refunds() == refunds_in_postgresql()
+    assert {(row[0], row[4]) for row in refunds()} == {(number_of(*ANNA), "330")}
+
+
+def test_a_lost_history_is_noticed_and_read_again() -> None:
+    record(*some_facts())
+    run_until_idle()
+    before = counts()
+    for table in (*before, "history_plan"):
+        store.command(f"drop table {table} sync")
+    run_until_idle()
+    run_until_idle()
+    assert counts() == before
+    assert orders() == orders_in_postgresql()
+
+
+def test_rebuilding_ends_with_the_same_rows() -> None:
+    record(*some_facts())
+    run_until_idle()
+    before = (orders(), refunds(), counts())
+    history.rebuild_history()
+    assert counts()["orders"] == 0
+    run_until_idle()
+    assert (orders(), refunds(), counts()) == before
+
+
+def test_a_window_beyond_the_end_is_refused() -> None:
+    window = Window("false", {}, 0, "x", ((9, 9, 9), (9, 9, 10)))
+    with pytest.raises(history.HistoryBehind), transaction.atomic():
+        history.append(window)
+
+
+def _apply_and_die(subscription: subscriptions.Subscription) -> None:
+    """Append a window and lose the transaction that would have moved the cursor."""
+    with transaction.atomic():
+        cursor = subscriptions._lock_cursor("history")
+        assert cursor is not None
+        subscriptions._apply_next(subscription, cursor)
+        transaction.set_rollback(True)
