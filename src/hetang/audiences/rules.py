@@ -269,7 +269,7 @@ class _Reader:
         self.problems: list[Problem] = []
         self.seen = 0
 
-    def problem(self, path: Path, code: str, **params: Any) -> None:
+    def problem(self, path: Path, code: str, /, **params: Any) -> None:
         self.problems.append(Problem(path, code, params))
 
     def document(self, document: Any) -> Node | None:
@@ -327,7 +327,7 @@ class _Reader:
         read = reader(self, raw, path)
         return read if len(self.problems) == before else None
 
-    def refuse(self, path: Path, code: str, **params: Any) -> None:
+    def refuse(self, path: Path, code: str, /, **params: Any) -> None:
         self.problem(path, code, **params)
 
     # fields -------------------------------------------------------------------------------------------------

@@ -1,0 +1,296 @@
+"""A sentence for every rule, in Chinese and English. Pure: the language is a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from hetang.audiences.rules import (
+    DAYS_SINCE,
+    FAVOURITES,
+    MONEY,
+    All,
+    AnyOf,
+    AtStore,
+    Attribute,
+    Behaviour,
+    Catalogue,
+    Condition,
+    ConsentGiven,
+    DateOf,
+    Friends,
+    LeftAlone,
+    MemberOf,
+    Metric,
+    Node,
+    Not,
+    Scalar,
+    Tagged,
+)
+
+Language = Literal["zh-hans", "en"]
+
+METRIC_NAMES = {
+    "orders": ("订单数", "orders"),
+    "orders_30": ("近 30 天订单数", "orders in the last 30 days"),
+    "orders_90": ("近 90 天订单数", "orders in the last 90 days"),
+    "orders_365": ("近 365 天订单数", "orders in the last 365 days"),
+    "visits": ("到访次数", "visits"),
+    "gmv": ("累计消费金额(已扣退款)", "total spend (net of refunds)"),
+    "average_order_value": ("客单价(笔均)", "average order value"),
+    "refunded": ("累计退款金额", "total refunded"),
+    "days_since_last_order": ("距最近一次下单天数", "days since the last order"),
+    "days_since_first_order": ("距首次下单天数", "days since the first order"),
+    "days_since_last_visit": ("距最近一次到访天数", "days since the last visit"),
+    "favourite_store": ("最常光顾的门店", "favourite store"),
+    "favourite_category": ("最常购买的品类", "favourite category"),
+}
+TIME_NAMES = {
+    "first_order": ("首次下单日期", "first order"),
+    "last_order": ("最近一次下单日期", "last order"),
+    "last_visit": ("最近一次到访日期", "last visit"),
+}
+CHANNEL_NAMES = {
+    "wecom": ("企业微信", "WeCom"),
+    "sms": ("短信", "SMS"),
+    "email": ("邮件", "email"),
+}
+PURPOSE_NAMES = {
+    "marketing": ("营销", "marketing"),
+    "service": ("服务", "service"),
+    "transaction": ("交易通知", "transaction"),
+}
+_COMPARED = {
+    "=": ("等于 {}", "is {}"),
+    "!=": ("不等于 {}(或没有值)", "is not {} (or has no value)"),
+    "<": ("小于 {}", "is less than {}"),
+    "<=": ("不超过 {}", "is at most {}"),
+    ">": ("大于 {}", "is more than {}"),
+    ">=": ("至少 {}", "is at least {}"),
+    "between": ("在 {} 到 {} 之间", "is between {} and {}"),
+    "contains": ("包含 {}", "contains {}"),
+    "in": ("是 {} 之一", "is one of {}"),
+    "empty": ("为空", "is empty"),
+    "not_empty": ("不为空", "is not empty"),
+}
+
+
+def describe(node: Node, catalogue: Catalogue, language: str) -> str:
+    """The rule in words; `language` is `zh-hans` or anything else for English."""
+    return _Writer(catalogue, language == "zh-hans").whole(node)
+
+
+class _Writer:
+    def __init__(self, catalogue: Catalogue, chinese: bool) -> None:
+        self.catalogue = catalogue
+        self.chinese = chinese
+
+    def say(self, chinese: str, english: str) -> str:
+        return chinese if self.chinese else english
+
+    def name(self, names: tuple[str, str]) -> str:
+        return names[0] if self.chinese else names[1]
+
+    def whole(self, node: Node) -> str:
+        if node == All(()):
+            return self.say("全部客户", "All customers")
+        if isinstance(node, All):
+            return self.say(",且", ", and ").join(self.part(child) for child in node.of)
+        return self.part(node)
+
+    def part(self, node: Node) -> str:
+        match node:
+            case All(of):
+                return self.group(of, self.say(" 且 ", " and "))
+            case AnyOf(of):
+                return self.group(of, self.say(" 或 ", " or "))
+            case Not(of):
+                return self.say(f"不满足({self.part(of)})", f"not ({self.part(of)})")
+            case _:
+                return self.condition(node)
+
+    def group(self, parts: Sequence[Node], joint: str) -> str:
+        inner = joint.join(self.part(part) for part in parts)
+        return inner if len(parts) == 1 else self.say(f"({inner})", f"({inner})")
+
+    def condition(self, node: Condition) -> str:
+        write: Callable[[_Writer, Condition], str] = _WRITERS[type(node)]  # type: ignore[assignment]
+        return write(self, node)
+
+    def listed(self, names: Sequence[str]) -> str:
+        shown = [f"“{name}”" for name in names[:5]]
+        more = len(names) - len(shown)
+        if more:
+            shown.append(self.say(f"等 {len(names)} 个", f"{more} more"))
+        return self.say("、", ", ").join(shown)
+
+    def stores(self, codes: Sequence[str]) -> str:
+        return self.listed([self.catalogue.stores[code].name for code in codes])
+
+    def money(self, minor: Scalar) -> str:
+        digits = self.catalogue.currency_digits
+        sign = "-" if int(minor) < 0 else ""
+        text = str(abs(int(minor))).rjust(digits + 1, "0")
+        shown = f"{sign}{text[:-digits]}.{text[-digits:]}" if digits else f"{sign}{text}"
+        return f"{shown} {self.catalogue.currency}"
+
+    def compared(self, op: str, values: Sequence[str]) -> str:
+        shown = [self.listed(values)] if op == "in" else list(values)
+        return self.name(_COMPARED[op]).format(*shown)
+
+    def channel(self, code: str) -> str:
+        return self.name(CHANNEL_NAMES.get(code, (code, code)))
+
+
+def _tagged(w: _Writer, node: Tagged) -> str:
+    names = w.listed([w.catalogue.tags[tag].name for tag in node.tags])
+    if node.op == "none":
+        return w.say(f"没有标签 {names}", f"has none of the tags {names}")
+    if node.op == "all" and len(node.tags) > 1:
+        return w.say(f"同时有标签 {names}", f"has all of the tags {names}")
+    if len(node.tags) > 1:
+        return w.say(f"有任一标签 {names}", f"has any of the tags {names}")
+    return w.say(f"有标签 {names}", f"has the tag {names}")
+
+
+def _attribute(w: _Writer, node: Attribute) -> str:
+    definition = w.catalogue.attributes[node.code]
+    if node.type == "boolean" and node.values:
+        shown = [w.say("是", "yes") if node.values[0] else w.say("否", "no")]
+    else:
+        shown = [f"{value:g}" if isinstance(value, float) else str(value) for value in node.values]
+    return f"{w.say(definition.label_zh, definition.label_en)} {w.compared(node.op, shown)}"
+
+
+def _metric(w: _Writer, node: Metric) -> str:
+    name = w.name(METRIC_NAMES[node.metric])
+    if node.metric in FAVOURITES:
+        if node.metric == "favourite_store":
+            shown = [w.catalogue.stores[str(code)].name for code in node.values]
+        else:
+            shown = [w.name(w.catalogue.categories[str(code)]) for code in node.values]
+    elif node.metric in MONEY:
+        shown = [w.money(value) for value in node.values]
+    else:
+        shown = [str(value) for value in node.values]
+    if node.metric in DAYS_SINCE and node.op in {"empty", "not_empty"}:
+        never = w.say("没有过", "never happened"), w.say("有过", "has happened")
+        what = w.name(TIME_NAMES[node.metric.removeprefix("days_since_")])
+        return f"{what} {never[0] if node.op == 'empty' else never[1]}"
+    return f"{name} {w.compared(node.op, shown)}"
+
+
+def _date(w: _Writer, node: DateOf) -> str:
+    if node.of in TIME_NAMES:
+        what = w.name(TIME_NAMES[node.of])
+    else:
+        definition = w.catalogue.attributes[node.of.removeprefix("attribute:")]
+        what = w.say(definition.label_zh, definition.label_en)
+    days = node.days
+    return (
+        what
+        + {
+            "within_last": w.say(f" 在最近 {days} 天内(含今天)", f" within the last {days} days (today included)"),
+            "more_than_ago": w.say(f" 在 {days} 天以前", f" more than {days} days ago"),
+            "within_next": w.say(f" 在未来 {days} 天内(含今天)", f" within the next {days} days (today included)"),
+            "before": w.say(f" 早于 {node.on}", f" before {node.on}"),
+            "after": w.say(f" 晚于 {node.on}", f" after {node.on}"),
+        }[node.op]
+    )
+
+
+def _store(w: _Writer, node: AtStore) -> str:
+    where = f"“{w.catalogue.nodes[node.node].name}”" if node.node else w.stores(node.stores)
+    where = w.say(f"{where} 下的门店", f"a store of {where}") if node.node else where
+    return {
+        "home": w.say(f"归属门店是 {where}", f"home store is {where}"),
+        "favourite": w.say(f"最常光顾 {where}", f"favourite store is {where}"),
+        "bought_at": w.say(f"在 {where} 买过", f"has bought at {where}"),
+    }[node.op]
+
+
+def _behaviour(w: _Writer, node: Behaviour) -> str:
+    when = w.say(f"最近 {node.days} 天", f" in the last {node.days} days") if node.days else w.say("历史上", " ever")
+    where = (w.say("在 {} ", " at {}").format(w.stores(node.stores))) if node.stores else ""
+    goods = _goods(w, node)
+    if node.event == "spent":
+        much = w.compared({"at_least": ">=", "at_most": "<=", "exactly": "="}[node.op], [w.money(node.value)])
+        return w.say(
+            f"{when}{where}{goods}购买金额(未扣退款){much}", f"spend{goods}{where}{when} (before refunds) {much}"
+        )
+    deed = {
+        "bought": ("购买" + goods, "bought" + goods),
+        "visited": ("到访", "visited"),
+        "received": (_by_channel(w, node, "收到触达"), _by_channel(w, node, "received messages")),
+    }[node.event]
+    if node.value == 0 and node.op in {"at_most", "exactly"} or node.value == 1 and node.op == "at_least":
+        never = node.value == 0
+        chinese = ("没有" if never else "有过") + deed[0]
+        return w.say(f"{when}{where}{chinese}", f"{'never ' if never else ''}{deed[1]}{where}{when}")
+    unit = ("次", "times") if node.count == "orders" or node.event != "bought" else ("件(明细行)", "order lines")
+    many = {"at_least": ("至少", "at least"), "at_most": ("至多", "at most"), "exactly": ("恰好", "exactly")}[node.op]
+    return w.say(
+        f"{when}{where}{deed[0]}{many[0]} {node.value} {unit[0]}",
+        f"{deed[1]} {many[1]} {node.value} {unit[1]}{where}{when}",
+    )
+
+
+def _by_channel(w: _Writer, node: Behaviour, deed: str) -> str:
+    if not node.channel:
+        return deed
+    return w.say(f"通过{w.channel(node.channel)}{deed}", f"{deed} by {w.channel(node.channel)}")
+
+
+def _goods(w: _Writer, node: Behaviour) -> str:
+    parts = []
+    if node.category:
+        name = w.name(w.catalogue.categories[node.category])
+        parts.append(w.say(f"品类“{name}”", f" category “{name}”"))
+    if node.sku:
+        name = w.catalogue.products[node.sku]
+        parts.append(w.say(f"商品“{name}”", f" product “{name}”"))
+    return "".join(parts)
+
+
+def _consent(w: _Writer, node: ConsentGiven) -> str:
+    purpose, channel = w.name(PURPOSE_NAMES[node.purpose]), w.channel(node.channel)
+    given = w.say("已同意", "has agreed to"), w.say("没有同意", "has not agreed to")
+    return f"{given[0] if node.given else given[1]}{w.say('', ' ')}{channel}{w.say('', ' ')}{purpose}"
+
+
+def _left_alone(w: _Writer, node: LeftAlone) -> str:
+    if node.on:
+        return w.say("处于免打扰", "is on do-not-disturb")
+    return w.say("不在免打扰", "is not on do-not-disturb")
+
+
+def _friends(w: _Writer, node: Friends) -> str:
+    if node.staff:
+        names = w.listed([w.catalogue.staff[userid].name for userid in node.staff])
+        if node.number == 1:
+            return w.say(f"是 {names} 的企微好友", f"is a WeCom friend of {names}")
+        return w.say(
+            f"是 {names} 中至少 {node.number} 人的企微好友", f"is a WeCom friend of at least {node.number} of {names}"
+        )
+    if node.number == 1:
+        return w.say("有企微好友关系", "has a WeCom friend")
+    return w.say(f"至少有 {node.number} 位企微好友", f"has at least {node.number} WeCom friends")
+
+
+def _member(w: _Writer, node: MemberOf) -> str:
+    name = w.catalogue.audiences[node.audience].name
+    return w.say(f"属于人群“{name}”", f"is in the audience “{name}”")
+
+
+_WRITERS = {
+    Tagged: _tagged,
+    Attribute: _attribute,
+    Metric: _metric,
+    DateOf: _date,
+    AtStore: _store,
+    Behaviour: _behaviour,
+    ConsentGiven: _consent,
+    LeftAlone: _left_alone,
+    Friends: _friends,
+    MemberOf: _member,
+}

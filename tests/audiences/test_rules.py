@@ -1,0 +1,108 @@
+"""What is refused, where and why: every code of `errors.MESSAGES`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hetang.audiences.errors import MESSAGES, message
+from hetang.audiences.rules import All, InvalidRule, SavedRule, parse
+from tests.audiences.test_evaluators import CATALOGUE
+
+TAG = {"type": "tag", "op": "any", "tags": ["gold"]}
+
+
+def nest(depth: int) -> dict[str, Any]:
+    return {"not": nest(depth - 1)} if depth else TAG
+
+
+def behaviour(**fields: Any) -> dict[str, Any]:
+    return {"type": "behaviour", "event": "bought", "op": "at_least", "value": 1, **fields}
+
+
+def metric(**fields: Any) -> dict[str, Any]:
+    return {"type": "metric", "metric": "orders", "op": "=", "value": 1, **fields}
+
+
+SAVED = {"type": "audience", "audience": "looped"}
+LOOPED = replace(
+    CATALOGUE,
+    audiences={
+        "looped": SavedRule(1, "Looped", {"version": 1, "rule": {"all": [SAVED]}}),
+        "broken": SavedRule(2, "Broken", {"version": 1, "rule": {"type": "tag", "op": "any", "tags": ["gone"]}}),
+    },
+)
+
+CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
+    ({"all": [nest(12)]}, "too_deep", ("rule", "all", 0, *["not"] * 11)),
+    ({"all": [TAG] * 501}, "too_many", ("rule", "all", 500)),
+    ({"all": [3]}, "not_a_condition", ("rule", "all", 0)),
+    ({"any": []}, "empty_group", ("rule",)),
+    ({"all": [{"any": []}]}, "empty_group", ("rule", "all", 0)),
+    ({"all": [TAG], "any": [TAG]}, "unknown_field", ("rule",)),
+    ({"type": "moon"}, "unknown_type", ("rule",)),
+    ({"type": ["tag"]}, "unknown_type", ("rule",)),
+    ({**TAG, "colour": 1}, "unknown_field", ("rule",)),
+    ({**TAG, "tags": []}, "missing", ("rule", "tags")),
+    ({**TAG, "tags": ["gone"]}, "unknown_tag", ("rule", "tags")),
+    ({**TAG, "tags": "gold"}, "not_a_list", ("rule", "tags")),
+    ({**TAG, "op": "some"}, "not_an_option", ("rule", "op")),
+    ({"type": "attribute", "code": "shoe", "op": "="}, "unknown_attribute", ("rule", "code")),
+    ({"type": "attribute", "code": "city", "op": "=", "value": "x" * 201}, "not_a_text", ("rule", "value")),
+    ({"type": "attribute", "code": "city", "op": "<", "value": "x"}, "not_an_option", ("rule", "op")),
+    ({"type": "attribute", "code": "level", "op": "=", "value": "z"}, "not_an_option", ("rule", "value")),
+    ({"type": "attribute", "code": "born", "op": "=", "value": "2026-02-30"}, "not_a_date", ("rule", "value")),
+    ({"type": "attribute", "code": "member", "op": "=", "value": 1}, "not_a_boolean", ("rule", "value")),
+    (metric(op="between", value=[1]), "not_a_pair", ("rule", "value")),
+    (metric(op="between", value=[2, 1]), "wrong_way_round", ("rule", "value")),
+    (metric(value=True), "not_a_number", ("rule", "value")),
+    (metric(value=1.5), "not_a_number", ("rule", "value")),
+    (metric(metric="favourite_store", op="in", value=["s9"]), "unknown_store", ("rule", "value")),
+    ({"type": "date", "of": "attribute:city", "op": "before", "date": "2026-01-01"}, "not_a_date_attribute", ("rule", "of")),
+    ({"type": "store", "op": "home", "stores": ["s1"], "node": "north"}, "store_or_node", ("rule",)),
+    ({"type": "store", "op": "home", "node": "south"}, "unknown_node", ("rule", "node")),
+    (behaviour(category="shoes"), "unknown_category", ("rule", "category")),
+    (behaviour(sku="p9"), "unknown_product", ("rule", "sku")),
+    (behaviour(days=0), "not_a_number", ("rule", "days")),
+    (behaviour(event="visited", sku="p1"), "unknown_field", ("rule",)),
+    ({"type": "relation", "staff": ["nobody"]}, "unknown_staff", ("rule", "staff")),
+    ({"type": "audience", "audience": "gone"}, "unknown_audience", ("rule", "audience")),
+    ({"type": "audience", "audience": "broken"}, "broken_audience", ("rule", "audience")),
+    ({"type": "audience", "audience": "looped"}, "cycle", ("rule", "audience")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "code", "path"), CASES)
+def test_what_cannot_be_evaluated_says_where_and_why(rule: Any, code: str, path: tuple[str | int, ...]) -> None:
+    with pytest.raises(InvalidRule) as refused:
+        parse({"version": 1, "rule": rule}, LOOPED)
+    problem = refused.value.problems[0]
+    assert (problem.code, problem.path) == (code, path)
+    assert "{" not in message(problem)
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [(None, "not_a_rule"), ([], "not_a_rule"), ({"rule": TAG}, "unknown_version"), ({"version": 2, "rule": TAG}, "unknown_version")],
+)  # fmt: skip
+def test_documents_of_another_form_are_refused(document: Any, code: str) -> None:
+    with pytest.raises(InvalidRule) as refused:
+        parse(document, CATALOGUE)
+    assert [problem.code for problem in refused.value.problems] == [code]
+
+
+def test_every_code_has_a_case() -> None:
+    tested = {code for _, code, _ in CASES} | {"not_a_rule", "unknown_version"}
+    assert tested == set(MESSAGES)
+
+
+def test_an_empty_outermost_group_is_everybody() -> None:
+    assert parse({"version": 1, "rule": {"all": []}}, CATALOGUE) == All(())
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    with pytest.raises(InvalidRule) as refused:
+        parse({"version": 1, "rule": {"all": [{**TAG, "tags": ["gone"]}, {"any": []}]}}, CATALOGUE)
+    assert [problem.code for problem in refused.value.problems] == ["unknown_tag", "empty_group"]
