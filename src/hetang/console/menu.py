@@ -41,6 +41,13 @@ class Entry:
 # Rooms add their entry here, in the order of the working day.
 SECTIONS: tuple[Section, ...] = (
     Section(
+        _("People"),
+        (
+            Item(_("Customers"), "customers:list", "customers", "customers:view"),
+            Item(_("Tags"), "customers:tags", "tag", "customers:view"),
+        ),
+    ),
+    Section(
         _("System"),
         (
             Item(_("System status"), "operations:status", "operations", "operations:view"),
@@ -48,6 +55,7 @@ SECTIONS: tuple[Section, ...] = (
             Item(_("Jobs"), "operations:jobs", "jobs", "operations:view"),
             Item(_("Audit log"), "audit:list", "audit", "settings:edit"),
             Item(_("Settings"), "settings:brand", "settings", "settings:edit"),
+            Item(_("Simulated WeCom"), "simulator:page", "simulator", "simulator:use"),
         ),
     ),
 )

@@ -20,7 +20,9 @@ _own: list[URLPattern | URLResolver] = [
 # Rooms add their line here: path("<room>/", include("hetang.console.<room>.urls")).
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include((_own, "console"))),
+    path("customers/", include("hetang.console.customers.urls")),
     path("operations/", include("hetang.console.operations.urls")),
     path("audit/", include("hetang.console.audit.urls")),
     path("settings/", include("hetang.console.settings.urls")),
+    path("simulator/", include("hetang.console.simulator.urls")),
 ]

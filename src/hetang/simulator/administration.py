@@ -307,7 +307,9 @@ def hetang(running: Running, body: dict[str, Any]) -> dict[str, Any]:
 def clock(running: Running, body: dict[str, Any]) -> dict[str, Any]:
     """`{offset_s}` turns the clock without anybody acting; the answer tells what it is."""
     if "offset_s" in body:
-        running.state.turn(float(body["offset_s"]))
+        with running.state.alone():
+            running.state.turn(float(body["offset_s"]))
+            running.state.keep("acted_until", running.state.now())
     return {"now": running.state.now(), "offset_s": running.state.offset_s}
 
 

@@ -206,12 +206,25 @@ def main(argv: Sequence[str]) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     state = State(environment.ensure_home() / "simulator")
+    follow(state, os.environ.get("HETANG_WEB_URL", ""))
     running = Running(state, World(state), Faults(), Limiter(state), Poster(state))
     server = Server((options.host, options.port), running, environment.secrets_of_home().simulator)
     print(f"simulated WeCom on http://{options.host}:{server.server_address[1]}", flush=True)
     _serve(server, running)
     state.close()
     return 0
+
+
+def follow(state: State, web_url: str) -> None:
+    """Hetang may listen on another port than when the world was seeded: the supervisor says where it is now."""
+    target = state.value("hetang")
+    if not web_url or not target:
+        return
+    state.keep("hetang", {**target, "url": web_url})
+    with state.transaction() as db:
+        for app in db.execute("select agentid, callback_url from app where callback_url != ''").fetchall():
+            address = web_url.rstrip("/") + urlsplit(app["callback_url"]).path
+            db.execute("update app set callback_url = ? where agentid = ?", [address, app["agentid"]])
 
 
 def _serve(server: Server, running: Running) -> None:

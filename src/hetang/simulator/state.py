@@ -53,6 +53,12 @@ class State:
             if self._depth == 0:
                 self._db.execute("commit")
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep every other thread waiting across several transactions (callers see none of the steps in between)."""
+        with self._lock:
+            yield
+
     def value(self, name: str, default: Any = None) -> Any:
         """A named JSON value."""
         with self.transaction() as db:

@@ -19,9 +19,13 @@ class World:
     days: population.Days = field(default_factory=population.Days)
 
     def advance(self, seconds: float) -> dict[str, Any]:
-        """Turn the clock ahead by `seconds` and let staff and people act until then. Posting to Hetang follows."""
-        self.state.turn(self.state.offset_s + seconds)
-        return self.catch_up()
+        """Turn the clock ahead by `seconds` and let staff and people act until then. Posting to Hetang follows.
+
+        API calls wait meanwhile: a task cannot be cancelled "after" a day in which its sender has yet to act.
+        """
+        with self.state.alone():
+            self.state.turn(self.state.offset_s + seconds)
+            return self.catch_up()
 
     def catch_up(self) -> dict[str, Any]:
         """Everybody acts from where they stopped until now. A crash in between repeats nothing: steps commit."""

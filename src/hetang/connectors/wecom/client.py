@@ -43,7 +43,7 @@ class Client:
         self._corpid = app.corp.corpid
         self._secret = unseal(app.secret).decode()
         self._limiter = Limiter(app.corp.calls_per_minute, app.corp.concurrency)
-        self._http = httpx.Client(base_url=f"{app.corp.base_url.rstrip('/')}/cgi-bin/", timeout=TIMEOUT)
+        self._http = httpx.Client(base_url=f"{app.corp.address}/cgi-bin/", timeout=TIMEOUT)
 
     def close(self) -> None:
         """Close the connections."""
@@ -130,7 +130,7 @@ def client_of(app: App) -> Client:
     if app.listen_only:
         raise NotConnected("this app only listens")
     corp = app.corp
-    key = (app.pk, (app.changed_at, corp.base_url, corp.calls_per_minute, corp.concurrency))
+    key = (app.pk, (app.changed_at, corp.address, corp.calls_per_minute, corp.concurrency))
     with _lock:
         if key not in _clients:
             for old in [known for known in _clients if known[0] == app.pk]:

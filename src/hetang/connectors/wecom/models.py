@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import ClassVar
 
 from django.db import models
@@ -23,6 +24,12 @@ class Corp(models.Model):
     calls_per_minute = models.IntegerField(default=1000)  # per API; the platform allows 10,000
     concurrency = models.IntegerField(default=5)  # per API
     created_at = models.DateTimeField()
+
+    @property
+    def address(self) -> str:
+        """Base URL of the API. A simulated corp follows the simulator, whose port may change with each start."""
+        told = os.environ.get("HETANG_SIMULATOR_URL", "") if self.simulated else ""
+        return (told or self.base_url).rstrip("/")
 
     class Meta:
         constraints: ClassVar = [

@@ -1,0 +1,84 @@
+"""Forms of the simulated WeCom's page: shares are asked in percent, times in hours and days."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+MAX_HOURS = 31 * 24
+
+
+class AdvanceForm(forms.Form):
+    """How far time goes on."""
+
+    hours = forms.IntegerField(min_value=1, max_value=MAX_HOURS, label=_("Hours"))
+
+
+class DaysForm(forms.Form):
+    """The same for people who think in days."""
+
+    days = forms.IntegerField(min_value=1, max_value=31, initial=7, label=_("Days"))
+
+
+class TasksForm(forms.Form):
+    """Which tasks: all open ones, one message's, or one member's part of it."""
+
+    msgid = forms.CharField(required=False, max_length=64)
+    userid = forms.CharField(required=False, max_length=64)
+    share = forms.IntegerField(required=False, min_value=1, max_value=100)
+
+
+class BehaviourForm(forms.Form):
+    """How staff and people behave from now on."""
+
+    confirm_percent = forms.FloatField(
+        min_value=0,
+        max_value=100,
+        label=_("Staff who confirm by themselves (%)"),
+        help_text=_("Of the tasks that they get from now on."),
+    )
+    confirm_hours = forms.FloatField(min_value=0, max_value=168, label=_("Mean time until they confirm (hours)"))
+    remind_percent = forms.FloatField(min_value=0, max_value=100, label=_("Undecided staff whom a reminder moves (%)"))
+    buying = forms.BooleanField(required=False, label=_("People visit and buy"))
+    uplift_percent = forms.FloatField(
+        min_value=0,
+        max_value=1000,
+        label=_("True effect of a message (%)"),
+        help_text=_("How much more often than usual a person buys while a message that was sent to her works."),
+    )
+    effect_days = forms.FloatField(min_value=0, max_value=90, label=_("How long a message works (days)"))
+    monthly_cap = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=1000,
+        label=_("The platform's cap per customer and month"),
+        help_text=_("Empty: as many as the month has days."),
+    )
+
+    @staticmethod
+    def initial_of(settings: dict[str, Any]) -> dict[str, Any]:
+        """The form's values for the simulator's settings."""
+        return {
+            "confirm_percent": round(settings["confirm_rate"] * 100, 2),
+            "confirm_hours": round(settings["confirm_delay_s"] / 3600, 2),
+            "remind_percent": round(settings["remind_rate"] * 100, 2),
+            "buying": settings["buying"],
+            "uplift_percent": round(settings["uplift"] * 100, 2),
+            "effect_days": round(settings["effect_s"] / 86400, 2),
+            "monthly_cap": settings["monthly_cap"],
+        }
+
+    def changes(self) -> dict[str, Any]:
+        """The simulator's settings for the form's values."""
+        values = self.cleaned_data
+        return {
+            "confirm_rate": values["confirm_percent"] / 100,
+            "confirm_delay_s": values["confirm_hours"] * 3600,
+            "remind_rate": values["remind_percent"] / 100,
+            "buying": values["buying"],
+            "uplift": values["uplift_percent"] / 100,
+            "effect_s": values["effect_days"] * 86400,
+            "monthly_cap": values["monthly_cap"],
+        }

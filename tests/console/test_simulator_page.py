@@ -1,0 +1,101 @@
+"""The page on which a person plays staff and customers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from django.test import Client
+
+from hetang.platform import clock, environment
+from hetang.platform.models import AuditEntry
+from tests.simulator.process import SimulatorProcess
+from tests.simulator.world import World, found
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorProcess]:
+    environment.secrets_of_home()
+    process = SimulatorProcess(environment.home())
+    process.start()
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def world(simulator: SimulatorProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setenv("HETANG_SIMULATOR_URL", simulator.url)
+    with simulator.admin() as admin, httpx.Client(base_url=f"{simulator.url}/cgi-bin/") as http:
+        admin.reset()
+        yield found(admin, http, rate=0.5)
+    clock.forget()
+
+
+def test_without_a_simulator_it_says_so(headquarters: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HETANG_SIMULATOR_URL", raising=False)
+    page = headquarters.get("/simulator/")
+    assert (page.status_code, "no simulator" in page.text) == (200, True)
+    assert headquarters.post("/simulator/advance", {"hours": 1}).status_code == 404
+
+
+def test_simulator_that_is_away(headquarters: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HETANG_SIMULATOR_URL", "http://127.0.0.1:9")
+    page = headquarters.get("/simulator/")
+    assert (page.status_code, "does not answer" in page.text) == (503, True)
+    assert headquarters.post("/simulator/confirm", {}).status_code == 302
+
+
+def test_store_managers_do_not_play(manager: Client, world: World) -> None:
+    assert manager.get("/simulator/").status_code == 403
+    assert manager.post("/simulator/advance", {"hours": 1}).status_code == 403
+
+
+def test_confirm_one_ignore_one_confirm_all(headquarters: Client, world: World) -> None:
+    first, second = world.send("anna", world.people[:3]), world.send("bo", world.people[3:])
+    page = headquarters.get("/simulator/").text
+    assert "simulated" in page
+    assert page.count("Waits for confirmation") == 2
+    headquarters.post("/simulator/ignore", {"msgid": first, "userid": "anna"})
+    page = headquarters.post("/simulator/confirm", {"msgid": second, "userid": "bo"}, follow=True).text
+    assert "1 task confirmed." in page
+    states = {task["msgid"]: (task["status"], task["ignored"]) for task in world.admin.tasks()["tasks"]}
+    assert states == {first: (0, 1), second: (2, 0)}
+    assert "1 task confirmed." in headquarters.post("/simulator/confirm", {"share": 100}, follow=True).text
+    assert world.admin.received()["received"] == {"1": 5}
+    assert list(AuditEntry.objects.order_by("id").values_list("action", flat=True)) == [
+        *("simulator.ignored", "simulator.confirmed", "simulator.confirmed")
+    ]
+
+
+def test_time_passes_for_both(headquarters: Client, world: World) -> None:
+    world.admin.clock(3600)  # apart from Hetang's clock, which stands at the wall clock
+    assert "differ" in headquarters.get("/simulator/").text
+    page = headquarters.post("/simulator/advance", {"days": 3}, follow=True).text
+    assert "Time has passed" in page
+    assert world.admin.clock()["offset_s"] == 3600 + 3 * 86400
+    clock.forget()
+    assert clock.offset().total_seconds() == 3600 + 3 * 86400
+    assert world.admin.truth()["all"]["orders"] > 0
+    assert "differ" not in page
+
+
+@pytest.mark.parametrize("asked", [{}, {"hours": 0}, {"days": 32}, {"hours": "x"}])
+def test_bad_times_are_refused(headquarters: Client, world: World, asked: dict[str, object]) -> None:
+    page = headquarters.post("/simulator/advance", asked, follow=True).text
+    assert "1 hour to 31 days" in page
+    assert world.admin.clock()["offset_s"] == 0
+
+
+def test_behaviour(headquarters: Client, world: World) -> None:
+    values = {
+        **{"confirm_percent": 90, "confirm_hours": 1.5, "remind_percent": 10, "buying": "on"},
+        **{"uplift_percent": 55, "effect_days": 3, "monthly_cap": ""},
+    }
+    assert "Saved." in headquarters.post("/simulator/behaviour", values, follow=True).text
+    settings = world.admin.settings()
+    found = [settings[name] for name in ("confirm_rate", "confirm_delay_s", "uplift", "effect_s", "monthly_cap")]
+    assert found == [0.9, 5400.0, 0.55, 259200.0, None]
+    answer = headquarters.post("/simulator/behaviour", {**values, "confirm_percent": 101})
+    assert answer.status_code == 422
+    assert world.admin.settings()["confirm_rate"] == 0.9
