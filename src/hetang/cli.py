@@ -57,6 +57,9 @@ def _process_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     web.add_argument("--workers", type=int, default=int(os.environ.get("HETANG_WEB_WORKERS", "1")))
     web.add_argument("--threads", type=int, default=int(os.environ.get("HETANG_WEB_THREADS", "4")))
     _add(commands, "worker", _worker, "process: jobs and loops")
+    job = _add(commands, "job", _job, "process: one run of a job, started by the worker")
+    job.add_argument("job_run", type=int)
+    job.add_argument("--parent", type=int, required=True)
     simulate = _add(commands, "simulate", _simulate, "process: the simulated WeCom")
     simulate.add_argument("--port", type=int, required=True)
     prepare = _add(commands, "prepare", _prepare, "schema, partitions and static files, as `up` does before it starts")
@@ -139,6 +142,13 @@ def _worker(_options: argparse.Namespace) -> int:
     return worker.run()
 
 
+def _job(options: argparse.Namespace) -> int:
+    _django()
+    from hetang.platform import worker
+
+    return worker.run_job(options.job_run, options.parent)
+
+
 def _simulate(options: argparse.Namespace) -> int:
     from hetang.simulator import server
 
@@ -156,7 +166,10 @@ def _prepare(options: argparse.Namespace) -> int:
     if options.demo:
         from hetang.demo import start
 
-        start.prepare()
+        try:
+            start.prepare()
+        except start.NotADemo as problem:
+            return _refuse(problem)
     else:
         _tell_setup_code()
     return 0

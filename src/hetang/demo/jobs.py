@@ -10,7 +10,7 @@ from hetang.demo.files import World
 from hetang.platform.jobs import Work, job
 
 
-@job("demo.load")
+@job("demo.load", own_process=True)
 def demo_load(work: Work) -> dict[str, Any]:
     """Import the demo brand, then seed the simulator and bring its friendships in. Safe to repeat."""
     drawn = World()

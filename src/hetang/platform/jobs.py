@@ -32,6 +32,7 @@ _THROTTLE_S = 0.5
 
 Handler = Callable[["Work"], dict[str, Any]]
 _handlers: dict[str, Handler] = {}
+_own_process: set[str] = set()
 _running: dict[int, str] = {}  # runs of this process and their owner tokens, for the beat
 stopping = threading.Event()  # set when the worker is asked to stop: runs hand themselves back at their next report
 
@@ -80,11 +81,17 @@ class Work:
             raise Cancelled
 
 
-def job(kind: str) -> Callable[[Handler], Handler]:
-    """Register the handler of a kind of job; its module stands in `settings.JOBS`. It returns a JSON-able result."""
+def job(kind: str, *, own_process: bool = False) -> Callable[[Handler], Handler]:
+    """Register the handler of a kind of job; its module stands in `settings.JOBS`. It returns a JSON-able result.
+
+    `own_process` is for work that takes much memory or much of the interpreter (an import left 500 MB behind in the
+    worker): it starts a second later, and gives everything back.
+    """
 
     def register(handler: Handler) -> Handler:
         _handlers[kind] = handler
+        if own_process:
+            _own_process.add(kind)
         return handler
 
     return register
@@ -131,6 +138,11 @@ def execute(job_run_id: int) -> None:
         _finish(work, JobRun.DONE, result=result or {})
     finally:
         _running.pop(job_run_id, None)
+
+
+def wants_own_process(job_run_id: int) -> bool:
+    """Whether this run is of a kind that the worker starts as a process of its own."""
+    return JobRun.objects.filter(id=job_run_id, kind__in=_own_process).exists()
 
 
 def run_waiting() -> int:

@@ -6,11 +6,14 @@ import asyncio
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 
 from django.db import close_old_connections, connection
 
-from hetang.platform import clock, jobs, loops, partitions
+from hetang.platform import children, clock, jobs, loops, partitions
 
 log = logging.getLogger(__name__)
 
@@ -79,12 +82,41 @@ def _stop(worker: asyncio.Future[None]) -> None:
     worker.cancel()
 
 
+def run_job(job_run_id: int, parent: int) -> int:
+    """Carry out one run as a process of its own, below the worker `parent`. Returns the process's exit code."""
+    children.die_with_parent(signal.SIGTERM, parent)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: jobs.stopping.set())
+    jobs.register_all()
+    threading.Thread(target=_beat, args=(threading.Event(),), name="beat", daemon=True).start()
+    jobs.execute(job_run_id)
+    return 0
+
+
 def _start(job_run: int) -> None:
     close_old_connections()
     try:
-        jobs.execute(job_run)
+        if jobs.wants_own_process(job_run):
+            connection.close()
+            _run_below(job_run)
+        else:
+            jobs.execute(job_run)
     finally:
         connection.close()
+
+
+def _run_below(job_run: int) -> None:
+    """Start the run's process and wait. If that dies, the run is rescued like that of any dead process."""
+    command = [sys.executable, "-m", "hetang.cli", "job", str(job_run), "--parent", str(os.getpid())]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    told = False
+    while process.poll() is None:
+        if jobs.stopping.is_set() and not told:
+            process.terminate()
+            told = True
+        time.sleep(0.1)
+    if process.returncode != 0:
+        log.error("the process of job %d ended with %d", job_run, process.returncode)
 
 
 def _beat(done: threading.Event) -> None:
