@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from hetang.platform import brand
@@ -20,16 +21,29 @@ def cast(db: None) -> Cast:
 @pytest.fixture
 def headquarters(cast: Cast) -> Client:
     """A browser in which headquarters is logged in, in English."""
-    return _client(cast.headquarters)
+    return client_of(cast.headquarters)
 
 
 @pytest.fixture
 def manager(cast: Cast) -> Client:
     """A browser in which the manager of store A is logged in, in English."""
-    return _client(cast.manager_a)
+    return client_of(cast.manager_a)
 
 
-def _client(user: object) -> Client:
+def client_of(user: object) -> Client:
+    """A browser in which the user is logged in, in English."""
     client = Client(headers={"accept-language": "en"})
     client.force_login(user)  # type: ignore[arg-type]
     return client
+
+
+def empty_everything() -> None:
+    """Empty the test database after data that a module committed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select string_agg(quote_ident(relname), ', ') from pg_class"
+            " where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace and not relispartition"
+            " and relname not in ('django_migrations', 'django_content_type', 'facts_epoch')"
+        )
+        cursor.execute(f"truncate {cursor.fetchone()[0]} restart identity cascade")
+    brand.forget()

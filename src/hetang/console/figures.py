@@ -1,4 +1,7 @@
-"""How figures are written for people: money, numbers, shares, times. Used by templates and by CSV headers alike."""
+"""How figures are written for people: money, numbers, shares, times. Used by templates and by CSV headers alike.
+
+What is not known is an en dash; templates hand in an empty text for what they could not find.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,18 @@ UNKNOWN = "–"
 _SIGNS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "HKD": "HK$", "TWD": "NT$", "SGD": "S$"}
 
 
-def money(minor: int | None) -> str:
+def currency_sign() -> str:
+    """What stands before an amount of the brand's currency."""
+    own = brand()
+    return _SIGNS.get(own.currency, own.currency + " ")
+
+
+def money(minor: Any) -> str:
     """`123456` -> `¥1,234.56` in the brand's currency."""
-    if minor is None:
+    if minor is None or minor == "":
         return UNKNOWN
     own = brand()
-    sign = _SIGNS.get(own.currency, own.currency + " ")
+    sign = currency_sign()
     amount = to_major(abs(int(minor)), own.currency_digits)
     return f"{'−' if minor < 0 else ''}{sign}{amount:,.{own.currency_digits}f}"
 
@@ -41,9 +50,9 @@ def number(value: Any) -> str:
     return str(value)
 
 
-def percent(share: float | Decimal | None, places: int = 1) -> str:
+def percent(share: Any, places: int = 1) -> str:
     """`0.1234` -> `12.3%`."""
-    return UNKNOWN if share is None else f"{share * 100:.{places}f}%".replace("-", "−")
+    return UNKNOWN if share is None or share == "" else f"{share * 100:.{places}f}%".replace("-", "−")
 
 
 def by_kind(kind: str, value: Any) -> str:
@@ -54,7 +63,7 @@ def by_kind(kind: str, value: Any) -> str:
 
 def moment(at: datetime | None) -> SafeString:
     """An instant in the active zone, to the minute."""
-    if at is None:
+    if not at:
         return mark_safe(UNKNOWN)  # noqa: S308 - constant
     local = timezone.localtime(at)
     exact = at.astimezone(UTC).isoformat(timespec="seconds")
@@ -63,7 +72,7 @@ def moment(at: datetime | None) -> SafeString:
 
 def day(value: date | datetime | None) -> SafeString:
     """A day; instants are taken in the active zone."""
-    if value is None:
+    if not value:
         return mark_safe(UNKNOWN)  # noqa: S308 - constant
     local = timezone.localdate(value) if isinstance(value, datetime) else value
     return format_html('<time datetime="{}" class="nowrap">{}</time>', local.isoformat(), local.isoformat())
@@ -76,7 +85,7 @@ def long_day(value: date) -> str:
 
 def ago(at: datetime | None) -> SafeString:
     """How long ago in one unit, with the instant as title."""
-    if at is None:
+    if not at:
         return mark_safe(UNKNOWN)  # noqa: S308 - constant
     exact = timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S")
     return format_html('<time datetime="{}" title="{}" class="nowrap">{}</time>', at.isoformat(), exact, _ago(at))

@@ -48,6 +48,13 @@ SECTIONS: tuple[Section, ...] = (
         ),
     ),
     Section(
+        _("Results"),
+        (
+            Item(_("GMV board"), "insights:board", "board", "board:view"),
+            Item(_("Broadcast reports"), "insights:reports", "report", "reports:view"),
+        ),
+    ),
+    Section(
         _("System"),
         (
             Item(_("System status"), "operations:status", "operations", "operations:view"),

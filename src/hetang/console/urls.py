@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include((_own, "console"))),
     path("customers/", include("hetang.console.customers.urls")),
     path("operations/", include("hetang.console.operations.urls")),
+    path("insights/", include("hetang.console.insights.urls")),
     path("audit/", include("hetang.console.audit.urls")),
     path("settings/", include("hetang.console.settings.urls")),
     path("simulator/", include("hetang.console.simulator.urls")),

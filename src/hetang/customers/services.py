@@ -79,3 +79,17 @@ def _identity_of(number: int) -> tuple[str, str]:
         if row.sealed is not None:
             return row.kind, unseal(row.sealed).decode()
     raise NoIdentity(str(number))
+
+
+def rename_tag(tag: Tag, name: str) -> None:
+    """Another name for a tag; facts and rules go by its code. Raises DuplicateName."""
+    try:
+        with transaction.atomic():
+            Tag.objects.filter(pk=tag.pk).update(name=name)
+    except IntegrityError as clash:
+        raise DuplicateName(name) from clash
+
+
+def archive_tag(tag: Tag) -> bool:
+    """Take a tag out of use: it can be put on nobody any more, and stays where it is. False if it was archived."""
+    return Tag.objects.filter(pk=tag.pk, archived_at=None).update(archived_at=clock.now()) == 1

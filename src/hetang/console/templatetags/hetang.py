@@ -14,9 +14,11 @@ from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import pgettext
 
 from hetang.console import figures
 from hetang.console.paging import Page
+from hetang.platform.brand import brand
 
 register = template.Library()
 _dialogs = itertools.count(1)
@@ -164,6 +166,12 @@ def bar(part: float, whole: float, label: str = "") -> SafeString:
         label,
         f"{width:.2f}",
     )
+
+
+@register.simple_tag
+def staff_title() -> str:
+    """What the brand calls its staff, or the usual word."""
+    return brand().staff_title or pgettext("staff title", "Adviser")
 
 
 @register.filter

@@ -1,0 +1,124 @@
+"""The list of customers: search by an exact identifier, filters, pages by key."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from hetang.commerce import queries as commerce
+from hetang.commerce.models import CustomerMetric
+from hetang.console.paging import Page, capped_count, keyset
+from hetang.customers import queries
+from hetang.customers.models import Customer, CustomerTag, Identity, Tag, TagGroup
+from hetang.platform import clock
+from hetang.platform.access import Actor, Scope, actor_of, needs, visible_customers
+from hetang.platform.masking import mask
+from hetang.platform.sealing import unseal
+from hetang.resources.models import Staff, Store
+
+_CHOICES = 500  # stores or advisers in a select; the search field finds the rest
+_RECOGNISED_BY = ("member", "card", "phone", "email")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the list."""
+
+    customer: Customer
+    name: str
+    tags: list[str]
+    sums: CustomerMetric | None
+
+
+@require_GET
+@needs("customers:view")
+def customer_list(request: HttpRequest) -> HttpResponse:
+    """Customers whom the actor may see, newest first."""
+    actor = actor_of(request)
+    seen = visible_customers(actor, "customers:view")
+    query = request.GET.get("q", "").strip()
+    chosen = _chosen(request, queries.find(query, seen) if query else seen)
+    page = keyset(chosen, ("-number",), request)
+    values = {
+        "rows": rows(page),
+        "page": page,
+        "count": capped_count(chosen),
+        "filters": request.GET,
+        "filtered": any(request.GET.get(name) for name in ("q", "store", "owner", "tag")),
+        **_choices(request, actor.scope("customers:view")),
+    }
+    return render(request, "console/customers/list.html", values)
+
+
+def rows(page: Page[Customer]) -> list[Row]:
+    """What the list shows of each customer; five queries for the whole page."""
+    numbers = [customer.number for customer in page]
+    names, sums, tags = queries.names_of(numbers), commerce.sums_of(numbers), _tags_of(numbers)
+    nameless = recognised_by([number for number in numbers if number not in names])
+    return [
+        Row(one, names.get(one.number) or nameless.get(one.number, ""), tags[one.number], sums.get(one.number))
+        for one in page
+    ]
+
+
+def recognised_by(numbers: Sequence[int]) -> dict[int, str]:
+    """One identity of each by which staff recognise her: member number, card, masked phone or mail."""
+    found: dict[int, Identity] = {}
+    for row in Identity.objects.filter(customer__in=numbers, kind__in=_RECOGNISED_BY).order_by("-id"):
+        best = found.get(row.customer_id)
+        if best is None or _RECOGNISED_BY.index(row.kind) <= _RECOGNISED_BY.index(best.kind):
+            found[row.customer_id] = row
+    return {number: _shown(row) for number, row in found.items()}
+
+
+def _shown(row: Identity) -> str:
+    return mask(row.kind, unseal(row.sealed).decode()) if row.sealed else row.key
+
+
+def _tags_of(numbers: Sequence[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = defaultdict(list)
+    on = CustomerTag.objects.filter(customer__in=numbers, on=True).exclude(expires_at__lte=clock.now())
+    for number, name in on.order_by("tag__group__position", "tag__position").values_list("customer", "tag__name"):
+        found[number].append(name)
+    return found
+
+
+def _chosen(request: HttpRequest, among: QuerySet[Customer]) -> QuerySet[Customer]:
+    values = {name: request.GET.get(name, "") for name in ("store", "owner", "tag")}
+    return queries.listed(among, **values, now=clock.now())
+
+
+def _choices(request: HttpRequest, scope: Scope) -> dict[str, Any]:
+    nodes = scope.org_nodes().values("pk")
+    return {
+        "stores": Store.objects.filter(org_node__in=nodes).order_by("name")[:_CHOICES],
+        "advisers": Staff.objects.filter(org_node__in=nodes, active=True).order_by("name")[:_CHOICES],
+        "groups": tag_choices(),
+    }
+
+
+def tag_choices() -> list[tuple[TagGroup, list[Tag]]]:
+    """Tags in use, by group."""
+    groups: dict[TagGroup, list[Tag]] = defaultdict(list)
+    for tag in Tag.objects.filter(archived_at=None).select_related("group").order_by("group__position", "position"):
+        groups[tag.group].append(tag)
+    return list(groups.items())
+
+
+def customer_or_404(actor: Actor, permission: str, public_id: Any) -> Customer:
+    """The customer behind a public id (the survivor of a merge) if the actor may see her; else a 404."""
+    try:
+        number = queries.current(public_id).pk
+    except Customer.DoesNotExist:
+        raise Http404 from None
+    found: Customer | None = visible_customers(actor, permission).filter(pk=number).first()
+    if found is None:
+        raise Http404
+    return found

@@ -1,0 +1,112 @@
+"""One customer: who she is, what she is worth, who looks after her, what she agreed to, what happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from hetang.commerce import queries as commerce
+from hetang.console import figures
+from hetang.console.customers import words
+from hetang.console.customers.lists import customer_or_404, recognised_by, tag_choices
+from hetang.customers import queries
+from hetang.customers.models import Customer, DoNotDisturb
+from hetang.customers.queries import Portrait
+from hetang.customers.wording import channel_word, purpose_word, relation_word
+from hetang.platform import clock
+from hetang.platform.access import actor_of, needs
+from hetang.resources.models import CategoryLabel
+from hetang.resources.queries import store_names
+
+_PAGE = 40
+
+
+@dataclass(frozen=True)
+class Line:
+    """An entry of the timeline as it is drawn."""
+
+    symbol: str
+    text: str
+    at: Any
+    source: str
+
+
+@require_GET
+@needs("customers:view")
+def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The portrait page. A merged customer's address leads to her survivor."""
+    customer = customer_or_404(actor_of(request), "customers:view", public_id)
+    if customer.public_id != public_id:
+        return redirect("customers:portrait", customer.public_id)
+    now = clock.now()
+    known = queries.portrait(public_id, now)
+    metrics = commerce.metrics_of(customer.number, now)
+    values = {
+        "person": known,
+        "title": known.name or recognised_by([known.number]).get(known.number) or f"#{known.number}",
+        "metrics": metrics,
+        "favourite_store": store_names().get(metrics.favourite_store, metrics.favourite_store),
+        "favourite_category": category_label(metrics.favourite_category),
+        "identities": [(words.IDENTITIES.get(one.kind, one.kind), one) for one in known.identities],
+        "attributes": [(_attribute_label(one), one) for one in known.attributes],
+        "relations": [(one, relation_word(one.state), words.RELATION_TONES[one.state]) for one in known.relations],
+        "consents": [(one, purpose_word(one.purpose), channel_word(one.channel)) for one in known.consents],
+        "disturb": disturb(known, now),
+        "tag_choices": tag_choices(),
+        "words": words,
+        "fresh": bool(request.GET.get("fresh")),
+        **_history(request, customer),
+    }
+    for consent in known.consents:
+        consent.basis_label = words.BASES[consent.basis]  # type: ignore[attr-defined]
+    return render(request, "console/customers/portrait.html", values)
+
+
+@require_GET
+@needs("customers:view")
+def timeline(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """More of the timeline, for htmx."""
+    customer = customer_or_404(actor_of(request), "customers:view", public_id)
+    values = {"person": customer, **_history(request, customer)}
+    return render(request, "console/customers/timeline.html", values)
+
+
+def disturb(known: Portrait, now: Any) -> DoNotDisturb | None:
+    """Her do-not-disturb if it holds now."""
+    row = known.do_not_disturb
+    return row if row and row.on and (row.until is None or row.until > now) else None
+
+
+def category_label(category: str) -> str:
+    """A product category in the current language; the category itself where it has no label."""
+    label = CategoryLabel.objects.filter(category=category).first()
+    if label is None:
+        return category
+    return (label.en if get_language() == "en" else label.zh_hans) or category
+
+
+def _history(request: HttpRequest, customer: Customer) -> dict[str, Any]:
+    chosen = request.GET.get("kind", "")
+    kinds = words.HISTORY[chosen][1] if chosen in words.HISTORY else None
+    found = queries.timeline(customer.number, request.GET.get("before"), kinds, _PAGE, money=figures.money)
+    lines = [
+        Line(words.SYMBOLS.get(entry.kind, "info"), entry.text, entry.occurred_at, entry.source)
+        for entry in found.entries
+    ]
+    tabs = [{"label": _("All"), "url": "?#timeline", "current": chosen not in words.HISTORY}]
+    tabs += [
+        {"label": label, "url": f"?kind={code}#timeline", "current": code == chosen}
+        for code, (label, _kinds, _symbol) in words.HISTORY.items()
+    ]
+    return {"lines": lines, "before": found.before, "kind": chosen, "history_tabs": tabs}
+
+
+def _attribute_label(one: queries.AttributeView) -> str:
+    return one.label_en if get_language() == "en" else one.label_zh

@@ -1,0 +1,20 @@
+"""Addresses of the customers' pages."""
+
+from django.urls import path
+
+from hetang.console.customers import edits, lists, portraits, tags
+
+app_name = "customers"
+urlpatterns = [
+    path("", lists.customer_list, name="list"),
+    path("tags/", tags.tag_list, name="tags"),
+    path("tags/groups/new", tags.group_new, name="tag-group-new"),
+    path("tags/new", tags.tag_new, name="tag-new"),
+    path("tags/<int:tag_id>/rename", tags.tag_rename, name="tag-rename"),
+    path("tags/<int:tag_id>/archive", tags.tag_archive, name="tag-archive"),
+    path("<uuid:public_id>/", portraits.portrait, name="portrait"),
+    path("<uuid:public_id>/timeline", portraits.timeline, name="timeline"),
+    path("<uuid:public_id>/tags", edits.change_tag, name="change-tag"),
+    path("<uuid:public_id>/consents", edits.change_consent, name="change-consent"),
+    path("<uuid:public_id>/do-not-disturb", edits.change_do_not_disturb, name="do-not-disturb"),
+]

@@ -1,0 +1,54 @@
+"""What customers' pages call things: identities, legal bases, kinds of history."""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+IDENTITIES: dict[str, str | Promise] = {
+    "member": _("Member number"),
+    "card": _("Card"),
+    "phone": _("Phone"),
+    "email": _("E-mail"),
+    "unionid": _("WeChat unionid"),
+    "openid": _("WeChat openid"),
+    "external_userid": _("WeCom customer id"),
+}
+BASES: dict[str, str | Promise] = {
+    "consent": _("Consent"),
+    "contract": _("Performance of a contract"),
+    "legal_duty": _("Legal duty"),
+    "public_interest": _("Public interest"),
+    "unknown": _("Not known"),
+}
+PURPOSES: dict[str, str | Promise] = {
+    "marketing": _("Marketing messages"),
+    "service": _("Service messages"),
+    "transaction": _("Messages about orders"),
+}
+CHANNELS: dict[str, str | Promise] = {"wecom": _("WeCom"), "sms": _("SMS"), "email": _("E-mail")}
+RELATION_TONES = {"active": "good", "half": "warn", "lost_by_customer": "bad", "lost_by_staff": "bad"}
+
+# Filters of the timeline: label, kinds, symbol.
+HISTORY: dict[str, tuple[str | Promise, tuple[str, ...], str]] = {
+    "orders": (_("Purchases"), ("order.placed", "order.refunded"), "cart"),
+    "visits": (_("Visits and clicks"), ("visit.recorded", "link.clicked"), "visit"),
+    "contact": (_("Friends and consent"), ("relation.changed", "consent.changed", "do_not_disturb.changed"), "shield"),
+    "profile": (
+        _("Profile and tags"),
+        ("customer.described", "customer.identified", "customer.merged", "tag.changed"),
+        "person",
+    ),
+}
+SYMBOLS = {
+    "order.placed": "cart",
+    "order.refunded": "refund",
+    "visit.recorded": "visit",
+    "link.clicked": "link",
+    "relation.changed": "heart",
+    "consent.changed": "shield",
+    "do_not_disturb.changed": "bell-off",
+    "tag.changed": "tag",
+    "customer.merged": "merge",
+    "customer.identified": "merge",
+}
