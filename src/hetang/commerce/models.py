@@ -87,26 +87,18 @@ class CustomerStore(models.Model):
     """Orders of a person at a store, `gmv` before refunds; the favourite is the one with most orders, then most
     money, then lowest id."""
 
-    id = models.BigAutoField(primary_key=True)
+    pk = models.CompositePrimaryKey("customer_id", "store_id")
     customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False, db_index=False)
     store = models.ForeignKey(Store, models.PROTECT, db_constraint=False, db_index=False)
     orders = models.IntegerField()
     gmv = models.BigIntegerField()
 
-    class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["customer", "store"], name="customer_store_once")]
-
 
 class CustomerCategory(models.Model):
     """Lines of a person in a category; the favourite is the one with most lines, then most money, then name."""
 
-    id = models.BigAutoField(primary_key=True)
+    pk = models.CompositePrimaryKey("customer_id", "category")
     customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False, db_index=False)
     category = models.CharField(max_length=120)
     lines = models.IntegerField()
     amount = models.BigIntegerField()
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["customer", "category"], name="customer_category_once")
-        ]
