@@ -1,0 +1,80 @@
+"""Pages that measure: the board, the reports of broadcasts, and what every number means."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from hetang.console import csv_export
+from hetang.console.insights import board_page, report_page
+from hetang.console.paging import keyset
+from hetang.insights.errors import NotPlanned
+from hetang.insights.queries import board
+from hetang.insights.reports import broadcast_report
+from hetang.platform import audit
+from hetang.platform.access import actor_of, needs
+from hetang.touch.models import Programme
+
+
+@require_GET
+@needs("board:view")
+def board_view(request: HttpRequest) -> HttpResponse:
+    """The GMV board of two periods."""
+    return render(request, "console/insights/board.html", board_page.board_context(request))
+
+
+@require_GET
+@needs("board:view")
+def board_csv(request: HttpRequest) -> StreamingHttpResponse:
+    """The board's figures as CSV."""
+    actor = actor_of(request)
+    comparison, _mistake = board_page.chosen(request)
+    found = board(comparison, actor.scope("board:view"))
+    audit.record(actor, "board.exported", "board", "", {"period": request.GET.dict()})
+    return csv_export.answer("board.csv", board_page.header(), board_page.rows(found))
+
+
+@require_GET
+@needs("reports:view")
+def reports(request: HttpRequest) -> HttpResponse:
+    """Every broadcast that was planned, newest first."""
+    planned = Programme.objects.filter(plan__state="done")
+    page = keyset(planned, ("-slot_at", "-id"), request)
+    return render(request, "console/insights/reports.html", {"page": page})
+
+
+@require_GET
+@needs("reports:view")
+def report(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """What one broadcast did."""
+    programme = get_object_or_404(Programme, public_id=public_id)
+    try:
+        found = broadcast_report(programme, actor_of(request).scope("reports:view"))
+    except NotPlanned:
+        return render(request, "console/insights/report_early.html", {"programme": programme})
+    return render(request, "console/insights/report.html", report_page.report_context(found))
+
+
+@require_GET
+@needs("reports:view")
+def report_csv(request: HttpRequest, public_id: UUID) -> HttpResponse | StreamingHttpResponse:
+    """The report as CSV."""
+    programme = get_object_or_404(Programme, public_id=public_id)
+    actor = actor_of(request)
+    try:
+        found = broadcast_report(programme, actor.scope("reports:view"))
+    except NotPlanned:
+        return HttpResponse(_("This broadcast has not been planned yet."), status=404, content_type="text/plain")
+    audit.record(actor, "report.exported", "programme", str(programme.public_id), {})
+    return csv_export.answer("report.csv", report_page.header(), report_page.rows(found))
+
+
+@require_GET
+@needs("board:view")
+def definitions(request: HttpRequest) -> HttpResponse:
+    """What every number means, and how it is counted (口径)."""
+    return render(request, "console/insights/definitions.html")
