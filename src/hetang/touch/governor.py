@@ -56,9 +56,11 @@ def lock(cursor: CursorWrapper, channel: str) -> None:
     cursor.execute("select pg_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, channel])
 
 
-def capped_sql(rules: Limits, within: str) -> tuple[str, list[Any]]:
-    """A subselect `(customer, capped)` over the customers for whom `within` holds (SQL without parameters over
-    `t.customer`). A customer without reservations in the windows has no row.
+def capped_sql(rules: Limits, people: str, within: str = "true") -> tuple[str, list[Any]]:
+    """A subselect `(customer, capped)` over the customers of `people` (a table or subselect with a column `customer`).
+
+    `within` may narrow `t.customer` to their range, for the planner. A customer without reservations in the windows has
+    no row.
 
     Most people are settled by two counts per cap, before and after the slot; only where both sides together reach the
     limit without either doing so are the windows tried one by one.
@@ -77,7 +79,7 @@ def capped_sql(rules: Limits, within: str) -> tuple[str, list[Any]]:
     first, last = _span(rules)
     sql = f"""
     select t.customer, case {" ".join(cases)} else false end as capped
-    from touch_touch t
+    from {people} q join touch_touch t on t.customer = q.customer
     where t.reserved and t.slot_at > %s and t.slot_at < %s and t.planned_at > %s
       and {within}
     group by t.customer

@@ -33,7 +33,8 @@ create table touch_touch (
   primary key (planned_at, id)
 ) partition by range (planned_at);
 create table touch_touch_default partition of touch_touch default;
-create index touch_reserved on touch_touch (customer, slot_at) include (channel, message_class) where reserved;
+create index touch_reserved on touch_touch (customer, slot_at) include (channel, message_class, planned_at)
+  where reserved;
 create index touch_of_task on touch_touch (task);
 
 create table touch_key (
