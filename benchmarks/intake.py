@@ -105,7 +105,10 @@ class Load:
     def applied_p99(self, seconds: float) -> float:
         """99th percentile of (metrics visible - HTTP answer), seconds, at 100 requests of ten facts a second."""
         delays: list[float] = []
-        with httpx.Client(timeout=60) as client, psycopg.connect(self.product.database_url, autocommit=True) as database:
+        with (
+            httpx.Client(timeout=60) as client,
+            psycopg.connect(self.product.database_url, autocommit=True) as database,
+        ):
             watcher = Watcher(database, delays)
             thread = threading.Thread(target=watcher.watch)
             thread.start()

@@ -65,12 +65,12 @@ class Outcome:
     rejected: list[Rejection] = field(default_factory=list)
 
 
-class Who(msgspec.Struct, forbid_unknown_fields=True):
+class Who(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     kind: str
     value: str
 
 
-class Envelope(msgspec.Struct, forbid_unknown_fields=True):
+class Envelope(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """A fact as the API takes it."""
 
     kind: str
@@ -95,8 +95,9 @@ class LooseRequest(msgspec.Struct):
     facts: list[msgspec.Raw]
 
 
-class _Row(msgspec.Struct, array_like=False):
-    """One row for `json_to_recordset`; short names because they are repeated in every row."""
+class _Row(msgspec.Struct, gc=False):
+    """One row for `json_to_recordset`; short names because they are repeated in every row. No object here can be part of a
+    cycle, so the collector need not track them: a third of the time of a batch."""
 
     h: str
     t: datetime
@@ -269,7 +270,7 @@ def _row(source: str, draft: Draft, now: datetime, door: str) -> _Row:
     keys = [(k, lookup_key(k, value) if k in rules.DIRECT_KINDS else value) for k, value in who]
     subject_kind, subject_key = keys[0] if keys else (None, None)
     return _Row(
-        h=fact_key_hash(source, draft.key).hex,
+        h=fact_key_hash(source, draft.key),
         t=draft.occurred_at,
         k=draft.kind,
         i=draft.key,

@@ -28,7 +28,7 @@ RelationState = Literal["active", "half", "lost_by_customer", "lost_by_staff"]
 AttributeValue = bool | float | int | Annotated[str, Meta(max_length=500)] | None
 
 
-class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True, gc=False):
     """Base of all bodies: a field that is not declared is refused, so that a typing error is not swallowed."""
 
     def check(self) -> None:

@@ -24,7 +24,6 @@ from hetang.facts import rules as fact_rules
 from hetang.facts.errors import Refusal
 from hetang.facts.intake import Draft
 from hetang.facts.kinds import check_body
-from hetang.facts.models import FactKey
 from hetang.imports import mapping as mappings
 from hetang.imports import orders, problems, reading, rows, rules, sources
 from hetang.imports.columns import Decoder, Problem, Rows
@@ -183,8 +182,11 @@ def _check_orders(work: Reading, watch: Watch, tally: Tally) -> None:
             spool.add(parsed)
     for part in range(work.owner.parts):
         for number, chunk in enumerate(orders.chunks(spool.read(part))):
-            found = chunk.problems + _foresee(work, chunk.drafts, [int(r[0]) for r in chunk.rows], tally)
-            tally.counts.update(chunk.counts)
+            facts = _of_chunk(chunk)
+            foreseen = _foresee(work, facts, tally)
+            _not_taken(facts, {problem.row for problem in foreseen})
+            found = chunk.problems + foreseen
+            tally.counts.update(facts.counts)
             tally.note(found)
             _log(work.owner, "check", f"b-{part:04d}-{number:06d}", found)
             watch.progress(part, work.owner.parts, "grouping")
@@ -208,7 +210,7 @@ def _check_rows(work: Reading, watch: Watch, tally: Tally) -> None:
                 tally.places.update(rows.store_row(record, work.country)[1] for _, record in records)
         else:
             facts = _drafts(work, records)
-            refused = facts.problems + _foresee(work, facts.drafts, facts.rows, tally)
+            refused = facts.problems + _foresee(work, facts, tally)
             tally.counts["rows_taken"] += len(records) - len({problem.row for problem in refused})
             found += refused
             tally.note(refused)
@@ -216,11 +218,11 @@ def _check_rows(work: Reading, watch: Watch, tally: Tally) -> None:
     tally.counts["rows_refused"] = tally.counts["rows"] - tally.counts["rows_taken"]
 
 
-def _foresee(work: Reading, drafts: list[Draft], numbers: list[int], tally: Tally) -> list[Problem]:
+def _foresee(work: Reading, facts: _Facts, tally: Tally) -> list[Problem]:
     """What the door would say to these facts, without knocking: refusals as problems, known ones counted."""
     now = clock.now()
     good, found = [], []
-    for draft, row in zip(drafts, numbers, strict=True):
+    for draft, row in zip(facts.drafts, facts.rows, strict=True):
         try:
             fact_rules.check_key(draft.key)
             fact_rules.check_time(draft.occurred_at, now)
@@ -233,9 +235,16 @@ def _foresee(work: Reading, drafts: list[Draft], numbers: list[int], tally: Tall
             good.append(draft)
     tally.note_times(good)
     hashes = [fact_key_hash(work.mapping.source, draft.key) for draft in good]
-    known = FactKey.objects.filter(key_hash__in=hashes).count() if hashes else 0
+    known = _known(hashes)
     tally.counts.update(new=len(set(hashes)) - known, known=known, facts=len(good))
     return found
+
+
+def _known(hashes: list[str]) -> int:
+    """How many of these facts the log holds already. One indexed lookup each, about 2 microseconds."""
+    with connection.cursor() as cursor:
+        cursor.execute("select count(*) from facts_key where key_hash = any(%s::uuid[])", [hashes])
+        return int(cursor.fetchone()[0])
 
 
 def _hashes(target: str, records: list[tuple[int, dict[str, Any]]]) -> np.ndarray:
@@ -325,9 +334,7 @@ def _run_orders(work: Reading, watch: Watch, tally: Tally) -> None:
             watch.progress(done, total, "writing")
             done += chunk.counts["rows_taken"] + chunk.counts["rows_ignored"] + chunk.counts["rows_refused"]
             if (part, number) not in written:
-                first_rows = [int(behind[0]) for behind in chunk.rows]
-                facts = _Facts(chunk.drafts, first_rows, chunk.problems, chunk.counts)
-                _write_facts(work, part, number, facts)
+                _write_facts(work, part, number, _of_chunk(chunk))
 
 
 def _run_rows(work: Reading, watch: Watch, tally: Tally) -> None:
@@ -376,10 +383,11 @@ def _without_unknown_stores(
 
 @dataclass
 class _Facts:
-    """Facts of a chunk, the row behind each, rows that were refused before, and counts."""
+    """Facts of a chunk, the (first) row behind each and how many they are, rows refused before, and counts."""
 
     drafts: list[Draft] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
+    widths: list[int] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -394,13 +402,28 @@ def _drafts(work: Reading, records: list[tuple[int, dict[str, Any]]]) -> _Facts:
             continue
         facts.drafts += made
         facts.rows += [row] * len(made)
+        facts.widths += [1] * len(made)
     return facts
+
+
+def _of_chunk(chunk: orders.Chunk) -> _Facts:
+    first, widths = [int(behind[0]) for behind in chunk.rows], [len(behind) for behind in chunk.rows]
+    return _Facts(chunk.drafts, first, widths, chunk.problems, dict(chunk.counts))
+
+
+def _not_taken(facts: _Facts, refused: set[int]) -> None:
+    """Rows behind facts that the door refuses were not taken after all."""
+    lost = {row: width for row, width in zip(facts.rows, facts.widths, strict=True) if row in refused}
+    facts.counts["rows_taken"] -= sum(lost.values())
+    if "rows_refused" in facts.counts:
+        facts.counts["rows_refused"] += sum(lost.values())
 
 
 def _write_facts(work: Reading, part: int, number: int, facts: _Facts) -> None:
     """Give a chunk to the door. What the door refuses is held there and reported here as a problem of its row."""
     with _chunk(work.owner, part, number) as counts:
         outcome = intake.record(work.mapping.source, facts.drafts, door="file")
+        _not_taken(facts, {facts.rows[one.index] for one in outcome.rejected})
         counts.update(facts.counts)
         counts.update(new=outcome.accepted, known=outcome.duplicates, held=len(outcome.rejected))
         counts["facts"] = outcome.accepted + outcome.duplicates

@@ -37,11 +37,12 @@ create table facts_fact (
   who jsonb,
   body jsonb not null,
   sealed bytea,
-  members bytea,
-  primary key (received_at, id)
+  members bytea
 ) partition by range (received_at);
 create table facts_fact_default partition of facts_fact default;
 create index fact_position on facts_fact (epoch, tx, id);
+-- Rows lie in order of receipt, so this finds a fact by (received_at, id) without a second B-tree to feed.
+create index fact_received on facts_fact using brin (received_at);
 create index fact_of_subject on facts_fact (subject_kind, subject_key, occurred_at) where subject_key is not null;
 """
 
