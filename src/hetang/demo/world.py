@@ -139,5 +139,10 @@ def visits(first_baskets: Sequence[tuple[str, str, datetime]]) -> list[Visit]:
         found.append(Visit(member, store, at - timedelta(seconds=before.randrange(60, 1200))))
         if looking.random() < LOOKING_SHARE:
             day = date(2017, 1, 1) + timedelta(days=looking.randrange(365))
-            found.append(Visit(member, store, datetime(day.year, day.month, day.day, looking.randrange(14, 24))))  # noqa: DTZ001
+            found.append(Visit(member, store, _some_time(day, looking)))
     return found
+
+
+def _some_time(day: date, chance: random.Random) -> datetime:
+    """A moment between 9:00 and 19:00 of the shops' winter day, as naive UTC."""
+    return datetime(day.year, day.month, day.day, 14) + timedelta(seconds=chance.randrange(36_000))  # noqa: DTZ001

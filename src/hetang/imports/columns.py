@@ -111,6 +111,7 @@ class Decoder:
                 for index in (~columns[one.name].present() & ~bad).nonzero()[0].tolist():
                     bad[index] = True
                     problems.append(Problem(int(block.rows[index]), one.name, "", "empty"))
+        problems.sort(key=lambda problem: problem.row)
         return Rows(block.rows, columns, bad, problems)
 
     def _column(self, name: str, declared: Field, cells: Any) -> tuple[Column, list[tuple[int, str, str]]]:
