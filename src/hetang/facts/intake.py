@@ -96,8 +96,10 @@ class LooseRequest(msgspec.Struct):
 
 
 class _Row(msgspec.Struct, gc=False):
-    """One row for `json_to_recordset`; short names because they are repeated in every row. No object here can be part of a
-    cycle, so the collector need not track them: a third of the time of a batch."""
+    """One row for `json_to_recordset`; short names because they are repeated in every row.
+
+    None of these objects can be part of a cycle, so the collector need not track them: a third of a batch's time.
+    """
 
     h: str
     t: datetime
