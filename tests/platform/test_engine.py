@@ -125,3 +125,8 @@ def _ask(process: EngineProcess, home: Path, statement: str) -> str:
     )
     with urllib.request.urlopen(request, timeout=20) as response:
         return response.read().decode()
+
+
+def test_long_parameters_travel_as_a_form(engine: str) -> None:
+    names = [f"塘 {number}" for number in range(20_000)]
+    assert clickhouse.rows("select length({names:Array(String)})", {"names": names}) == [(20_000,)]

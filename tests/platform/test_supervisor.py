@@ -106,7 +106,8 @@ def test_a_home_with_pending_migrations_is_refused_and_upgrade_named(product: Pr
     forget = (
         "import os; from pathlib import Path; from hetang.platform import supervisor; import psycopg\n"
         "with supervisor.database(Path(os.environ['HETANG_HOME'])) as url, psycopg.connect(url) as c:\n"
-        "    c.execute('create table sessions_kept as select * from django_session')\n"
+        '    c.execute("insert into platform_user (username, password, display_name, language, is_active, created_at)'
+        " values ('lin', '', '', 'en', true, now())\")\n"
         "    c.execute('drop table django_session')\n"
         "    c.execute(\"delete from django_migrations where app = 'sessions'\")\n"
     )

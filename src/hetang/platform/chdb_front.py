@@ -105,22 +105,20 @@ def decoded(body: bytes, encoding: str) -> bytes:
         import lz4.frame
 
         return bytes(lz4.frame.decompress(body))
-    if encoding == "zstd":
-        import zstandard
-
-        return zstandard.ZstdDecompressor().decompressobj().decompress(body)
     raise ValueError(f"unsupported Content-Encoding {encoding!r}")
 
 
 def form_fields(content_type: str, body: bytes) -> dict[str, str]:
     """Plain fields of a multipart form (long queries and parameters travel so). Raises ValueError for file fields."""
-    head = f"Content-Type: {content_type}\r\n\r\n".encode()
+    message = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
     fields = {}
-    for part in BytesParser(policy=HTTP).parsebytes(head + body).iter_parts():  # type: ignore[attr-defined]
-        name = part.get_param("name", header="content-disposition")
+    for part in message.walk():
+        if part.is_multipart():
+            continue
         if part.get_filename() is not None:
             raise ValueError("external data is not supported by the embedded engine")
-        fields[name] = part.get_payload(decode=True).decode()
+        content = part.get_payload(decode=True)
+        fields[str(part.get_param("name", header="content-disposition"))] = bytes(content).decode()  # type: ignore[arg-type]
     return fields
 
 

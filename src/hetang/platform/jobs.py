@@ -248,7 +248,7 @@ def _without_end() -> list[tuple[int, str, int, float]]:
             "select id, owner, attempts, extract(epoch from clock_timestamp() - beat_at)::float8"
             " from platform_jobrun where state = 'running'"
         )
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def _waiting_without_queue_entry() -> list[int]:

@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 
@@ -52,7 +52,7 @@ class Runner:
     def start(self) -> None:
         """Start one thread for each loop and one that renews the leases."""
         for loop in self._loops:
-            self._spawn(f"loop {loop.name}", lambda loop=loop: self._run(loop))
+            self._spawn(f"loop {loop.name}", partial(self._run, loop))
         self._spawn("leases", self._renew)
 
     def stop(self, timeout_s: float = 10.0) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
@@ -24,7 +25,7 @@ class NotReady(Exception):
 
 
 def prepare() -> None:
-    """Set up an empty database, refuse one whose migrations are pending, refresh partitions and static files.
+    """Set up an unused database, refuse one in use whose migrations are pending, refresh partitions and static files.
 
     Raises NotReady with what to do.
     """
@@ -34,7 +35,7 @@ def prepare() -> None:
         raise NotReady(
             f"this data directory was written by a newer Hetang ({', '.join(unknown[:3])}…); install that version again"
         )
-    if missing and not is_empty():
+    if missing and not is_unused():
         raise NotReady(f"{len(missing)} migrations are pending (first: {missing[0]}); run `hetang upgrade`, then start")
     if missing:
         migrate()
@@ -69,9 +70,11 @@ def from_the_future() -> list[str]:
     return sorted(f"{app}.{name}" for app, name in unknown if app in ours)
 
 
-def is_empty() -> bool:
-    """Whether no migration was ever applied."""
-    return "django_migrations" not in connection.introspection.table_names()
+def is_unused() -> bool:
+    """Whether nobody ever could log in here: a new database, or one whose first set-up was interrupted."""
+    from hetang.platform.models import User
+
+    return User._meta.db_table not in connection.introspection.table_names() or not User.objects.exists()
 
 
 def check_server() -> None:
@@ -117,11 +120,12 @@ def _static_fingerprint() -> str:
     return digest.hexdigest()
 
 
-def _executor():  # type: ignore[no-untyped-def]  # django-stubs leaves the executor's parts untyped
+def _executor() -> Any:
+    """Django's migration executor on the default connection (its parts are untyped)."""
     from django.db.migrations.executor import MigrationExecutor
 
     return MigrationExecutor(connection)
 
 
-def _replaced(migrations: dict) -> set:  # type: ignore[type-arg]
+def _replaced(migrations: dict[tuple[str, str], Any]) -> set[tuple[str, str]]:
     return {key for migration in migrations.values() for key in migration.replaces}
