@@ -16,12 +16,6 @@ class AdvanceForm(forms.Form):
     hours = forms.IntegerField(min_value=1, max_value=MAX_HOURS, label=_("Hours"))
 
 
-class DaysForm(forms.Form):
-    """The same for people who think in days."""
-
-    days = forms.IntegerField(min_value=1, max_value=31, initial=7, label=_("Days"))
-
-
 class TasksForm(forms.Form):
     """Which tasks: all open ones, one message's, or one member's part of it."""
 

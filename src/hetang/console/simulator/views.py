@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
-from hetang.console.simulator.forms import AdvanceForm, BehaviourForm, DaysForm, TasksForm
+from hetang.console.simulator.forms import AdvanceForm, BehaviourForm, TasksForm
 from hetang.platform import audit, clock
 from hetang.platform.access import actor_of, needs
 from hetang.platform.environment import secrets_of_home
@@ -107,21 +107,15 @@ def page(request: HttpRequest) -> HttpResponse:
 @needs("simulator:use")
 @_back_if_away
 def advance(request: HttpRequest) -> HttpResponse:
-    """Let `hours` or `days` pass, for Hetang and for the simulated world."""
-    days = DaysForm(request.POST)
-    hours = AdvanceForm(request.POST)
-    if "days" in request.POST and days.is_valid():
-        passed = timedelta(days=days.cleaned_data["days"])
-    elif hours.is_valid():
-        passed = timedelta(hours=hours.cleaned_data["hours"])
-    else:
+    """Let `hours` pass, for Hetang and for the simulated world."""
+    form = AdvanceForm(request.POST)
+    if not form.is_valid():
         messages.error(request, _("Time can go on by 1 hour to 31 days at once."))
         return redirect("simulator:page")
+    hours = form.cleaned_data["hours"]
     with simulator() as admin:
-        done = pass_time(admin, passed)
-    audit.record(
-        actor_of(request), "simulator.advanced", "simulator", "wecom", {"hours": int(passed.total_seconds() // 3600)}
-    )
+        done = pass_time(admin, timedelta(hours=hours))
+    audit.record(actor_of(request), "simulator.advanced", "simulator", "wecom", {"hours": hours})
     messages.success(request, _advanced(done))
     return redirect("simulator:page")
 
@@ -202,7 +196,6 @@ def _world(admin: SimulatorAdmin) -> dict[str, Any]:
         "orders": [_purchase(row) for row in admin.orders(ORDERS_SHOWN)],
         "truth": admin.truth(),
         "behaviour": BehaviourForm(initial=BehaviourForm.initial_of(admin.settings())),
-        "days": DaysForm(),
     }
 
 
