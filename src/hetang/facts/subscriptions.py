@@ -8,6 +8,7 @@ that fails stops only its own stream, says why on the operations page and tries 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,8 @@ from hetang.platform import clock
 log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = timedelta(minutes=1)
+PATIENCE_S, PATIENCE_WHILE_BUSY_S = 1.0, 3.0
+_last_ran: dict[str, float] = {}  # of patient streams, monotonic seconds
 
 Position = tuple[int, int, int]
 
@@ -48,7 +51,8 @@ class Window:
 class Subscription:
     """A reader: `handle` applies a window inside one transaction. With `after`, it never overtakes that stream.
 
-    While `ready` says no (its store is away), the stream waits without failing.
+    While `ready` says no (its store is away), the stream waits without failing. A `patient` stream gives way: it runs
+    once a second while facts trickle, and every few seconds while an earlier stream is behind.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Subscription:
     after: str | None = None
     batch: int = 5000
     ready: Callable[[], bool] | None = None
+    patient: bool = False
 
 
 @cache
@@ -86,8 +91,18 @@ def run_once() -> bool:
     """One window of every stream. True if any stream had a full window, so that more is probably waiting."""
     busy = False
     for subscription in all_subscriptions():
-        busy |= advance(subscription) >= subscription.batch
+        if not subscription.patient:
+            busy |= advance(subscription) >= subscription.batch
+        elif _is_due(subscription.name, busy):
+            full = advance(subscription) >= subscription.batch
+            _last_ran[subscription.name] = 0.0 if full and not busy else time.monotonic()
+            busy |= full
     return busy
+
+
+def _is_due(name: str, busy: bool) -> bool:
+    waited = time.monotonic() - _last_ran.get(name, 0.0)
+    return waited >= (PATIENCE_WHILE_BUSY_S if busy else PATIENCE_S)
 
 
 def run_until_idle() -> None:
