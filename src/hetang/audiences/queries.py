@@ -18,6 +18,7 @@ from hetang.audiences.matching import explain as explain_person
 from hetang.audiences.models import Audience, AudienceSnapshot
 from hetang.audiences.plans import Moment
 from hetang.audiences.rules import Path, named_in, parse
+from hetang.customers.access import visible as visible_customers
 from hetang.platform import clock, engine_client
 from hetang.platform.access import Scope
 
@@ -131,6 +132,11 @@ def person(number: int) -> Person:
         friends=frozenset(friends),
         **did,
     )
+
+
+def in_scope(number: int, scope: Scope) -> bool:
+    """Whether a customer is visible within a scope."""
+    return visible_customers(scope).filter(number=number).exists()
 
 
 def _paths(scope: Scope) -> list[str] | None:

@@ -45,6 +45,7 @@ SECTIONS: tuple[Section, ...] = (
         (
             Item(_("Customers"), "customers:list", "customers", "customers:view"),
             Item(_("Tags"), "customers:tags", "tag", "customers:view"),
+            Item(_("Audiences"), "audiences:list", "audience", "audiences:view"),
         ),
     ),
     Section(

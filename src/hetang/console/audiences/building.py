@@ -1,0 +1,294 @@
+"""The builder: every edit posts the whole form; the answer is the form again, or only its figures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from hetang.audiences import queries, services
+from hetang.audiences.catalogues import catalogue
+from hetang.audiences.errors import NameTaken, OutsideScope, StaleVersion, message
+from hetang.audiences.models import Audience
+from hetang.audiences.rules import MAX_DEPTH, Catalogue, InvalidRule, Problem
+from hetang.audiences.sentences import describe
+from hetang.console.audiences import drafts, people
+from hetang.console.audiences.drafts import Rule
+from hetang.console.audiences.fields import Field, fields_of, label_of, new_conditions, sources
+from hetang.console.audiences.templates import STARTS, start
+from hetang.platform.access import Actor, Scope, actor_of, needs
+from hetang.platform.engine_client import EngineUnavailable, ServiceError
+from hetang.platform.models import OrgNode
+
+SAMPLE = 6
+MAX_NAME = 80
+
+
+@dataclass
+class Input:
+    """A field as the page draws it."""
+
+    field: Field
+    name: str
+    shown: list[str]
+    options: list[tuple[str, str]]
+
+
+@dataclass
+class Part:
+    """A group or a condition as the page draws it."""
+
+    place: str
+    kind: str
+    label: str
+    inputs: list[Input] = field(default_factory=list)
+    children: list[Part] = field(default_factory=list)
+    size: int | None = None
+    removes: int | None = None
+    problems: list[str] = field(default_factory=list)
+    unfinished: bool = False
+    deep: bool = False
+    focus: bool = False
+
+
+@dataclass
+class Result:
+    """What the rule finds now."""
+
+    preview: queries.Preview | None
+    sentence: str
+    trouble: str = ""
+    sizes: dict[str, int] = field(default_factory=dict)
+    removes: dict[str, int] = field(default_factory=dict)
+    problems: dict[str, list[Problem]] = field(default_factory=dict)
+
+
+@require_GET
+@needs("audiences:view")
+def new(request: HttpRequest) -> HttpResponse:
+    """An empty rule, or one of the templates."""
+    known = catalogue(fresh=True)
+    rule = start(request.GET.get("template", ""), known) or {"all": []}
+    return _page(request, rule, known, None)
+
+
+@require_GET
+@needs("audiences:edit")
+def edit(request: HttpRequest, public_id: str) -> HttpResponse:
+    """A saved audience in the builder."""
+    audience = _own(request, public_id)
+    return _page(request, drafts.opened(audience.rule), catalogue(audience.rule, fresh=True), audience)
+
+
+@require_POST
+@needs("audiences:view")
+def build(request: HttpRequest) -> HttpResponse:
+    """One edit. `do` names it (`add:<place>:<what>`, `remove:<place>`, `group:<place>:<kind>`, `undo`, `draw`);
+    without it only values changed, and only the figures are sent back."""
+    known = catalogue({"sku": _skus(request)})
+    rule, past = drafts.read(request.POST, known)
+    action = request.POST.get("do", "")
+    focus = ""
+    if action:
+        try:
+            rule, past, focus = _act(rule, past, action, known)
+        except (LookupError, ValueError) as wrong:
+            raise BadRequest(str(wrong)) from wrong
+    context = _drawn(actor_of(request), rule, past, known, focus)
+    template = "console/audiences/builder_parts.html" if action else "console/audiences/builder_figures.html"
+    return render(request, template, context)
+
+
+@require_POST
+@needs("audiences:edit")
+def save(request: HttpRequest) -> HttpResponse:
+    """Save the rule as a new audience or as a new version of one."""
+    known = catalogue({"sku": _skus(request)}, fresh=True)
+    rule, past = drafts.read(request.POST, known)
+    audience = _own(request, request.POST["audience"]) if request.POST.get("audience") else None
+    if audience is not None:
+        audience.version = int(request.POST.get("version") or 0)
+    name = request.POST.get("name", "").strip()
+    problem = ""
+    if not name or len(name) > MAX_NAME:
+        problem = _("Give the audience a name of at most %(n)d characters.") % {"n": MAX_NAME}
+    else:
+        try:
+            saved = services.save(
+                actor_of(request),
+                name=name,
+                rule=drafts.document(rule),
+                org_node=audience.org_node if audience else _home_node(actor_of(request)),
+                audience=audience,
+                description=request.POST.get("description", "").strip()[:300],
+                live=request.POST.get("live") == "on",
+            )
+            messages.success(request, _("Saved."))
+            return redirect("audiences:detail", saved.public_id)
+        except InvalidRule:
+            problem = _("The rule is not finished: complete or remove the marked conditions.")
+        except NameTaken:
+            problem = _("There is already an audience of this name. Choose another one.")
+        except StaleVersion:
+            problem = _("Somebody else has saved this audience meanwhile. Open it again to see the newest rule.")
+        except OutsideScope:
+            problem = _("This audience belongs to a part of the organisation that is not yours.")
+    context = _page_context(request, rule, known, audience, past) | {"problem": problem, "name": name}
+    return render(request, "console/audiences/builder.html", context, status=422)
+
+
+def _page(request: HttpRequest, rule: Rule, known: Catalogue, audience: Audience | None) -> HttpResponse:
+    return render(request, "console/audiences/builder.html", _page_context(request, rule, known, audience, []))
+
+
+def _page_context(
+    request: HttpRequest, rule: Rule, known: Catalogue, audience: Audience | None, past: list[Rule]
+) -> dict[str, Any]:
+    return {
+        **_drawn(actor_of(request), rule, past, known, ""),
+        "audience": audience,
+        "name": audience.name if audience else "",
+        "sources": sources(known),
+        "starts": STARTS if audience is None else (),
+    }
+
+
+def _act(rule: Rule, past: list[Rule], action: str, known: Catalogue) -> tuple[Rule, list[Rule], str]:
+    """Carry out an edit; returns the rule, the drafts before, and the place that gets the focus."""
+    if action == "draw":
+        return rule, past, ""
+    if action == "undo":
+        return (past[-1], past[:-1], "") if past else (rule, past, "")
+    before = json.loads(json.dumps(rule))
+    word, _colon, rest = action.partition(":")
+    place, _colon, what = rest.partition(":")
+    focus = ""
+    if word == "add":
+        drafts.add(rule, place, _new_part(what, known))
+        focus = drafts.places(drafts.find(rule, place), place)[-1]
+    elif word == "remove" and place:
+        drafts.remove(rule, place)
+    elif word == "group":
+        drafts.regroup(rule, place, what)
+    else:
+        raise ValueError(action)
+    return rule, [*past, before], focus
+
+
+def _new_part(what: str, known: Catalogue) -> Rule:
+    if what in drafts.GROUPS:
+        return drafts.group(what, [])
+    for code, _label, leaf in new_conditions(known):
+        if code == what:
+            return dict(leaf)
+    raise LookupError(what)
+
+
+def _drawn(actor: Actor, rule: Rule, past: list[Rule], known: Catalogue, focus: str) -> dict[str, Any]:
+    result = _result(rule, known, actor.scope("audiences:view"))
+    root = _part(rule, "", known, result, focus, 1)
+    return {
+        "root": root,
+        "flat": _flat(root),
+        "tree": json.dumps(rule, ensure_ascii=False),
+        "past": drafts.packed(past),
+        "can_undo": bool(past),
+        "result": result,
+        "people": people.rows(result.preview.sample) if result.preview else [],
+        "offered": new_conditions(known),
+    }
+
+
+def _flat(part: Part) -> list[Part]:
+    return [part, *(inner for child in part.children for inner in _flat(child))]
+
+
+def _result(rule: Rule, known: Catalogue, scope: Scope) -> Result:
+    kept, node, problems = drafts.usable(rule, known)
+    result = Result(None, describe(node, known, get_language() or "zh-hans"), problems=problems)
+    try:
+        result.preview = queries.preview(drafts.document(kept), scope, SAMPLE)
+    except EngineUnavailable:
+        result.trouble = _(
+            "The audience engine is not answering, so nothing can be counted now. The rule can still be edited and saved."
+        )
+        return result
+    except ServiceError as refused:
+        result.trouble = trouble(refused)
+        return result
+    mapping = drafts.original_places(rule, set(problems))
+    for path, size in result.preview.sizes.items():
+        result.sizes[mapping.get(drafts.drawn_place(path), "?")] = size
+    for path, size in result.preview.removes.items():
+        result.removes[mapping.get(drafts.drawn_place(path), "?")] = size
+    return result
+
+
+def trouble(refused: ServiceError) -> str:
+    """What a refusal of the engine means to an operator."""
+    if refused.code == "history_unavailable":
+        return _(
+            "The purchase history is not available, so figures, dates and behaviour cannot be counted now. "
+            "Tags, consent, stores and friends still can."
+        )
+    return _("The rule could not be evaluated: %(why)s") % {"why": refused.detail}
+
+
+def _part(rule: Rule, place: str, known: Catalogue, result: Result, focus: str, depth: int) -> Part:
+    kind = drafts.kind_of(rule)
+    problems = result.problems.get(place, [])
+    part = Part(
+        place,
+        kind,
+        "" if kind else label_of(rule),
+        size=result.sizes.get(place),
+        removes=result.removes.get(place),
+        problems=[message(problem) for problem in problems if problem.code != "missing"],
+        unfinished=bool(problems) and all(problem.code == "missing" for problem in problems),
+        deep=depth >= MAX_DEPTH // 2,
+        focus=bool(focus) and place == focus,
+    )
+    if kind:
+        inner = drafts.children(rule) or []
+        part.children = [
+            _part(child, at, known, result, focus, depth + 1)
+            for child, at in zip(inner, drafts.places(rule, place), strict=True)
+        ]
+    else:
+        part.inputs = [_input(one, place, known) for one in fields_of(rule, known)]
+    return part
+
+
+def _input(one: Field, place: str, known: Catalogue) -> Input:
+    if one.pair or one.many:
+        values = one.value if isinstance(one.value, list) else [one.value]
+    else:
+        values = [one.value]
+    options = list(one.choices)
+    if one.kind == "pick":
+        names = dict(sources(known)[one.source]) if one.source else {}
+        options = [(str(value), names.get(str(value), str(value))) for value in values if value]
+    return Input(one, f"f-{place}-{one.name}", [one.shown(value) for value in values], options)
+
+
+def _skus(request: HttpRequest) -> list[str]:
+    return [str(value) for name, value in request.POST.items() if name.endswith("-sku") and value][:100]
+
+
+def _own(request: HttpRequest, public_id: str) -> Audience:
+    return get_object_or_404(queries.visible(actor_of(request).scope("audiences:edit")), public_id=public_id)
+
+
+def _home_node(actor: Actor) -> OrgNode:
+    """Where a new audience belongs: the brand for headquarters, else the first node of the actor's scope."""
+    scope = actor.scope("audiences:edit")
+    nodes = OrgNode.objects.filter(parent=None) if scope.everything else scope.org_nodes()
+    return nodes.order_by("path")[:1].get()

@@ -1,0 +1,344 @@
+"""The fields by which each kind of condition is filled in: their names, forms and choices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import get_language
+
+from hetang.audiences import rules, sentences
+from hetang.audiences.rules import Catalogue
+
+Choices = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field. `key` is where its value stands in the condition; `kind` is select, pick (a searchable list from
+    `source`), number, decimal, money, text, day or truth. `shape` fields decide which others there are."""
+
+    name: str
+    label: str
+    kind: str
+    value: Any
+    choices: Choices = ()
+    source: str = ""
+    many: bool = False
+    pair: bool = False
+    shape: bool = False
+    optional: bool = False
+    hint: str = ""
+    digits: int = 2
+
+    @property
+    def key(self) -> str:
+        return self.name
+
+    def initial(self) -> dict[str, Any]:
+        """The value when the form did not show the field."""
+        return {} if self.optional and self.value in (None, "", []) else {self.key: self.value}
+
+    def typed(self, text: str) -> Any:
+        """What a text means; the text itself where it means nothing (it is then refused at its place)."""
+        text = text.strip()
+        if text == "":
+            return None if self.kind not in {"text", "pick", "select"} else (None if self.optional else "")
+        if self.kind == "truth":
+            return text == "yes"
+        if self.kind in {"number", "decimal", "money"}:
+            return self._number(text)
+        return text
+
+    def _number(self, text: str) -> Any:
+        try:
+            value = Decimal(text.replace(",", ""))
+        except InvalidOperation:
+            return text
+        if not value.is_finite():
+            return text
+        if self.kind == "money":
+            value *= 10**self.digits
+        whole = value == value.to_integral_value()
+        if self.kind == "decimal":
+            return int(value) if whole else float(value)
+        return int(value) if whole else text
+
+    def shown(self, value: Any) -> str:
+        """A value as the input shows it."""
+        if value is None or value == "":
+            return ""
+        if self.kind == "money" and isinstance(value, int) and not isinstance(value, bool):
+            return f"{Decimal(value) / 10**self.digits:f}" if self.digits else str(value)
+        if self.kind == "truth":
+            return "yes" if value is True else "no"
+        return str(value)
+
+
+def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
+    """The fields of a condition as it is now."""
+    match leaf.get("type"):
+        case "tag":
+            return _tag(leaf)
+        case "behaviour":
+            return _behaviour(leaf, known)
+        case "metric":
+            return _metric(leaf, known)
+        case "attribute":
+            return _attribute(leaf, known)
+        case "date":
+            return _date(leaf, known)
+        case "store":
+            return _store(leaf)
+        case "relation":
+            return _relation(leaf)
+        case "consent":
+            return _consent(leaf)
+        case "do_not_disturb":
+            choices = [("yes", _("is on")), ("no", _("is off"))]
+            return [Field("on", _("Do-not-disturb"), "truth", leaf.get("on", True), choices)]
+        case "audience":
+            return [Field("audience", _("Audience"), "pick", leaf.get("audience", ""), source="audiences")]
+        case _:
+            return []
+
+
+def label_of(leaf: dict[str, Any]) -> str:
+    """What a kind of condition is called."""
+    if leaf.get("type") == "behaviour":
+        return {
+            "bought": _("Bought"),
+            "spent": _("Spent"),
+            "visited": _("Visited"),
+            "received": _("Received messages"),
+        }.get(str(leaf.get("event")), _("Behaviour"))
+    return {
+        "tag": _("Tag"),
+        "metric": _("Figure"),
+        "attribute": _("Attribute"),
+        "date": _("Date"),
+        "store": _("Store"),
+        "relation": _("WeCom friend"),
+        "consent": _("Consent"),
+        "do_not_disturb": _("Do-not-disturb"),
+        "audience": _("Audience"),
+    }.get(str(leaf.get("type")), "?")
+
+
+def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
+    """What can be added: (code, label, the condition with sensible values), in the order of daily use."""
+    first_attribute = next(iter(known.attributes), "")
+    offered: list[tuple[str, dict[str, Any]]] = [
+        ("bought", {"type": "behaviour", "event": "bought", "op": "at_least", "value": 1, "days": 30}),
+        ("spent", {"type": "behaviour", "event": "spent", "op": "at_least", "value": 10_000, "days": 90}),
+        ("visited", {"type": "behaviour", "event": "visited", "op": "at_least", "value": 1, "days": 30}),
+        ("received", {"type": "behaviour", "event": "received", "op": "at_most", "value": 0, "days": 7}),
+        ("tag", {"type": "tag", "op": "any", "tags": []}),
+        ("metric", {"type": "metric", "metric": "orders", "op": ">=", "value": 1}),
+        ("date", {"type": "date", "of": "last_order", "op": "within_last", "days": 30}),
+        ("store", {"type": "store", "op": "home", "stores": []}),
+        ("relation", {"type": "relation", "number": 1, "staff": []}),
+        ("consent", {"type": "consent", "purpose": "marketing", "channel": "wecom", "given": True}),
+        ("do_not_disturb", {"type": "do_not_disturb", "on": True}),
+        ("audience", {"type": "audience", "audience": ""}),
+    ]
+    if first_attribute:
+        leaf = {"type": "attribute", "code": first_attribute, "op": "not_empty"}
+        offered.insert(7, ("attribute", leaf))
+    return [(code, label_of(leaf), leaf) for code, leaf in offered]
+
+
+def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
+    """The searchable lists of a page: (value, label)."""
+    place = 0 if _chinese() else 1
+    return {
+        "tags": [(code, tag.name) for code, tag in known.tags.items()],
+        "stores": [(code, store.name) for code, store in known.stores.items()],
+        "nodes": [(code, node.name) for code, node in known.nodes.items()],
+        "staff": [(userid, staff.name) for userid, staff in known.staff.items()],
+        "categories": sorted(((c, names[place]) for c, names in known.categories.items()), key=lambda pair: pair[1]),
+        "audiences": [(public_id, saved.name) for public_id, saved in known.audiences.items()],
+    }
+
+
+def _chinese() -> bool:
+    return (get_language() or "").startswith("zh")
+
+
+def _named(names: tuple[str, str]) -> str:
+    return names[0] if _chinese() else names[1]
+
+
+def _tag(leaf: dict[str, Any]) -> list[Field]:
+    ops = [("any", _("has any of")), ("all", _("has all of")), ("none", _("has none of"))]
+    return [
+        Field("op", _("How"), "select", leaf.get("op", "any"), ops),
+        Field("tags", _("Tags"), "pick", leaf.get("tags", []), source="tags", many=True),
+    ]
+
+
+def _behaviour(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
+    event = leaf.get("event", "bought")
+    events = [
+        ("bought", _("Bought")),
+        ("spent", _("Spent")),
+        ("visited", _("Visited")),
+        ("received", _("Received messages")),
+    ]
+    ops = [("at_least", _("at least")), ("at_most", _("at most")), ("exactly", _("exactly"))]
+    found = [
+        Field("event", _("What"), "select", event, events, shape=True),
+        Field("op", _("How often"), "select", leaf.get("op", "at_least"), ops),
+    ]
+    if event == "spent":
+        hint = known.currency
+        found.append(
+            Field("value", _("Amount"), "money", leaf.get("value", 0), hint=hint, digits=known.currency_digits)
+        )
+    else:
+        found.append(Field("value", _("Times"), "number", leaf.get("value", 1), hint=_("times")))
+    if event == "bought":
+        counted = [("orders", _("orders")), ("lines", _("order lines"))]
+        found.append(Field("count", _("Count"), "select", leaf.get("count", "orders"), counted))
+    last = _("empty: ever")
+    found.append(Field("days", _("In the last days"), "number", leaf.get("days"), optional=True, hint=last))
+    if event in {"bought", "spent"}:
+        category = leaf.get("category", "")
+        found.append(Field("category", _("Category"), "pick", category, source="categories", optional=True))
+        found.append(Field("sku", _("Product (SKU)"), "text", leaf.get("sku", ""), optional=True))
+    if event != "received":
+        found.append(
+            Field("stores", _("Stores"), "pick", leaf.get("stores", []), source="stores", many=True, optional=True)
+        )
+    else:
+        channels = [("", _("any channel")), *((code, _named(n)) for code, n in sentences.CHANNEL_NAMES.items())]
+        found.append(Field("channel", _("Channel"), "select", leaf.get("channel", ""), channels, optional=True))
+    return found
+
+
+_COMPARISONS = {"=": "=", "!=": "≠", "<": "<", "<=": "≤", ">": ">", ">=": "≥"}
+
+
+def _comparisons(ops: Sequence[str]) -> Choices:
+    words = {
+        "between": _("between"),
+        "in": _("is one of"),
+        "contains": _("contains"),
+        "empty": _("is empty"),
+        "not_empty": _("is not empty"),
+    }
+    return [(op, _COMPARISONS.get(op) or words[op]) for op in ops]
+
+
+def _compared(leaf: dict[str, Any], kind: str, digits: int = 2, hint: str = "") -> list[Field]:
+    """The value fields of a comparison."""
+    op, value = leaf.get("op"), leaf.get("value")
+    if op in {"empty", "not_empty"}:
+        return []
+    if op == "between":
+        ends = value if isinstance(value, list) and len(value) == 2 else [value, value]
+        return [Field("value", _("From and to"), kind, ends, pair=True, digits=digits, hint=hint)]
+    single = value[0] if isinstance(value, list) and value else value
+    return [Field("value", _("Value"), kind, single, digits=digits, hint=hint)]
+
+
+def _metric(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
+    metric = leaf.get("metric", "orders")
+    names = [(code, _named(sentences.METRIC_NAMES[code])) for code in rules.METRICS]
+    which = Field("metric", _("Figure"), "select", metric, names, shape=True)
+    if metric in rules.FAVOURITES:
+        ops: Sequence[str] = ("in", "empty", "not_empty")
+    else:
+        ops = (*rules.COMPARISONS, "empty", "not_empty") if metric in rules.DAYS_SINCE else rules.COMPARISONS
+    op = leaf.get("op") if leaf.get("op") in ops else (ops[0] if metric in rules.FAVOURITES else ">=")
+    leaf = {**leaf, "op": op}
+    how = Field("op", _("Compare"), "select", op, _comparisons(ops), shape=True)
+    if metric in rules.FAVOURITES:
+        if op != "in":
+            return [which, how]
+        source = "stores" if metric == "favourite_store" else "categories"
+        value = leaf.get("value") if isinstance(leaf.get("value"), list) else []
+        return [which, how, Field("value", _("Values"), "pick", value, source=source, many=True)]
+    if metric in rules.MONEY:
+        return [which, how, *_compared(leaf, "money", known.currency_digits, known.currency)]
+    return [which, how, *_compared(leaf, "number", hint=_("days") if metric in rules.DAYS_SINCE else "")]
+
+
+def _attribute(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
+    code = leaf.get("code", "")
+    names = [(c, a.label_zh if _chinese() else a.label_en) for c, a in known.attributes.items()]
+    which = Field("code", _("Attribute"), "select", code, names, shape=True)
+    definition = known.attributes.get(code)
+    if definition is None:
+        return [which]
+    ops = [op for op in rules.ATTRIBUTE_OPS[definition.type] if op != "in"]
+    op = leaf.get("op") if leaf.get("op") in ops else ops[0]
+    leaf = {**leaf, "op": op}
+    how = Field("op", _("Compare"), "select", op, _comparisons(ops), shape=True)
+    if op in {"empty", "not_empty"}:
+        return [which, how]
+    if definition.type == "boolean":
+        choices = [("yes", _("yes")), ("no", _("no"))]
+        return [which, how, Field("value", _("Value"), "truth", leaf.get("value", True), choices)]
+    if definition.type == "choice":
+        choices = [(choice, choice) for choice in definition.choices]
+        return [which, how, Field("value", _("Value"), "select", leaf.get("value", ""), choices)]
+    kind = {"number": "decimal", "date": "day"}.get(definition.type, "text")
+    return [which, how, *_compared(leaf, kind)]
+
+
+def _date(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
+    times = [(code, _named(names)) for code, names in sentences.TIME_NAMES.items()]
+    for code, definition in known.attributes.items():
+        if definition.type == "date":
+            times.append((f"attribute:{code}", definition.label_zh if _chinese() else definition.label_en))
+    ops = [
+        ("within_last", _("within the last days")),
+        ("more_than_ago", _("more than days ago")),
+        ("within_next", _("within the next days")),
+        ("before", _("before")),
+        ("after", _("after")),
+    ]
+    op = leaf.get("op", "within_last")
+    found = [
+        Field("of", _("Date"), "select", leaf.get("of", "last_order"), times),
+        Field("op", _("When"), "select", op, ops, shape=True),
+    ]
+    if op in {"before", "after"}:
+        return [*found, Field("date", _("Day"), "day", leaf.get("date", ""))]
+    return [*found, Field("days", _("Days"), "number", leaf.get("days", 30), hint=_("days"))]
+
+
+def _store(leaf: dict[str, Any]) -> list[Field]:
+    ops = [("home", _("home store is")), ("favourite", _("favourite store is")), ("bought_at", _("has bought at"))]
+    by = "node" if leaf.get("node") or leaf.get("by") == "node" else "stores"
+    found = [Field("op", _("How"), "select", leaf.get("op", "home"), ops)]
+    if by == "stores":
+        found.append(
+            Field("stores", _("Stores"), "pick", leaf.get("stores", []), source="stores", many=True, optional=True)
+        )
+    if not leaf.get("stores"):
+        hint = _("or everything below")
+        found.append(Field("node", hint, "pick", leaf.get("node", ""), source="nodes", optional=True))
+    return found
+
+
+def _relation(leaf: dict[str, Any]) -> list[Field]:
+    return [
+        Field("number", _("At least"), "number", leaf.get("number", 1), hint=_("friends")),
+        Field("staff", _("With"), "pick", leaf.get("staff", []), source="staff", many=True, optional=True),
+    ]
+
+
+def _consent(leaf: dict[str, Any]) -> list[Field]:
+    purposes = [(code, _named(names)) for code, names in sentences.PURPOSE_NAMES.items()]
+    channels = [(code, _named(names)) for code, names in sentences.CHANNEL_NAMES.items()]
+    given = [("yes", _("has agreed")), ("no", _("has not agreed"))]
+    return [
+        Field("given", _("Consent"), "truth", leaf.get("given", True), given),
+        Field("purpose", _("Purpose"), "select", leaf.get("purpose", "marketing"), purposes),
+        Field("channel", _("Channel"), "select", leaf.get("channel", "wecom"), channels),
+    ]

@@ -1,0 +1,91 @@
+"""Rules that operators start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from hetang.audiences.rules import Catalogue
+
+Rule = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Start:
+    """A ready-made rule: its code in the address, what it is for, its parts."""
+
+    code: str
+    name: str | Promise
+    purpose: str | Promise
+    rule: Rule
+
+
+_QUIET = {"type": "behaviour", "event": "received", "op": "at_most", "value": 0, "days": 7}
+_UNDISTURBED = {"not": {"any": [{"type": "do_not_disturb", "on": True}]}}
+
+STARTS: tuple[Start, ...] = (
+    Start(
+        "lapsed",
+        _("Lapsed regulars"),
+        _("Bought often within a year, nothing for 60 days, not written to this week"),
+        {
+            "all": [
+                {"type": "metric", "metric": "orders_365", "op": ">=", "value": 4},
+                {"type": "date", "of": "last_order", "op": "more_than_ago", "days": 60},
+                _QUIET,
+                _UNDISTURBED,
+            ]
+        },
+    ),
+    Start(
+        "category",
+        _("Buyers of a category"),
+        _("Bought a category at least twice in 90 days"),
+        {
+            "all": [
+                {
+                    **{"type": "behaviour", "event": "bought", "op": "at_least", "value": 2, "days": 90},
+                    "category": "",
+                },
+            ]
+        },
+    ),
+    Start(
+        "new-friends",
+        _("New friends without a first order"),
+        _("WeCom friends who have never bought"),
+        {
+            "all": [
+                {"type": "relation", "number": 1, "staff": []},
+                {"type": "metric", "metric": "orders", "op": "=", "value": 0},
+                _UNDISTURBED,
+            ]
+        },
+    ),
+    Start(
+        "reachable",
+        _("Reachable by WeCom"),
+        _("Friend of an adviser, agreed to marketing, not on do-not-disturb"),
+        {
+            "all": [
+                {"type": "relation", "number": 1, "staff": []},
+                {"type": "consent", "purpose": "marketing", "channel": "wecom", "given": True},
+                _UNDISTURBED,
+            ]
+        },
+    ),
+)
+
+
+def start(code: str, known: Catalogue) -> Rule | None:
+    """The rule of a template; a category that is asked for begins with the brand's first one."""
+    found = next((one for one in STARTS if one.code == code), None)
+    if found is None:
+        return None
+    rule = dict(found.rule)
+    if code == "category" and known.categories:
+        rule = {"all": [{**found.rule["all"][0], "category": next(iter(known.categories))}]}
+    return rule

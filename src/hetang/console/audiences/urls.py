@@ -1,0 +1,19 @@
+"""Addresses of the audiences' pages."""
+
+from django.urls import path
+
+from hetang.console.audiences import building, views
+
+app_name = "audiences"
+urlpatterns = [
+    path("", views.audience_list, name="list"),
+    path("new", building.new, name="new"),
+    path("build", building.build, name="build"),
+    path("save", building.save, name="save"),
+    path("<uuid:public_id>/", views.detail, name="detail"),
+    path("<uuid:public_id>/edit", building.edit, name="edit"),
+    path("<uuid:public_id>/history", views.history, name="history"),
+    path("<uuid:public_id>/why", views.why, name="why"),
+    path("<uuid:public_id>/refresh", views.refresh, name="refresh"),
+    path("<uuid:public_id>/archive", views.archive, name="archive"),
+]

@@ -1,0 +1,49 @@
+"""What a condition found on one person, as people read it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from hetang.audiences import rules
+from hetang.audiences.rules import AtStore, Behaviour, Catalogue, ConsentGiven, Friends, LeftAlone, Metric, Node, Tagged
+from hetang.console import figures
+
+
+def shown_value(node: Node, found: Any, known: Catalogue) -> str:
+    """The found value in words; nothing found is said so."""
+    if isinstance(node, Tagged):
+        return _listed([known.tags[code].name for code in found])
+    if isinstance(node, AtStore):
+        codes = found if isinstance(found, list) else [found] if found else []
+        return _listed([known.stores[code].name if code in known.stores else code for code in codes])
+    if isinstance(node, Friends):
+        return _listed([known.staff[userid].name if userid in known.staff else userid for userid in found])
+    if isinstance(node, ConsentGiven):
+        return _("has agreed") if found else _("has not agreed")
+    if isinstance(node, LeftAlone):
+        return _("is on") if found else _("is off")
+    if isinstance(node, Metric):
+        return _metric(node, found, known)
+    if isinstance(node, Behaviour):
+        return figures.money(found) if node.event == "spent" else figures.number(found)
+    return str(found) if found not in (None, "") else _("nothing")
+
+
+def _metric(node: Metric, found: Any, known: Catalogue) -> str:
+    if found in (None, ""):
+        return _("nothing")
+    if node.metric in rules.MONEY:
+        return figures.money(found)
+    if node.metric == "favourite_store":
+        return known.stores[found].name if found in known.stores else str(found)
+    if node.metric == "favourite_category":
+        names = known.categories.get(found, (found, found))
+        return names[0] if (get_language() or "").startswith("zh") else names[1]
+    return figures.number(found)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) if names else _("nothing")

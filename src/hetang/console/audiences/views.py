@@ -1,0 +1,259 @@
+"""Saved audiences: the list, one of them, its history, and why somebody is in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from hetang.audiences import queries, services
+from hetang.audiences.catalogues import catalogue
+from hetang.audiences.errors import AudienceInUse, AudienceError, message
+from hetang.audiences.matching import Verdict
+from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
+from hetang.audiences.rules import All, AnyOf, Catalogue, InvalidRule, MemberOf, Not, parse
+from hetang.audiences.sentences import describe
+from hetang.console.audiences import people
+from hetang.console.audiences.building import trouble
+from hetang.console.audiences.templates import STARTS
+from hetang.console.audiences.verdicts import shown_value
+from hetang.console.paging import keyset
+from hetang.customers import queries as customers
+from hetang.platform.access import Scope, actor_of, needs, visible_customers
+from hetang.platform.engine_client import EngineUnavailable, ServiceError
+
+SAMPLE = 10
+CHART_POINTS = 120
+
+
+@require_GET
+@needs("audiences:view")
+def audience_list(request: HttpRequest) -> HttpResponse:
+    """Saved audiences that the actor may see, the newest first, with the size of their newest snapshot."""
+    scope = actor_of(request).scope("audiences:view")
+    found = queries.visible(scope)
+    text = request.GET.get("q", "").strip()
+    if text:
+        found = found.filter(name__icontains=text)
+    page = keyset(found, ("-id",), request)
+    known = catalogue()
+    for audience in page:
+        _describe(audience, known)
+    values = {"page": page, "q": text, "starts": STARTS, "own": scope.covers}
+    return render(request, "console/audiences/list.html", values)
+
+
+@require_GET
+@needs("audiences:view")
+def detail(request: HttpRequest, public_id: str) -> HttpResponse:
+    """One audience: its rule in words, who fits now within the actor's scope, some of them."""
+    audience = _one(request, public_id)
+    known = catalogue(audience.rule, fresh=True)
+    _describe(audience, known)
+    preview, problem = _preview(audience, actor_of(request).scope("audiences:view"))
+    values = {
+        "audience": audience,
+        "preview": preview,
+        "trouble": problem,
+        "people": people.rows(preview.sample) if preview else [],
+        "tabs": _tabs(audience, "detail"),
+        "used_by": queries.used_by(audience),
+        "parts": _sized(audience, known, preview) if preview else [],
+        "mine": actor_of(request).scope("audiences:edit").covers(audience.org_node.path),
+    }
+    return render(request, "console/audiences/detail.html", values)
+
+
+@require_GET
+@needs("audiences:view")
+def history(request: HttpRequest, public_id: str) -> HttpResponse:
+    """How the audience grew and shrank, and the versions of its rule."""
+    audience = _one(request, public_id)
+    known = catalogue(audience.rule)
+    snapshots = AudienceSnapshot.objects.filter(audience=audience).defer("members")
+    versions = list(AudienceVersion.objects.filter(audience=audience).select_related("by").order_by("-version")[:20])
+    for version in versions:
+        _describe(version, known)
+    values = {
+        "audience": audience,
+        "page": keyset(snapshots, ("-sequence",), request),
+        "chart": _chart(snapshots),
+        "versions": versions,
+        "tabs": _tabs(audience, "history"),
+    }
+    return render(request, "console/audiences/history.html", values)
+
+
+@require_GET
+@needs("audiences:view")
+def why(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Why a customer is in or not, down to what each condition found. Only customers that the actor may see."""
+    audience = _one(request, public_id)
+    text = request.GET.get("q", "").strip()
+    values: dict[str, Any] = {"audience": audience, "q": text, "tabs": _tabs(audience, "why")}
+    if text:
+        seen = visible_customers(actor_of(request), "audiences:view")
+        customer = customers.find(text, seen).first()
+        if customer is None and text.lstrip("#").isdigit():
+            customer = seen.filter(number=int(text.lstrip("#"))).first()
+        values |= {"missing": True} if customer is None else _explained(audience, customer.number)
+    return render(request, "console/audiences/why.html", values)
+
+
+@require_POST
+@needs("audiences:edit")
+def refresh(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Compare the audience with its newest snapshot now."""
+    audience = _one(request, public_id, "audiences:edit")
+    try:
+        snapshot = services.take_snapshot(audience.id)
+        messages.success(request, _("Refreshed: %(n)s people.") % {"n": f"{snapshot.count:,}"})
+    except EngineUnavailable:
+        messages.error(request, _("The audience engine is not answering. Try again in a few seconds."))
+    except ServiceError as refused:
+        messages.error(request, trouble(refused))
+    return redirect("audiences:history", audience.public_id)
+
+
+@require_POST
+@needs("audiences:edit")
+def archive(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Put an audience away."""
+    audience = _one(request, public_id, "audiences:edit")
+    try:
+        services.archive(actor_of(request), audience)
+    except AudienceInUse as used:
+        names = ", ".join(used.names)
+        messages.error(request, _("It is used by other audiences: %(names)s. Change those first.") % {"names": names})
+        return redirect("audiences:detail", audience.public_id)
+    except AudienceError:
+        messages.error(request, _("It has been changed or archived meanwhile."))
+    else:
+        messages.success(request, _("Archived. Its history is kept."))
+    return redirect("audiences:list")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of an explanation: how deep, whether it holds, in words, what was found."""
+
+    depth: int
+    holds: bool
+    text: str
+    found: str
+    group: bool
+
+
+def _one(request: HttpRequest, public_id: str, permission: str = "audiences:view") -> Audience:
+    visible: QuerySet[Audience] = queries.visible(actor_of(request).scope(permission))
+    return get_object_or_404(visible.select_related("org_node", "created_by"), public_id=public_id)
+
+
+def _preview(audience: Audience, scope: Scope) -> tuple[queries.Preview | None, str]:
+    """Who fits now: inside the audience's own node and the actor's scope."""
+    try:
+        return queries.preview(audience.rule, _overlap(queries.scope_of(audience), scope), SAMPLE), ""
+    except EngineUnavailable:
+        return None, _(
+            "The audience engine is not answering. The newest snapshot and the history below are still there."
+        )
+    except ServiceError as refused:
+        return None, trouble(refused)
+
+
+def _overlap(left: Scope, right: Scope) -> Scope:
+    """What lies in both scopes."""
+    if left.everything or right.everything:
+        return right if left.everything else left
+    paths = {path for path in left.paths if right.covers(path)} | {path for path in right.paths if left.covers(path)}
+    return Scope(tuple(sorted(paths)))
+
+
+def _describe(thing: Any, known: Catalogue) -> None:
+    """Set `sentence` (the rule in words) or `broken` (why it cannot be evaluated any more)."""
+    thing.sentence, thing.broken = "", ""
+    try:
+        thing.sentence = describe(parse(thing.rule, known), known, get_language() or "zh-hans")
+    except InvalidRule as invalid:
+        thing.broken = " ".join(message(problem) for problem in invalid.problems[:3])
+
+
+def _sized(audience: Audience, known: Catalogue, preview: queries.Preview) -> list[dict[str, Any]]:
+    """The outermost conditions with their own size and what each removes."""
+    node = parse(audience.rule, known)
+    if not isinstance(node, All):
+        return []
+    language = get_language() or "zh-hans"
+    return [
+        {
+            "text": describe(child, known, language),
+            "size": preview.sizes.get(("rule", "all", position)),
+            "removes": preview.removes.get(("rule", "all", position)),
+        }
+        for position, child in enumerate(node.of)
+    ]
+
+
+def _chart(snapshots: QuerySet[AudienceSnapshot]) -> dict[str, Any] | None:
+    """Points of a step line in a 600 x 120 picture: the size over time."""
+    rows = list(snapshots.order_by("-sequence").values_list("at", "count")[:CHART_POINTS])[::-1]
+    if len(rows) < 2:
+        return None
+    first, last = rows[0][0], rows[-1][0]
+    span = max((last - first).total_seconds(), 1.0)
+    top = max(count for _at, count in rows) or 1
+    points, before = [], None
+    for at, count in rows:
+        x, y = 600 * (at - first).total_seconds() / span, 116 - 112 * count / top
+        if before is not None:
+            points.append(f"{x:.1f},{before:.1f}")
+        points.append(f"{x:.1f},{y:.1f}")
+        before = y
+    return {"points": " ".join(points), "first": first, "last": last, "top": top}
+
+
+def _tabs(audience: Audience, current: str) -> list[dict[str, Any]]:
+    from django.urls import reverse
+
+    names = [("detail", _("Overview")), ("history", _("History")), ("why", _("Why is she in?"))]
+    return [
+        {"url": reverse(f"audiences:{name}", args=[audience.public_id]), "label": label, "current": name == current}
+        for name, label in names
+    ]
+
+
+def _explained(audience: Audience, number: int) -> dict[str, Any]:
+    known = catalogue(audience.rule, fresh=True)
+    try:
+        verdict = queries.explain(audience.rule, number)
+    except InvalidRule as invalid:
+        return {"trouble": " ".join(message(problem) for problem in invalid.problems[:3])}
+    except Exception as away:
+        if not type(away).__module__.startswith(("clickhouse_connect", "urllib3")):
+            raise
+        return {"trouble": _("The purchase history is not available now. Try again in a minute.")}
+    inside = queries.in_scope(number, queries.scope_of(audience))
+    return {
+        "person": people.rows([number])[0],
+        "holds": verdict.holds and inside,
+        "outside": not inside,
+        "lines": list(_lines(verdict, known, 0)),
+    }
+
+
+def _lines(verdict: Verdict, known: Catalogue, depth: int) -> list[Line]:
+    node = verdict.node
+    language = get_language() or "zh-hans"
+    text = {All: _("all of these"), AnyOf: _("any of these"), Not: _("none of this")}.get(type(node), "")
+    if isinstance(node, MemberOf) or not text:
+        text = describe(node, known, language)
+    found = "" if verdict.children else shown_value(node, verdict.found, known)
+    line = Line(depth, verdict.holds, text, found, bool(verdict.children))
+    return [line, *(inner for child in verdict.children for inner in _lines(child, known, depth + 1))]

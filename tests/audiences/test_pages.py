@@ -1,0 +1,222 @@
+"""The builder and the pages of saved audiences, through the real engine."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from hetang.audiences import catalogues, services
+from hetang.audiences.models import Audience
+from hetang.commerce import history as commerce_history
+from hetang.customers.models import Tag, TagGroup
+from hetang.facts.intake import Draft, record
+from hetang.facts.subscriptions import run_until_idle
+from hetang.platform import access, brand, engine_client
+from hetang.platform.models import Brand, Grant, OrgNode, User
+from hetang.resources.models import Product, Store
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
+
+
+@pytest.fixture(autouse=True)
+def shop(clickhouse: str) -> Iterator[None]:
+    commerce_history.ensure_schema()
+    Brand.objects.create(name="Tea", currency="CNY")
+    brand.forget()
+    catalogues.forget()
+    root = OrgNode.objects.create(kind="brand", code="brand", name="Brand", path="x")
+    OrgNode.objects.filter(id=root.id).update(path=f"{root.id}.")
+    for n in (1, 2):
+        node = OrgNode.objects.create(kind="store", code=f"s{n}", name=f"Store {n}", path=f"draft{n}", parent=root)
+        OrgNode.objects.filter(id=node.id).update(path=f"{root.id}.{node.id}.")
+        Store.objects.create(code=f"s{n}", name=f"Store {n}", org_node=node)
+    Tag.objects.create(code="gold", name="Gold", group=TagGroup.objects.create(name="Value"))
+    Product.objects.create(sku="p1", name="Green tea", category="tea")
+    facts = []
+    for n, (member, store, orders) in enumerate([("ann", "s1", 3), ("bea", "s1", 1), ("cat", "s2", 2)]):
+        who = [("member", member)]
+        described = {"attributes": {}, "home_store": store}
+        facts.append(Draft("customer.described", f"d{n}", NOW - timedelta(days=90), who, described, name=f"{member} X"))
+        for k in range(orders):
+            lines = [{"sku": "p1", "category": "tea", "quantity": "1", "amount": 1250}]
+            body = {"store": store, "channel": "store", "lines": lines, "net": 1250}
+            facts.append(Draft("order.placed", f"o{n}-{k}", NOW - timedelta(days=1 + 10 * k), who, body))
+    assert record("till", facts).rejected == []
+    run_until_idle()
+    yield
+
+
+def client_of(role: str, node: str) -> Client:
+    user = User.objects.create(username=role, created_at=NOW, language="en")
+    Grant.objects.create(user=user, role=role, org_node=OrgNode.objects.get(code=node))
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def client() -> Client:
+    return client_of(access.HEADQUARTERS, "brand")
+
+
+def hidden(html: str, name: str) -> Any:
+    found = re.search(rf'<input type="hidden" name="{name}" id="{name}" value="([^"]*)"', html)
+    assert found is not None
+    return json.loads(found[1].replace("&quot;", '"').replace("&#x27;", "'"))
+
+
+def counted(html: str) -> str:
+    found = re.search(r'<p class="builder-count"><b>([^<]*)</b>', html)
+    assert found is not None, html
+    return found[1]
+
+
+def post(client: Client, state: dict[str, Any], **fields: Any) -> str:
+    answer = client.post(
+        "/audiences/build", {"tree": json.dumps(state["tree"]), "past": json.dumps(state["past"]), **fields}
+    )
+    assert answer.status_code == 200, answer.content.decode()[-2000:]
+    html = answer.content.decode()
+    state |= {"tree": hidden(html, "tree"), "past": hidden(html, "past")}
+    return html
+
+
+def test_a_rule_is_built_step_by_step(client: Client) -> None:
+    html = client.get("/audiences/new").content.decode()
+    assert counted(html) == "3"
+    state = {"tree": {"all": []}, "past": []}
+    html = post(client, state, do="add::bought")
+    assert state["tree"] == {
+        "all": [{"type": "behaviour", "event": "bought", "op": "at_least", "value": 1, "days": 30}]
+    }
+    assert counted(html) == "3"
+    place = "f-all-0"
+    fields = {f"{place}-event": "bought", f"{place}-op": "at_least", f"{place}-value": "2", f"{place}-count": "orders",
+              f"{place}-days": "30", f"{place}-category": "tea", f"{place}-sku": "", f"{place}-stores.sent": "1"}  # fmt: skip
+    html = post(client, state, **fields)
+    assert (counted(html), len(state["past"])) == ("2", 2)
+    assert "bought category “tea” at least 2 times in the last 30 days" in html
+    html = post(client, state, **fields, do="add::none")
+    html = post(client, state, **fields, do="add:all-1:store")
+    assert counted(html) == "2"  # a store is not chosen yet, so the exclusion does not count
+    assert "not filled in yet" in html
+    where = {"f-all-1-not-any-0-op": "home", "f-all-1-not-any-0-stores": "s2", "f-all-1-not-any-0-stores.sent": "1"}
+    html = post(client, state, **fields, **where)
+    assert counted(html) == "1"
+    html = post(client, state, **fields, **where, do="undo")
+    assert counted(html) == "2"
+    html = post(client, state, do="remove:all-1")
+    assert len(state["tree"]["all"]) == 1
+    html = post(client, state, do="group::any")
+    assert list(state["tree"]) == ["any"]
+
+
+def test_what_is_wrong_is_said_at_its_place(client: Client) -> None:
+    leaf = {"type": "metric", "metric": "orders", "op": ">=", "value": 1}
+    state = {"tree": {"all": [leaf]}, "past": []}
+    html = post(client, state, **{"f-all-0-metric": "orders", "f-all-0-op": ">=", "f-all-0-value": "many"})
+    assert re.search(r'id="figures-all-0".*?Enter a number from 0 to', html, re.DOTALL)
+    assert counted(html) == "3"
+
+
+@pytest.mark.parametrize("code", ["lapsed", "category", "new-friends", "reachable"])
+def test_templates_can_be_counted(client: Client, code: str) -> None:
+    html = client.get(f"/audiences/new?template={code}").content.decode()
+    assert int(counted(html)) >= 0
+    assert 'class="errors' not in html
+
+
+def test_every_condition_can_be_added(client: Client) -> None:
+    from hetang.console.audiences.fields import new_conditions
+
+    state = {"tree": {"all": []}, "past": []}
+    for code, _label, _leaf in new_conditions(catalogues.catalogue()):
+        html = post(client, state, do=f"add::{code}")
+        assert 'class="errors' not in html, code
+    assert len(state["tree"]["all"]) == len(new_conditions(catalogues.catalogue()))
+
+
+def test_hostile_state_is_an_empty_rule(client: Client) -> None:
+    for tree in ("[" * 10_000, "{}", '{"all": 3}', '{"all": [{"not": {"any": "x"}}]}', "null", '{"all": [[]]}'):
+        answer = client.post("/audiences/build", {"tree": tree, "past": "3"})
+        assert (answer.status_code, counted(answer.content.decode())) == (200, "3")
+    assert client.post("/audiences/build", {"tree": "", "do": "add:all-9:tag"}).status_code == 400
+    assert client.post("/audiences/build", {"tree": "", "do": "dance"}).status_code == 400
+
+
+def saved(**more: Any) -> Audience:
+    rule = {"all": [{"type": "metric", "metric": "orders", "op": ">=", "value": 2}]}
+    node = OrgNode.objects.get(code="brand")
+    return services.save(access.system("t"), name="Twice", rule={"version": 1, "rule": rule}, org_node=node, **more)
+
+
+def test_save_edit_refresh_explain_archive(client: Client) -> None:
+    tree = {"all": [{"type": "metric", "metric": "orders", "op": ">=", "value": 2}]}
+    answer = client.post("/audiences/save", {"tree": json.dumps(tree), "name": "Twice", "live": "on"})
+    audience = Audience.objects.get()
+    assert (answer.status_code, audience.live, audience.rule) == (302, True, {"version": 1, "rule": tree})
+    page = f"/audiences/{audience.public_id}/"
+    assert "orders is at least 2" in client.get(page).content.decode()
+    assert client.post(page + "refresh").status_code == 302
+    assert Audience.objects.get().count == 2
+    history = client.get(page + "history").content.decode()
+    assert history.count('<td class="n">2</td>') == 2  # two people, two of them entered
+    why = client.get(page + "why", {"q": "bea"}).content.decode()
+    assert "does not fit the rule now" in why
+    assert "b*** X***" in why
+    assert "No customer that you may see" in client.get(page + "why", {"q": "zoe"}).content.decode()
+    assert client.get(page + "edit").status_code == 200
+    assert "Twice" in client.get("/audiences/").content.decode()
+    assert client.post(page + "archive").status_code == 302
+    assert client.get(page).status_code == 404
+
+
+def test_an_unfinished_rule_is_not_saved(client: Client) -> None:
+    tree = {"all": [{"type": "tag", "op": "any", "tags": []}]}
+    answer = client.post("/audiences/save", {"tree": json.dumps(tree), "name": "Twice"})
+    assert (answer.status_code, Audience.objects.count()) == (422, 0)
+    assert "The rule is not finished" in answer.content.decode()
+    assert client.post("/audiences/save", {"tree": '{"all": []}', "name": " "}).status_code == 422
+
+
+def test_a_store_manager_sees_her_own_people_and_changes_nothing() -> None:
+    audience = saved()
+    client = client_of(access.STORE_MANAGER, "s2")
+    html = client.get("/audiences/new").content.decode()
+    assert counted(html) == "1"
+    page = client.get(f"/audiences/{audience.public_id}/").content.decode()
+    assert "c*** X***" in page
+    assert "a*** X***" not in page
+    assert client.get(f"/audiences/{audience.public_id}/edit").status_code == 403
+    assert client.post("/audiences/save", {"tree": "", "name": "x"}).status_code == 403
+    assert (
+        "No customer that you may see"
+        in client.get(f"/audiences/{audience.public_id}/why", {"q": "ann"}).content.decode()
+    )
+
+
+def test_without_the_engine_pages_say_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    audience = saved()
+    monkeypatch.setenv("HETANG_SETS_URL", "http://127.0.0.1:9")
+    engine_client.forget()
+    assert "The audience engine is not answering" in client.get("/audiences/new").content.decode()
+    assert "The audience engine is not answering" in client.get(f"/audiences/{audience.public_id}/").content.decode()
+    assert client.get("/audiences/").status_code == 200
+    engine_client.forget()
+
+
+def test_pages_are_chinese_too(client: Client) -> None:
+    client.cookies["hetang_language"] = "zh-hans"
+    user = User.objects.get()
+    user.language = "zh-hans"
+    user.save()
+    html = client.get("/audiences/new", headers={"accept-language": "zh-hans"}).content.decode()
+    assert "全部客户" in html
+    assert "添加条件" in html
