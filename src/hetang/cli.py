@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from hetang import __version__
@@ -111,10 +112,19 @@ def _supervise(options: argparse.Namespace, demo: bool) -> int:
 
 
 def _demo_check() -> int:
-    _django_later()
-    from hetang.demo import check
+    """In a home of its own, which goes away afterwards."""
+    import tempfile
 
-    return check.main()
+    from hetang.platform import supervisor
+
+    with tempfile.TemporaryDirectory(prefix="hetang-check-") as folder:
+        os.environ["HETANG_HOME"] = folder
+        from hetang.platform import environment
+
+        with supervisor.servers(environment.ensure_home(), simulator=True):
+            _django()
+            check = import_module("hetang.demo.check")
+            return int(check.main())
 
 
 def _engine(options: argparse.Namespace) -> int:

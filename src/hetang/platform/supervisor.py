@@ -94,18 +94,33 @@ class Supervisor:
                     self._wake.wait(1.0)
                     self._wake.clear()
             finally:
-                self._stop()
+                self.stop()
         return 0
 
     def _start(self) -> None:
         self._choose_ports()
         env = self._environment()
         _say(f"data directory {self.plan.home}")
-        self._prepare(env)
+        self._prepare(env, demo=self.plan.demo)
         self._children = self._plan_children(env)
         for child in self._children:
             self._launch(child)
         self._wait_for_console()
+
+    def start_servers(self) -> dict[str, str]:
+        """Start the stores and the simulator, wait for the engine; returns the environment of their clients."""
+        self._choose_ports()
+        env = self._environment()
+        self._prepare(env, demo=False, output=sys.stderr.fileno())
+        self._children = [child for child in self._plan_children(env) if child.name in ("engine", "simulator")]
+        for child in self._children:
+            self._launch(child)
+        deadline = time.monotonic() + _ANSWER_S
+        while not all(answers(f"http://127.0.0.1:{self.ports[child.name]}/ping") for child in self._children):
+            if time.monotonic() > deadline:
+                raise Refused(f"the engine did not answer; see {_log_path(self.plan.home, 'engine')}")
+            time.sleep(0.05)
+        return env
 
     def _choose_ports(self) -> None:
         home = self.plan.home
@@ -131,10 +146,10 @@ class Supervisor:
             env["HETANG_DATABASE_URL"] = self._postgres.url
         return env
 
-    def _prepare(self, env: dict[str, str]) -> None:
+    def _prepare(self, env: dict[str, str], *, demo: bool, output: int | None = None) -> None:
         """Migrations of an empty home, static files, demo users: in a process of its own, which takes Django along."""
-        command = [*_hetang("prepare"), *(["--demo"] if self.plan.demo else [])]
-        process = children.spawn(command, env=env)
+        command = [*_hetang("prepare"), *(["--demo"] if demo else [])]
+        process = children.spawn(command, env=env, log=output)
         while process.poll() is None:
             if self.stopping.is_set():
                 process.terminate()
@@ -205,7 +220,7 @@ class Supervisor:
         if not self.stopping.is_set():
             _say(f"Hetang is ready 荷塘已启动: {self.address}")
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         """Those who write first, then the stores. A second signal makes it short."""
         _say("stopping")
         writers = [child for child in self._children if child.name != "engine"]
@@ -237,6 +252,25 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, stop)
         signal.signal(signal.SIGCHLD, lambda *_: self._wake.set())
+
+
+@contextlib.contextmanager
+def servers(home: Path, *, simulator: bool = False) -> Iterator[None]:
+    """The stores of a home (and the simulator) without web and worker, for a check or a benchmark in this process.
+
+    Schema and static files are made; this process finds everything through its environment, so call this before
+    `django.setup()`. A server that crashes is not started again.
+    """
+    supervisor = Supervisor(Plan(home, demo=simulator))
+    with only_one(home):
+        _end_leftovers(home)
+        try:
+            env = supervisor.start_servers()
+            kept = {name: value for name, value in env.items() if name.startswith("HETANG_")}
+            os.environ.update(kept)
+            yield
+        finally:
+            supervisor.stop()
 
 
 @contextlib.contextmanager
@@ -349,4 +383,4 @@ def _end_leftovers(home: Path) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
