@@ -14,10 +14,6 @@ from hetang.platform.models import ApiKey, User
 
 SCOPES: dict[str, str | Promise] = {
     "facts:write": _("Send facts (orders, visits, …)"),
-    "facts:read": _("Read facts"),
-    "customers:read": _("Read customers"),
-    "audiences:read": _("Read audiences"),
-    "reports:read": _("Read reports"),
 }
 
 _PREFIX = "htk_"
