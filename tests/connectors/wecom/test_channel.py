@@ -45,6 +45,13 @@ def test_a_task_from_making_to_results(wecom: WeComChannel, world: World) -> Non
     assert results == {world.people[0]: "not_friend", world.people[1]: "sent"}
 
 
+def test_people_whom_wecom_does_not_take_are_not_friends(wecom: WeComChannel, world: World) -> None:
+    mine, hers = world.people[0], world.people[4]
+    msgid = wecom.create_task(TaskRequest("anna", [mine, hers], "x", LINK))
+    results = {one.external_userid: one.state for one in wecom.results(msgid, "anna")}
+    assert results == {mine: "unsent", hers: "not_friend"}
+
+
 def test_cap_is_told_per_person(wecom: WeComChannel, world: World) -> None:
     world.admin.settings(monthly_cap=0)
     msgid = wecom.create_task(request(world))

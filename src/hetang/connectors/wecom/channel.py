@@ -20,6 +20,7 @@ from hetang.connectors.wecom.errors import (
     Unanswered,
     WeComError,
 )
+from hetang.connectors.wecom.models import RefusedRecipient
 from hetang.platform import clock
 from hetang.touch.ports import OutcomeUnknown, PersonResult, PersonState, Refused, SenderState, TaskRequest
 
@@ -58,7 +59,10 @@ class WeComChannel:
             "attachments": [_attachment(one) for one in request.attachments],
         }
         with _outcomes():
-            return _client().call(protocol.MAKE_TASK, body).msgid
+            made = _client().call(protocol.MAKE_TASK, body)
+        refused = (RefusedRecipient(msgid=made.msgid, external_userid=one) for one in made.fail_list)
+        RefusedRecipient.objects.bulk_create(refused, ignore_conflicts=True)
+        return made.msgid
 
     def find_task(self, mark: str, since: datetime) -> str | None:
         """The task that carries `mark`, made at or after `since`; None while WeCom does not list it (it may lag)."""
@@ -86,8 +90,12 @@ class WeComChannel:
                     return states
 
     def results(self, provider_id: str, sender: str) -> list[PersonResult]:
-        """The state of every recipient of this sender whom WeCom took into the task."""
-        found: list[PersonResult] = []
+        """The state of every recipient of this sender; those whom WeCom did not take are not his friends.
+
+        Where the answer to the task's making was lost, so is the list of those: they are then absent.
+        """
+        refused = RefusedRecipient.objects.filter(msgid=provider_id).values_list("external_userid", flat=True)
+        found: list[PersonResult] = [PersonResult(one, "not_friend") for one in refused]
         cursor = ""
         with _outcomes():
             while True:

@@ -66,6 +66,19 @@ class AccessToken(models.Model):
     leased_until = models.DateTimeField(null=True)
 
 
+class RefusedRecipient(models.Model):
+    """Somebody whom WeCom did not take into a task (`fail_list`): its results never mention her."""
+
+    id = models.BigAutoField(primary_key=True)
+    msgid = models.CharField(max_length=80)
+    external_userid = models.CharField(max_length=64)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["msgid", "external_userid"], name="wecom_refused_once")
+        ]
+
+
 class CallbackMessage(models.Model):
     """An event as it was decrypted, once per event however often it is delivered; applied by the callbacks loop."""
 
