@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+
+import httpx
+
 from hetang.simulator.admin import SimulatorAdmin
 from tests.simulator.process import SimulatorProcess
 from tests.simulator.world import World
@@ -90,3 +94,29 @@ def test_state_survives_a_kill(simulator: SimulatorProcess, world: World) -> Non
     assert status["counts"] == before
     assert status["offset_s"] == 3600
     assert world.call("externalcontact/get_groupmsg_task", {"msgid": msgid})["errcode"] == 0  # the token too
+
+
+def test_what_was_answered_survives_a_kill_in_the_middle_of_writing(simulator: SimulatorProcess, world: World) -> None:
+    answered: list[str] = []
+    enough = threading.Event()
+
+    def write() -> None:
+        body = {"sender": "anna", "external_userid": world.people[:3], "text": {"content": "x"}}
+        while True:
+            try:
+                answered.append(world.call("externalcontact/add_msg_template", body)["msgid"])
+            except httpx.HTTPError:
+                return
+            if len(answered) == 200:
+                enough.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert enough.wait(30)
+    simulator.kill()
+    writer.join(10)
+    simulator.start()
+    kept = {task["msgid"] for task in world.admin.tasks(1000)["tasks"]}
+    assert len(set(answered)) == len(answered) >= 200
+    assert len(kept) - len(answered) in {0, 1}  # one may have been written whose answer was lost
+    assert set(answered) <= kept
