@@ -54,6 +54,9 @@ SUBSCRIPTIONS: list[str] = [
 LOOPS: list[str] = [
     "hetang.facts.loops:subscriptions",
     "hetang.audiences.loops:refresh",
+    "hetang.touch.loops:planning",
+    "hetang.touch.loops:dispatch",
+    "hetang.touch.loops:outcomes",
     "hetang.connectors.wecom.callbacks:loop",
 ]
 
@@ -167,6 +170,7 @@ CSRF_COOKIE_NAME = "hetang_csrf"
 LANGUAGE_COOKIE_NAME = "hetang_language"
 CSRF_COOKIE_HTTPONLY = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+FILE_UPLOAD_TEMP_DIR = environment.ensure_home() / "run"  # private to us, unlike the system's
 
 LOGGING: dict[str, Any] = {
     "version": 1,

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from hetang.platform import clock
 from hetang.touch import direct, ledger, outcomes
@@ -23,7 +24,7 @@ from hetang.touch.channels import is_direct
 from hetang.touch.errors import ChannelMissing
 from hetang.touch.governor import quiet
 from hetang.touch.links import address_of
-from hetang.touch.models import CANCELLED, FAILED, PLANNED, TASKED, UNKNOWN, Programme, SendTask, Variant
+from hetang.touch.models import CANCELLED, FAILED, PLANNED, TASKED, UNKNOWN, SendTask, Variant
 from hetang.touch.ports import OutcomeUnknown, Refused, TaskChannel, TaskRequest
 
 log = logging.getLogger(__name__)
@@ -201,7 +202,7 @@ def _to_unknown(task: SendTask) -> None:
             outcomes.move_task(task, PLANNED, UNKNOWN)
 
 
-def _owned(task: SendTask, *states: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _owned(task: SendTask, *states: str) -> QuerySet[SendTask]:
     """The task's row if this attempt still holds it: every change of a claim is conditional on it."""
     return SendTask.objects.filter(pk=task.pk, attempt=task.attempt, state__in=states or (SendTask.CLAIMED,))
 
@@ -221,13 +222,14 @@ def recover() -> bool:
 def reconcile() -> bool:
     """Look for tasks of unknown outcome by their mark. True when one was settled."""
     due = SendTask.objects.select_related("programme", "link").filter(state=SendTask.UNKNOWN, next_look_at__lte=wall())
-    return any([_look_for(task) for task in due.order_by("next_look_at")[:20]])
+    settled = [_look_for(task) for task in due.order_by("next_look_at")[:20]]
+    return any(settled)
 
 
 def _look_for(task: SendTask) -> bool:
     if is_direct(task.channel):
         return direct.reconcile(task)
-    assert task.claimed_at is not None and task.claim_expires is not None  # noqa: S101, PT018
+    assert task.claimed_at is not None and task.claim_expires is not None  # noqa: S101
     sure_after = task.claim_expires + timedelta(seconds=GRACE_S)
     asked_at = wall()
     try:

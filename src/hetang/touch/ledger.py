@@ -28,7 +28,6 @@ def move(
     Returns the customers moved, whose number the caller checks. A released state gives the reservation back. `also` sets
     more columns (SQL). Runs in the caller's transaction and changes the counters with it.
     """
-    assert "%(old)s" not in where
     values = params | {"old": old, "new": new, "reason": reason, "reserved": new not in RELEASED}
     state = f"state = %(new)s, reason = %(reason)s, reserved = %(reserved)s{', ' + also if also else ''}"
     from_clause = f"from {source}" if source else ""

@@ -1,0 +1,92 @@
+"""What is to be known of campaigns and of the split of a broadcast."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from django.db.models import Q, QuerySet
+from pyroaring import BitMap
+
+from hetang.campaigns.models import Broadcast, Campaign
+from hetang.campaigns.rules import extra_taps
+from hetang.platform.access import Scope
+from hetang.touch.channels import is_direct, people_per_unit
+from hetang.touch.models import CONTROL, Plan
+from hetang.touch.planning import REASONS, Request
+from hetang.touch.rules import tasks_needed
+
+
+def visible_campaigns(scope: Scope) -> QuerySet[Campaign]:
+    """Campaigns at the nodes of a scope, and those of the nodes above, which reach into it."""
+    campaigns = Campaign.objects.select_related("org_node", "owner")
+    if scope.everything:
+        return campaigns
+    inside = Q(pk__in=[])
+    for path in scope.paths:
+        above = [int(node) for node in path.strip(".").split(".")]
+        inside |= Q(org_node__path__startswith=path) | Q(org_node_id__in=above)
+    return campaigns.filter(inside)
+
+
+def visible_broadcasts(scope: Scope) -> QuerySet[Broadcast]:
+    """Broadcasts of the campaigns that a scope may see."""
+    return Broadcast.objects.filter(campaign__in=visible_campaigns(scope)).select_related(
+        "campaign__org_node", "audience", "programme", "dry_run"
+    )
+
+
+@dataclass
+class Split:
+    """Where everybody of the audience goes; the parts add up to `audience`."""
+
+    audience: int
+    excluded: list[tuple[str, int]] = field(default_factory=list)  # every reason, in the order in which they count
+    control: int = 0
+    variants: list[tuple[int, int]] = field(default_factory=list)  # (variant, people)
+    tasks: int = 0
+    senders: int = 0
+    extra_taps: int = 0  # confirmations that variants cost beyond one text for all
+    direct: bool = False
+
+    @property
+    def to_send(self) -> int:
+        return sum(people for _, people in self.variants)
+
+    @property
+    def decided(self) -> int:
+        """Equal to `audience` once the plan is done."""
+        return self.to_send + self.control + sum(people for _, people in self.excluded)
+
+
+def split(plan: Plan) -> Split:
+    """The split of a plan or dry run, as far as it has come."""
+    request = Request.from_json(plan.parameters)
+    counts = {(group.reason, group.variant): group.count for group in plan.groups.defer("members")}
+    loads: dict[int, dict[int, int]] = defaultdict(dict)
+    for staff, variant, people in plan.senders.values_list("staff_id", "variant", "people"):
+        loads[staff][variant] = people
+    per_unit = people_per_unit(request.channel)
+    direct = is_direct(request.channel)
+    return Split(
+        audience=plan.people,
+        excluded=[(reason, counts.get((reason, 0), 0)) for reason in REASONS],
+        control=counts.get((CONTROL, 0), 0),
+        variants=[(number, counts.get(("", number), 0)) for number in range(1, len(request.weights) + 1)],
+        tasks=0 if direct else tasks_needed([n for texts in loads.values() for n in texts.values()], per_unit),
+        senders=0 if direct else len(loads),
+        extra_taps=0 if direct else extra_taps(loads, per_unit),
+        direct=direct,
+    )
+
+
+def people_of(plan: Plan, reason: str, variant: int = 0) -> BitMap:
+    """The people under one heading of a plan."""
+    group = plan.groups.filter(reason=reason, variant=variant).first()
+    return BitMap.deserialize(bytes(group.members)) if group else BitMap()
+
+
+def page_of(members: BitMap, after: int, size: int) -> list[int]:
+    """The next `size` customer numbers beyond `after`: keyset paging over a set."""
+    start = members.rank(after) if after > 0 else 0
+    return list(members[start : start + size])

@@ -1,0 +1,303 @@
+"""Campaigns and broadcasts: compose, split before sending (预演), confirm, and steer what is running."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from hetang.audiences.models import Audience
+from hetang.audiences.services import take_snapshot
+from hetang.campaigns import queries
+from hetang.campaigns.errors import CampaignError, Problem
+from hetang.campaigns.models import Broadcast, Campaign
+from hetang.campaigns.rules import check_variants
+from hetang.platform import audit, clock
+from hetang.platform.access import Actor, Forbidden
+from hetang.platform.models import OrgNode
+from hetang.touch import planning
+from hetang.touch import services as touch
+from hetang.touch.channels import channel as channel_of
+from hetang.touch.governor import PLANNED_AHEAD_DAYS
+from hetang.touch.links import address_of, safe_target
+from hetang.touch.models import Plan, Programme
+from hetang.touch.ports import OutcomeUnknown, Refused, TaskChannel
+
+EDIT, SEND = "campaigns:edit", "campaigns:send"
+DRY_RUN_HOLDS = timedelta(minutes=30)  # a split older than this no longer says what would happen
+MAX_CONTROL_BP = 5000
+LINK_BYTES = len(address_of("x" * 16))
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A broadcast as the composer holds it; times aware, shares in hundredths of a per cent."""
+
+    name: str
+    audience_id: int
+    variants: list[dict[str, Any]]
+    target_url: str
+    design: str = Broadcast.SINGLE
+    channel: str = "wecom"
+    message_class: str = "marketing"
+    control_bp: int = 1000
+    slot_at: datetime | None = None
+    confirm_days: int = 3
+    window_days: int = 7
+    replan_after_quiet: bool = True
+
+
+@dataclass(frozen=True)
+class CampaignFields:
+    """A campaign as the form holds it; the budget in minor units."""
+
+    name: str
+    starts_on: date
+    ends_on: date
+    org_node_id: int
+    goal: str = ""
+    budget: int | None = None
+    owner_id: int | None = field(default=None)
+
+
+def save_campaign(actor: Actor, fields: CampaignFields, campaign: Campaign | None = None) -> Campaign:
+    """Make or change a campaign. Raises Forbidden, CampaignError."""
+    node = OrgNode.objects.get(pk=fields.org_node_id)
+    _authorise(actor, EDIT, node)
+    if campaign is not None:
+        _authorise(actor, EDIT, campaign.org_node)
+    problems = []
+    if not fields.name.strip():
+        problems.append(Problem("name", "name_missing"))
+    if fields.ends_on < fields.starts_on:
+        problems.append(Problem("ends_on", "period_reversed"))
+    if fields.budget is not None and fields.budget < 0:
+        problems.append(Problem("budget", "budget_negative"))
+    if problems:
+        raise CampaignError(*problems)
+    with transaction.atomic():
+        kept = campaign or Campaign(created_at=clock.now())
+        before = {name: getattr(kept, name) for name in fields.__dataclass_fields__} if campaign else {}
+        for name in fields.__dataclass_fields__:
+            setattr(kept, name, getattr(fields, name))
+        kept.save()
+        changes = {
+            name: [before.get(name), getattr(kept, name)]
+            for name in fields.__dataclass_fields__
+            if before.get(name) != getattr(kept, name)
+        }
+        verb = "campaign.changed" if campaign else "campaign.created"
+        audit.record(actor, verb, "campaign", kept.public_id, changes, node.pk)
+    return kept
+
+
+def set_state(actor: Actor, campaign: Campaign, state: str) -> None:
+    """Close a campaign, or open it again. Running broadcasts go on."""
+    _authorise(actor, EDIT, campaign.org_node)
+    with transaction.atomic():
+        if Campaign.objects.filter(pk=campaign.pk).exclude(state=state).update(state=state):
+            audit.record(
+                actor, f"campaign.{state}", "campaign", campaign.public_id, {"state": state}, campaign.org_node_id
+            )
+
+
+def save_broadcast(
+    actor: Actor, campaign: Campaign, composition: Composition, broadcast: Broadcast | None = None
+) -> Broadcast:
+    """Keep a composition, complete or not; a change drops the split made before. Raises Forbidden, and
+    CampaignError("already_sent") when it has been confirmed meanwhile."""
+    _authorise(actor, EDIT, campaign.org_node)
+    values = {name: getattr(composition, name) for name in composition.__dataclass_fields__}
+    with transaction.atomic():
+        if broadcast is None:
+            kept = Broadcast.objects.create(
+                campaign=campaign,
+                created_at=clock.now(),
+                created_by_id=actor.user_id,
+                updated_at=clock.now(),
+                **values,
+            )
+        else:
+            changed = Broadcast.objects.filter(pk=broadcast.pk, state=Broadcast.DRAFT).update(
+                updated_at=clock.now(), dry_run=None, snapshot=None, **values
+            )
+            if not changed:
+                raise CampaignError(Problem("", "already_sent"))
+            kept = Broadcast.objects.get(pk=broadcast.pk)
+        verb = "broadcast.changed" if broadcast else "broadcast.created"
+        audit.record(actor, verb, "broadcast", kept.public_id, values | {"slot_at": kept.slot_at}, campaign.org_node_id)
+    return kept
+
+
+def check(broadcast: Broadcast) -> list[Problem]:
+    """Everything that keeps a composition from being sent."""
+    problems = check_variants(broadcast.channel, broadcast.variants, broadcast.design, LINK_BYTES)
+    now = clock.now()
+    if not broadcast.name.strip():
+        problems.append(Problem("name", "name_missing"))
+    if not safe_target(broadcast.target_url):
+        problems.append(Problem("target_url", "target_missing" if not broadcast.target_url else "target_invalid"))
+    if broadcast.slot_at is not None and broadcast.slot_at < now:
+        problems.append(Problem("slot_at", "slot_past"))
+    if broadcast.slot_at is not None and broadcast.slot_at > now + timedelta(days=PLANNED_AHEAD_DAYS - 2):
+        problems.append(Problem("slot_at", "slot_too_far", {"days": PLANNED_AHEAD_DAYS - 2}))
+    ranges = {"control_bp": (0, MAX_CONTROL_BP), "confirm_days": (1, 14), "window_days": (1, 90)}
+    for name, (low, high) in ranges.items():
+        if not low <= getattr(broadcast, name) <= high:
+            problems.append(Problem(name, "out_of_range", {"low": low, "high": high}))
+    if Audience.objects.filter(pk=broadcast.audience_id, archived_at=None).first() is None:
+        problems.append(Problem("audience", "audience_gone"))
+    return problems
+
+
+def request_of(broadcast: Broadcast, slot_at: datetime) -> planning.Request:
+    """What the planner is asked for: the same for the dry run and the plan."""
+    node = broadcast.campaign.org_node
+    return planning.Request(
+        channel=broadcast.channel,
+        message_class=broadcast.message_class,
+        slot_at=slot_at,
+        seed=str(broadcast.public_id),
+        control_bp=broadcast.control_bp,
+        weights=tuple(int(variant.get("weight", 1)) for variant in broadcast.variants),
+        design="cluster" if broadcast.design == Broadcast.CLUSTER else "person",
+        org_path="" if node.parent_id is None else node.path,
+    )
+
+
+def dry_run(actor: Actor, broadcast: Broadcast, *, wait: bool = False) -> Plan:
+    """Split the audience as it is now without sending anything (预演). The planning loop does the work; `wait` does it
+    here. Raises Forbidden, CampaignError, and what `take_snapshot` raises."""
+    _authorise(actor, EDIT, broadcast.campaign.org_node)
+    problems = check(broadcast)
+    if problems:
+        raise CampaignError(*problems)
+    snapshot = take_snapshot(broadcast.audience_id)
+    now = clock.now()
+    with transaction.atomic():
+        plan = planning.begin(bytes(snapshot.members), request_of(broadcast, broadcast.slot_at or now))
+        changed = Broadcast.objects.filter(pk=broadcast.pk, state=Broadcast.DRAFT).update(
+            dry_run=plan, snapshot=snapshot
+        )
+        if not changed:
+            raise CampaignError(Problem("", "already_sent"))
+        _forget(broadcast.dry_run_id)
+    broadcast.refresh_from_db()
+    return planning.run(plan) if wait else plan
+
+
+def _forget(plan_id: int | None) -> None:
+    """A split that was replaced is of no use to anybody."""
+    Plan.objects.filter(pk=plan_id, programme=None).delete()
+
+
+def send(actor: Actor, broadcast: Broadcast, *, wait: bool = False) -> Programme:
+    """Confirm what the dry run showed: plan the same people at the same slot. Twice is once.
+
+    The planning loop does the work (`wait` does it here), the dispatch loop sends from the slot on. Raises Forbidden and
+    CampaignError: "dry_run_needed", "dry_run_old", "nobody_left" or what `check` finds.
+    """
+    _authorise(actor, SEND, broadcast.campaign.org_node)
+    if broadcast.programme is not None:
+        return broadcast.programme
+    plan = broadcast.dry_run
+    _confirmable(broadcast, plan)
+    assert plan is not None and broadcast.snapshot is not None  # noqa: S101
+    request = planning.Request.from_json(plan.parameters)
+    with transaction.atomic():
+        programme = touch.launch(_draft(broadcast, request), bytes(broadcast.snapshot.members), request)
+        Broadcast.objects.filter(pk=broadcast.pk).update(programme=programme, state=Broadcast.SCHEDULED)
+        audit.record(
+            actor,
+            "broadcast.sent",
+            "broadcast",
+            broadcast.public_id,
+            {"people": plan.people, "slot_at": request.slot_at},
+            broadcast.campaign.org_node_id,
+        )
+    broadcast.refresh_from_db()
+    if wait:
+        planning.run(programme.plan)
+        programme.refresh_from_db()
+    return programme
+
+
+def _confirmable(broadcast: Broadcast, plan: Plan | None) -> None:
+    problems = check(broadcast)
+    if plan is None or plan.state != Plan.DONE:
+        problems.append(Problem("", "dry_run_needed"))
+    elif clock.now() - plan.at > DRY_RUN_HOLDS:
+        problems.append(Problem("", "dry_run_old", {"minutes": int(DRY_RUN_HOLDS.total_seconds() // 60)}))
+    elif queries.split(plan).to_send == 0:
+        problems.append(Problem("", "nobody_left"))
+    if problems:
+        raise CampaignError(*problems)
+
+
+def _draft(broadcast: Broadcast, request: planning.Request) -> touch.Draft:
+    return touch.Draft(
+        public_id=broadcast.public_id,
+        name=broadcast.name,
+        expires_at=request.slot_at + timedelta(days=broadcast.confirm_days),
+        variants=tuple(
+            (variant["text"], list(variant.get("attachments", [])), int(variant.get("weight", 1)))
+            for variant in broadcast.variants
+        ),
+        target_url=broadcast.target_url,
+        window_days=broadcast.window_days,
+        campaign_id=broadcast.campaign_id,
+        org_node_id=broadcast.campaign.org_node_id,
+        replan_after_quiet=broadcast.replan_after_quiet,
+    )
+
+
+def pause(actor: Actor, broadcast: Broadcast) -> None:
+    """Hold what is not handed over. Raises Forbidden, TouchError."""
+    touch.pause(actor, _steer(actor, broadcast))
+
+
+def resume(actor: Actor, broadcast: Broadcast) -> None:
+    """Go on after a pause. Raises Forbidden, TouchError."""
+    touch.resume(actor, _steer(actor, broadcast))
+
+
+def cancel(actor: Actor, broadcast: Broadcast) -> None:
+    """Stop for good what is not sent. Raises Forbidden, TouchError."""
+    touch.cancel(actor, _steer(actor, broadcast))
+
+
+def remind(actor: Actor, broadcast: Broadcast, node: OrgNode | None = None) -> touch.Reminded:
+    """Remind who has not confirmed, at `node` and below. Raises Forbidden."""
+    programme = _steer(actor, broadcast, node)
+    below = OrgNode.objects.filter(path__startswith=node.path).values_list("pk", flat=True) if node else None
+    return touch.remind(actor, programme, None if below is None else list(below))
+
+
+def _steer(actor: Actor, broadcast: Broadcast, node: OrgNode | None = None) -> Programme:
+    _authorise(actor, SEND, node or broadcast.campaign.org_node)
+    if broadcast.programme is None:
+        raise CampaignError(Problem("", "not_sent_yet"))
+    return broadcast.programme
+
+
+def upload_image(channel: str, data: bytes, name: str) -> dict[str, str]:
+    """Make an image attachment. Raises CampaignError("image_refused" | "image_size" | "image_kind")."""
+    if len(data) > 2 * 1024 * 1024:
+        raise CampaignError(Problem("image", "image_size", {"megabytes": 2}))
+    if not data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")):
+        raise CampaignError(Problem("image", "image_kind"))
+    plugged = channel_of(channel)
+    if not isinstance(plugged, TaskChannel):
+        raise CampaignError(Problem("image", "attachments_count", {"limit": 0}))
+    try:
+        return {"type": "image", "image": plugged.upload_image(data, name), "name": name}
+    except (Refused, OutcomeUnknown) as problem:
+        raise CampaignError(Problem("image", "image_refused", {"detail": str(problem)})) from problem
+
+
+def _authorise(actor: Actor, permission: str, node: OrgNode) -> None:
+    actor.require(permission)
+    if not actor.scope(permission).covers(node.path):
+        raise Forbidden(permission)
