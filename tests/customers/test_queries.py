@@ -76,13 +76,14 @@ def test_the_timeline_goes_back_page_by_page_in_both_languages() -> None:
         rest = queries.timeline(number_of(*ANNA), before=first.before, limit=3)
         orders = queries.timeline(number_of(*ANNA), kinds={"order.placed"})
     assert [entry.text for entry in first.entries] == [
-        *("Identities recognised as one person", "Tag Coffee: on", "Visited South Gate (store)"),
+        *("Identities recognised as one person", "Tag Coffee: put on", "Visited South Gate (store)"),
     ]
     assert [entry.text for entry in rest.entries] == ["Order of 123.45 CNY at North Gate, 1 lines"]
     assert rest.before is None
     assert [entry.key for entry in orders.entries] == ["o1"]
     with translation.override("zh-hans"):
-        assert queries.timeline(number_of(*ANNA), limit=1).entries[0].text == "确认为同一人"
+        texts = [entry.text for entry in queries.timeline(number_of(*ANNA), limit=3).entries]
+    assert texts == ["确认为同一人", "标签 Coffee:已打上", "到访South Gate(门店)"]
 
 
 def test_a_search_needs_the_exact_identifier() -> None:

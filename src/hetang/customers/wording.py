@@ -5,30 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.utils.translation import get_language, gettext, gettext_noop
+from django.utils.translation import get_language, pgettext
 
 from hetang.facts.kinds import KINDS
+
+# Short words mean different things in different places: a context of their own keeps them apart.
+_CONTEXT = "timeline"
 
 Money = Callable[[int | None], str]
 
 _STATES = {
-    "active": gettext_noop("friends"),
-    "half": gettext_noop("not yet accepted"),
-    "lost_by_customer": gettext_noop("removed by the customer"),
-    "lost_by_staff": gettext_noop("removed by the adviser"),
+    "active": "friends",
+    "half": "not yet accepted",
+    "lost_by_customer": "removed by the customer",
+    "lost_by_staff": "removed by the adviser",
 }
 _PURPOSES = {
-    "marketing": gettext_noop("marketing messages"),
-    "service": gettext_noop("service messages"),
-    "transaction": gettext_noop("messages about orders"),
+    "marketing": "marketing messages",
+    "service": "service messages",
+    "transaction": "messages about orders",
 }
+_GIVEN = {"True": "given", "False": "withdrawn"}
+_SWITCHED = {"True": "on", "False": "off"}
+_TAGGED = {"True": "put on", "False": "taken off"}
 _CHANNELS = {
-    "wecom": gettext_noop("WeCom"),
-    "sms": gettext_noop("SMS"),
-    "email": gettext_noop("e-mail"),
-    "store": gettext_noop("store"),
-    "mini_program": gettext_noop("mini-program"),
-    "h5": gettext_noop("web page"),
+    "wecom": "WeCom",
+    "sms": "SMS",
+    "email": "e-mail",
+    "store": "store",
+    "mini_program": "mini-program",
+    "h5": "web page",
 }
 
 
@@ -39,7 +45,7 @@ def message(kind: str, body: Mapping[str, Any], names: Mapping[str, Mapping[str,
         return kind
     chinese = (get_language() or "zh-hans").lower().startswith("zh")
     template = known.message_zh if chinese else known.message_en
-    return template.format_map(_Fields(body, _words(body, names, money)))
+    return template.format_map(_Fields(body, _words(kind, body, names, money)))
 
 
 def channel_word(channel: str) -> str:
@@ -67,14 +73,14 @@ class _Fields(dict[str, Any]):
         return ""
 
 
-def _words(body: Mapping[str, Any], names: Mapping[str, Mapping[str, str]], money: Money) -> dict[str, str]:
+def _words(kind: str, body: Mapping[str, Any], names: Mapping[str, Mapping[str, str]], money: Money) -> dict[str, str]:
     store = body.get("store")
     words = {
-        "store_name": names["stores"].get(store, store) if store else gettext("no store"),
+        "store_name": names["stores"].get(store, store) if store else pgettext(_CONTEXT, "no store"),
         "line_count": str(len(body.get("lines", ()))),
         "channel": channel_word(body.get("channel", "store")),
-        "given_word": gettext("given") if body.get("given") else gettext("withdrawn"),
-        "on_word": gettext("on") if body.get("on") else gettext("off"),
+        "given_word": _word(_GIVEN, str(bool(body.get("given")))),
+        "on_word": _word(_TAGGED if kind == "tag.changed" else _SWITCHED, str(bool(body.get("on")))),
     }
     for field, table in (("staff", "staff"), ("tag", "tags")):
         if field in body:
@@ -90,4 +96,4 @@ def _words(body: Mapping[str, Any], names: Mapping[str, Mapping[str, str]], mone
 
 
 def _word(table: Mapping[str, str], code: str) -> str:
-    return gettext(table[code]) if code in table else code
+    return pgettext(_CONTEXT, table[code]) if code in table else code
