@@ -219,4 +219,4 @@ def test_pages_are_chinese_too(client: Client) -> None:
     user.save()
     html = client.get("/audiences/new", headers={"accept-language": "zh-hans"}).content.decode()
     assert "全部客户" in html
-    assert "添加条件" in html
+    assert "添加条件" in html, "translations of the room"

@@ -117,7 +117,7 @@ def label_of(leaf: dict[str, Any]) -> str:
         }.get(str(leaf.get("event")), _("Behaviour"))
     return {
         "tag": _("Tag"),
-        "metric": _("Figure"),
+        "metric": _("Key figure"),
         "attribute": _("Attribute"),
         "date": _("Date"),
         "store": _("Store"),
@@ -199,10 +199,10 @@ def _behaviour(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
             Field("value", _("Amount"), "money", leaf.get("value", 0), hint=hint, digits=known.currency_digits)
         )
     else:
-        found.append(Field("value", _("Times"), "number", leaf.get("value", 1), hint=_("times")))
+        found.append(Field("value", _("Number of times"), "number", leaf.get("value", 1), hint=_("times")))
     if event == "bought":
         counted = [("orders", _("orders")), ("lines", _("order lines"))]
-        found.append(Field("count", _("Count"), "select", leaf.get("count", "orders"), counted))
+        found.append(Field("count", _("Counted by"), "select", leaf.get("count", "orders"), counted))
     last = _("empty: ever")
     found.append(Field("days", _("In the last days"), "number", leaf.get("days"), optional=True, hint=last))
     if event in {"bought", "spent"}:
@@ -248,7 +248,7 @@ def _compared(leaf: dict[str, Any], kind: str, digits: int = 2, hint: str = "") 
 def _metric(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
     metric = leaf.get("metric", "orders")
     names = [(code, _named(sentences.METRIC_NAMES[code])) for code in rules.METRICS]
-    which = Field("metric", _("Figure"), "select", metric, names, shape=True)
+    which = Field("metric", _("Key figure"), "select", metric, names, shape=True)
     if metric in rules.FAVOURITES:
         ops: Sequence[str] = ("in", "empty", "not_empty")
     else:
