@@ -164,10 +164,13 @@ def test_frequency_limit(world: World) -> None:
 
 def test_concurrency_limit(world: World) -> None:
     world.admin.settings(concurrency={"department/list": 1})
-    world.admin.fault("slow", "department/list", seconds=0.5)
-    with ThreadPoolExecutor(2) as pool:
-        codes = [one["errcode"] for one in pool.map(lambda _: world.call("department/list"), range(2))]
-    assert sorted(codes) == [0, 45033]
+    world.admin.fault("slow", "department/list", seconds=2)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(world.call, "department/list")
+        while world.admin.call("faults")["faults"]:
+            pass  # until the slow call is inside
+        codes = [world.call("department/list")["errcode"], first.result()["errcode"]]
+    assert codes == [45033, 0]
 
 
 def test_faults(world: World) -> None:
