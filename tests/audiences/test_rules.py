@@ -60,7 +60,7 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     (metric(value=True), "not_a_number", ("rule", "value")),
     (metric(value=1.5), "not_a_number", ("rule", "value")),
     (metric(metric="favourite_store", op="in", value=["s9"]), "unknown_store", ("rule", "value")),
-    ({"type": "date", "of": "attribute:city", "op": "before", "date": "2026-01-01"}, "not_a_date_attribute", ("rule", "of")),
+    ({"type": "date", "of": "attribute:city", "op": "within_last", "days": 3}, "not_a_date_attribute", ("rule", "of")),
     ({"type": "store", "op": "home", "stores": ["s1"], "node": "north"}, "store_or_node", ("rule",)),
     ({"type": "store", "op": "home", "node": "south"}, "unknown_node", ("rule", "node")),
     (behaviour(category="shoes"), "unknown_category", ("rule", "category")),
@@ -85,8 +85,13 @@ def test_what_cannot_be_evaluated_says_where_and_why(rule: Any, code: str, path:
 
 @pytest.mark.parametrize(
     ("document", "code"),
-    [(None, "not_a_rule"), ([], "not_a_rule"), ({"rule": TAG}, "unknown_version"), ({"version": 2, "rule": TAG}, "unknown_version")],
-)  # fmt: skip
+    [
+        (None, "not_a_rule"),
+        ([], "not_a_rule"),
+        ({"rule": TAG}, "unknown_version"),
+        ({"version": 2, "rule": TAG}, "unknown_version"),
+    ],
+)
 def test_documents_of_another_form_are_refused(document: Any, code: str) -> None:
     with pytest.raises(InvalidRule) as refused:
         parse(document, CATALOGUE)

@@ -19,7 +19,7 @@ from hetang.customers.models import Customer, Tag, TagGroup
 from hetang.facts.intake import Draft, record
 from hetang.facts.models import Fact
 from hetang.facts.subscriptions import run_until_idle
-from hetang.platform import access, brand, clock
+from hetang.platform import access, brand
 from hetang.platform.access import Actor, Held, Scope
 from hetang.platform.engine_client import ServiceError
 from hetang.platform.models import AuditEntry, OrgNode

@@ -1,4 +1,4 @@
-"""What rules may name: tags, attributes, stores, staff, categories, saved audiences. Read whole, kept for two seconds."""
+"""What rules may name: tags, attributes, stores, staff, categories, saved audiences. Kept for two seconds."""
 
 from __future__ import annotations
 

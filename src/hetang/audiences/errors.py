@@ -72,4 +72,4 @@ MESSAGES: dict[str, str | Promise] = {
 def message(problem: Problem) -> str:
     """The sentence for a problem, in the current language."""
     text = str(MESSAGES.get(problem.code, gettext("This part of the rule cannot be evaluated.")))
-    return text.format_map({name: value for name, value in problem.params.items()})
+    return text.format_map(dict(problem.params))

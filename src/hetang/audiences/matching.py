@@ -144,7 +144,9 @@ def _explain(node: Node, person: Person, catalogue: Catalogue, moment: Moment) -
             return Verdict(holds, node, found)
 
 
-def _condition(node: Condition, person: Person, catalogue: Catalogue, moment: Moment) -> tuple[Any, bool]:
+def _condition(  # noqa: PLR0911 - one for each kind
+    node: Condition, person: Person, catalogue: Catalogue, moment: Moment
+) -> tuple[Any, bool]:
     match node:
         case Tagged(op, tags):
             worn = [tag for tag in tags if tag in person.tags]
@@ -184,7 +186,7 @@ def _at_store(node: AtStore, person: Person, catalogue: Catalogue) -> tuple[Any,
     return found, found in codes
 
 
-def _attribute(node: Attribute, found: str) -> bool:
+def _attribute(node: Attribute, found: str) -> bool:  # noqa: PLR0911 - one for each comparison
     match node.op:
         case "empty":
             return found == ""

@@ -70,8 +70,8 @@ class Moment:
     zone: str
 
 
-def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:
-    """The plan of one condition (other than membership of an audience, which the caller reads as that audience's tree)."""
+def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  # noqa: PLR0911 - one for each kind
+    """The plan of one condition (not of membership: the caller reads that as the audience's own tree)."""
     match condition:
         case Tagged(op, tags):
             return _tagged(op, tuple(catalogue.tags[tag].id for tag in tags))
@@ -115,7 +115,7 @@ def first_day(days: int, today: date) -> date:
     return max(today - timedelta(days=days - 1), EARLIEST_DAY)
 
 
-def compare(found: Any, op: str, values: Sequence[Scalar]) -> bool:
+def compare(found: Any, op: str, values: Sequence[Scalar]) -> bool:  # noqa: PLR0911 - one for each comparison
     """A comparison of the language between two plain values of one type."""
     value: Any = values[0]
     match op:

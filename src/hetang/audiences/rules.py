@@ -202,7 +202,7 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a rule: where (keys and positions from the root), a code of `errors.MESSAGES`, parameters."""
+    """One thing wrong: where (keys and positions from the root), a code of `errors.MESSAGES`, its parameters."""
 
     path: Path
     code: str

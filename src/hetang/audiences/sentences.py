@@ -223,7 +223,7 @@ def _behaviour(w: _Writer, node: Behaviour) -> str:
         "visited": ("到访", "visited"),
         "received": (_by_channel(w, node, "收到触达"), _by_channel(w, node, "received messages")),
     }[node.event]
-    if node.value == 0 and node.op in {"at_most", "exactly"} or node.value == 1 and node.op == "at_least":
+    if (node.value == 0 and node.op in {"at_most", "exactly"}) or (node.value == 1 and node.op == "at_least"):
         never = node.value == 0
         chinese = ("没有" if never else "有过") + deed[0]
         return w.say(f"{when}{where}{chinese}", f"{'never ' if never else ''}{deed[1]}{where}{when}")

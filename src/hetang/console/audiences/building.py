@@ -76,7 +76,7 @@ class Result:
 def new(request: HttpRequest) -> HttpResponse:
     """An empty rule, or one of the templates."""
     known = catalogue(fresh=True)
-    rule = start(request.GET.get("template", ""), known) or {"all": []}
+    rule = start(request.GET.get("template", "")) or {"all": []}
     return _page(request, rule, known, None)
 
 
@@ -218,7 +218,8 @@ def _result(rule: Rule, known: Catalogue, scope: Scope) -> Result:
         result.preview = queries.preview(drafts.document(kept), scope, SAMPLE)
     except EngineUnavailable:
         result.trouble = _(
-            "The audience engine is not answering, so nothing can be counted now. The rule can still be edited and saved."
+            "The audience engine is not answering, so nothing can be counted now. "
+            "The rule can still be edited and saved."
         )
         return result
     except ServiceError as refused:
@@ -242,7 +243,7 @@ def trouble(refused: ServiceError) -> str:
     return _("The rule could not be evaluated: %(why)s") % {"why": refused.detail}
 
 
-def _part(rule: Rule, place: str, known: Catalogue, result: Result, focus: str, depth: int) -> Part:
+def _part(rule: Rule, place: str, known: Catalogue, result: Result, focus: str, depth: int) -> Part:  # noqa: PLR0917
     kind = drafts.kind_of(rule)
     problems = result.problems.get(place, [])
     part = Part(
@@ -268,10 +269,8 @@ def _part(rule: Rule, place: str, known: Catalogue, result: Result, focus: str, 
 
 
 def _input(one: Field, place: str, known: Catalogue) -> Input:
-    if one.pair or one.many:
-        values = one.value if isinstance(one.value, list) else [one.value]
-    else:
-        values = [one.value]
+    listed = (one.pair or one.many) and isinstance(one.value, list)
+    values = one.value if listed else [one.value]
     options = list(one.choices)
     if one.kind == "pick":
         names = dict(sources(known)[one.source]) if one.source else {}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from django.utils.translation import gettext as _
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from hetang.audiences import rules, sentences
 from hetang.audiences.rules import Catalogue
@@ -78,7 +78,7 @@ class Field:
         return str(value)
 
 
-def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
+def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: PLR0911 - one for each kind
     """The fields of a condition as it is now."""
     match leaf.get("type"):
         case "tag":
@@ -114,7 +114,7 @@ def label_of(leaf: dict[str, Any]) -> str:
             "spent": _("Spent"),
             "visited": _("Visited"),
             "received": _("Received messages"),
-        }.get(str(leaf.get("event")), _("Behaviour"))
+        }.get(str(leaf.get("event")), _("What she did"))
     return {
         "tag": _("Tag"),
         "metric": _("Key figure"),
@@ -122,7 +122,7 @@ def label_of(leaf: dict[str, Any]) -> str:
         "date": _("Date"),
         "store": _("Store"),
         "relation": _("WeCom friend"),
-        "consent": _("Consent"),
+        "consent": _("Consent given"),
         "do_not_disturb": _("Do-not-disturb"),
         "audience": _("Audience"),
     }.get(str(leaf.get("type")), "?")
@@ -328,7 +328,7 @@ def _store(leaf: dict[str, Any]) -> list[Field]:
 
 def _relation(leaf: dict[str, Any]) -> list[Field]:
     return [
-        Field("number", _("At least"), "number", leaf.get("number", 1), hint=_("friends")),
+        Field("number", _("At least"), "number", leaf.get("number", 1), hint=_("WeCom friends")),
         Field("staff", _("With"), "pick", leaf.get("staff", []), source="staff", many=True, optional=True),
     ]
 
@@ -338,7 +338,7 @@ def _consent(leaf: dict[str, Any]) -> list[Field]:
     channels = [(code, _named(names)) for code, names in sentences.CHANNEL_NAMES.items()]
     given = [("yes", _("has agreed")), ("no", _("has not agreed"))]
     return [
-        Field("given", _("Consent"), "truth", leaf.get("given", True), given),
+        Field("given", _("Consent given"), "truth", leaf.get("given", True), given),
         Field("purpose", _("Purpose"), "select", leaf.get("purpose", "marketing"), purposes),
         Field("channel", _("Channel"), "select", leaf.get("channel", "wecom"), channels),
     ]

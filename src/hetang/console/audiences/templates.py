@@ -8,8 +8,6 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from hetang.audiences.rules import Catalogue
-
 Rule = dict[str, Any]
 
 
@@ -47,8 +45,11 @@ STARTS: tuple[Start, ...] = (
         {
             "all": [
                 {
-                    **{"type": "behaviour", "event": "bought", "op": "at_least", "value": 2, "days": 90},
-                    "category": "",
+                    "type": "behaviour",
+                    "event": "bought",
+                    "op": "at_least",
+                    "value": 2,
+                    "days": 90,
                 },
             ]
         },
@@ -80,12 +81,6 @@ STARTS: tuple[Start, ...] = (
 )
 
 
-def start(code: str, known: Catalogue) -> Rule | None:
-    """The rule of a template; a category that is asked for begins with the brand's first one."""
-    found = next((one for one in STARTS if one.code == code), None)
-    if found is None:
-        return None
-    rule = dict(found.rule)
-    if code == "category" and known.categories:
-        rule = {"all": [{**found.rule["all"][0], "category": next(iter(known.categories))}]}
-    return rule
+def start(code: str) -> Rule | None:
+    """The rule of a template."""
+    return next((dict(one.rule) for one in STARTS if one.code == code), None)

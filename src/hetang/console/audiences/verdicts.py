@@ -12,7 +12,7 @@ from hetang.audiences.rules import AtStore, Behaviour, Catalogue, ConsentGiven, 
 from hetang.console import figures
 
 
-def shown_value(node: Node, found: Any, known: Catalogue) -> str:
+def shown_value(node: Node, found: Any, known: Catalogue) -> str:  # noqa: PLR0911 - one for each kind
     """The found value in words; nothing found is said so."""
     if isinstance(node, Tagged):
         return _listed([known.tags[code].name for code in found])

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from hetang.audiences import queries, services
 from hetang.audiences.catalogues import catalogue
-from hetang.audiences.errors import AudienceInUse, AudienceError, message
+from hetang.audiences.errors import AudienceError, AudienceInUse, message
 from hetang.audiences.matching import Verdict
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
 from hetang.audiences.rules import All, AnyOf, Catalogue, InvalidRule, MemberOf, Not, parse
