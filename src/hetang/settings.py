@@ -65,6 +65,7 @@ ENGINE_SERVICES: dict[str, str] = {"sets": "hetang.audiences.engine:service"}
 
 # Modules whose `@job` handlers the worker runs.
 JOBS: list[str] = [
+    "hetang.commerce.jobs",
     "hetang.connectors.wecom.sync",
     "hetang.imports.jobs",
     "hetang.demo.jobs",

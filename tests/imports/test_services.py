@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from django.db import connection
+from django.utils import translation
 
 from hetang.customers.models import Consent, CustomerAttribute, DoNotDisturb
 from hetang.facts.models import Fact
@@ -148,9 +149,10 @@ def test_a_stored_file_reads_back_and_notices_damage() -> None:
 def test_bad_rows_are_reported_masked_with_reason_and_remedy() -> None:
     rows = [["会员号", "手机号", "更新时间"], ["900", "13812345678", "=now()"], ["", "", ""], ["x" * 121, "1", ""]]
     owner = checked(uploaded("customers", csv_bytes(rows)))
-    lines = "".join(queries.problem_rows(owner, "check")).splitlines()
-    assert lines[0].startswith("\ufeff")
-    assert lines[1].startswith("2,更新时间,'=now()")
+    with translation.override("zh-hans"):
+        lines = "".join(queries.problem_rows(owner, "check")).splitlines()
+    assert lines[0] == "\ufeff行号,字段,值(个人信息已脱敏),原因,怎么办"
+    assert lines[1] == "2,更新时间,'=now(),不符合所选的时间格式。,请修改该单元格,或选择文件所用的时间格式。"
     assert len(lines) == 4
     assert owner.check_result["problem_counts"] == {"not_a_time": 1, "nobody_named": 1, "too_long": 1}
     assert owner.check_result["counts"]["rows_taken"] == 0

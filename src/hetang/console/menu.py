@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from hetang.platform.access import Actor, actor_of
 
@@ -41,11 +42,12 @@ class Entry:
 # Rooms add their entry here, in the order of the working day.
 SECTIONS: tuple[Section, ...] = (
     Section(
-        _("People"),
+        pgettext_lazy("menu", "People"),
         (
             Item(_("Customers"), "customers:list", "customers", "customers:view"),
             Item(_("Tags"), "customers:tags", "tag", "customers:view"),
             Item(_("Audiences"), "audiences:list", "audience", "audiences:view"),
+            Item(_("Imports"), "imports:list", "import", "imports:run"),
         ),
     ),
     Section(

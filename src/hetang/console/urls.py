@@ -21,6 +21,7 @@ _own: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include((_own, "console"))),
     path("customers/", include("hetang.console.customers.urls")),
+    path("imports/", include("hetang.console.imports.urls")),
     path("audiences/", include("hetang.console.audiences.urls")),
     path("operations/", include("hetang.console.operations.urls")),
     path("insights/", include("hetang.console.insights.urls")),

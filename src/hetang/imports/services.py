@@ -135,9 +135,20 @@ def cancel(owner: Import) -> None:
         raise NotReady("nothing_to_cancel")
     jobs.cancel(run)
     run.refresh_from_db()
-    if run.state == run.CANCELLED:  # it had not begun, so no handler will say so
-        back = Import.CANCELLED if owner.state == Import.RUNNING else Import.DRAFT
-        _move(owner, (owner.state,), back)
+    reconcile(owner)
+
+
+def reconcile(owner: Import) -> None:
+    """Give an import back whose job ended without its handler: cancelled before it began, or given up."""
+    running_now = owner.state == Import.RUNNING
+    run = owner.run_job if running_now else owner.check_job
+    if owner.state not in {Import.RUNNING, Import.CHECKING} or run is None:
+        return
+    if run.state == run.CANCELLED:
+        _move(owner, (owner.state,), Import.CANCELLED if running_now else Import.DRAFT)
+    elif run.state == run.FAILED:
+        failure = {"code": "unexpected", "parameters": {"problem": run.error[:80]}}
+        _move(owner, (owner.state,), Import.FAILED, failure=failure)
 
 
 def check_now(owner: Import, work: running.Watch) -> dict[str, Any]:

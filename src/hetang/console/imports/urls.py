@@ -1,0 +1,22 @@
+"""Addresses of the import pages."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from hetang.console.imports import views
+
+app_name = "imports"
+urlpatterns = [
+    path("", views.import_list, name="list"),
+    path("new", views.new, name="new"),
+    path("presets", views.presets, name="presets"),
+    path("presets/<uuid:public_id>/delete", views.delete_preset, name="preset-delete"),
+    path("<uuid:public_id>", views.detail, name="detail"),
+    path("<uuid:public_id>/mapping", views.edit_mapping, name="mapping"),
+    path("<uuid:public_id>/format", views.choose_format, name="format"),
+    path("<uuid:public_id>/preset", views.use_preset, name="preset"),
+    path("<uuid:public_id>/save-preset", views.save_preset, name="save-preset"),
+    path("<uuid:public_id>/run", views.run, name="run"),
+    path("<uuid:public_id>/problems/<str:stage>.csv", views.problems, name="problems"),
+]
