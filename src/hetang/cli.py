@@ -70,6 +70,7 @@ def _process_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
 def _operator_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add(commands, "upgrade", _upgrade, "bring the data directory to this version (with the product stopped)")
     _add(commands, "doctor", _doctor, "explain what is wrong 检查运行环境")
+    _add(commands, "rebuild-history", _rebuild_history, "empty the columnar history and read the log again, as a job")
     user = commands.add_parser("user", help="people who may log in")
     add = _add(user.add_subparsers(dest="user_command", required=True), "add", _user_add, "add a user with a role")
     add.add_argument("username")
@@ -223,6 +224,19 @@ def _doctor(_options: argparse.Namespace) -> int:
     from hetang import doctor
 
     return doctor.main()
+
+
+def _rebuild_history(_options: argparse.Namespace) -> int:
+    from hetang.platform import environment, supervisor
+
+    with supervisor.database(environment.ensure_home()) as url:
+        os.environ["HETANG_DATABASE_URL"] = url
+        _django()
+        from hetang.platform import jobs
+
+        jobs.enqueue("history.rebuild", "Rebuild the columnar history", {})
+    print("The worker empties the history and reads the log again; the operations page shows its lag.")
+    return 0
 
 
 def _user_add(options: argparse.Namespace) -> int:

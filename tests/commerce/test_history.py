@@ -15,6 +15,7 @@ from hetang.facts.intake import Draft
 from hetang.facts.models import HeldFact
 from hetang.facts.subscriptions import Window, run_until_idle
 from hetang.platform import clickhouse as store
+from hetang.platform import jobs
 from hetang.resources import services as resources
 from hetang.resources.rules import StoreRow
 from tests.customers.drive import at, draft, number_of, order
@@ -186,7 +187,8 @@ def test_rebuilding_ends_with_the_same_rows() -> None:
     record(*some_facts())
     run_until_idle()
     before = (orders(), refunds(), counts())
-    history.rebuild_history()
+    jobs.enqueue("history.rebuild", "Rebuild", {})
+    assert jobs.run_waiting() == 1
     assert counts()["orders"] == 0
     run_until_idle()
     assert (orders(), refunds(), counts()) == before

@@ -23,7 +23,8 @@ create temporary table if not exists window_fact (
 _FILL = """
 insert into window_fact
 select f.received_at, f.id, f.occurred_at, f.kind, f.source, f.key, f.source || chr(31) || f.key,
-       f.subject_kind, f.subject_key, f.who, case when f.kind = any(%(bodies)s) then f.body end, f.sealed, f.members
+       f.subject_kind, f.subject_key, f.who, case when f.kind = any(%(bodies)s) then f.body end, f.sealed,
+       case when f.kind = any(%(bodies)s) then f.members end
 from facts_fact f where {where}
 """
 
@@ -31,7 +32,7 @@ from facts_fact f where {where}
 def stage(window: Window, bodies: Collection[str]) -> Counter[str]:
     """Fill the temporary table `window_fact` (until commit) and say how many facts of each kind it holds.
 
-    Bodies are copied for the kinds in `bodies` only: they are most of the bytes. 5,000 orders take about 10 ms.
+    Bodies and members are copied for the kinds in `bodies` only: they are most of the bytes. 5,000 orders: about 10 ms.
     `fact_key` is `source + chr(31) + key`, which breaks ties between facts of one instant.
     """
     with connection.cursor() as cursor:
