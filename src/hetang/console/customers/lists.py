@@ -52,7 +52,7 @@ def customer_list(request: HttpRequest) -> HttpResponse:
         "count": capped_count(chosen),
         "filters": request.GET,
         "filtered": any(request.GET.get(name) for name in ("q", "store", "owner", "tag")),
-        **_choices(request, actor.scope("customers:view")),
+        **_choices(actor.scope("customers:view")),
     }
     return render(request, "console/customers/list.html", values)
 
@@ -95,7 +95,7 @@ def _chosen(request: HttpRequest, among: QuerySet[Customer]) -> QuerySet[Custome
     return queries.listed(among, **values, now=clock.now())
 
 
-def _choices(request: HttpRequest, scope: Scope) -> dict[str, Any]:
+def _choices(scope: Scope) -> dict[str, Any]:
     nodes = scope.org_nodes().values("pk")
     return {
         "stores": Store.objects.filter(org_node__in=nodes).order_by("name")[:_CHOICES],

@@ -10,9 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
 from hetang.commerce import queries as commerce
+from hetang.commerce.queries import Metrics
 from hetang.console import figures
 from hetang.console.customers import words
 from hetang.console.customers.lists import customer_or_404, recognised_by, tag_choices
@@ -52,8 +54,7 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "person": known,
         "title": known.name or recognised_by([known.number]).get(known.number) or f"#{known.number}",
         "metrics": metrics,
-        "favourite_store": store_names().get(metrics.favourite_store, metrics.favourite_store),
-        "favourite_category": category_label(metrics.favourite_category),
+        "sentence": sentence(metrics),
         "identities": [(words.IDENTITIES.get(one.kind, one.kind), one) for one in known.identities],
         "attributes": [(_attribute_label(one), one) for one in known.attributes],
         "relations": [(one, relation_word(one.state), words.RELATION_TONES[one.state]) for one in known.relations],
@@ -76,6 +77,31 @@ def timeline(request: HttpRequest, public_id: UUID) -> HttpResponse:
     customer = customer_or_404(actor_of(request), "customers:view", public_id)
     values = {"person": customer, **_history(request, customer)}
     return render(request, "console/customers/timeline.html", values)
+
+
+def sentence(metrics: Metrics) -> str:
+    """Who she is, in a few words."""
+    if not metrics.orders:
+        return _("Known, but has not bought yet.")
+    first = clock.local_day(metrics.first_order_at).isoformat() if metrics.first_order_at else figures.UNKNOWN
+    values = {"n": metrics.orders, "first": first, "gmv": figures.money(metrics.gmv)}
+    said = [
+        ngettext(
+            "Customer since %(first)s, with %(n)s order worth %(gmv)s.",
+            "Customer since %(first)s, with %(n)s orders worth %(gmv)s in all.",
+            metrics.orders,
+        )
+    ]
+    if metrics.favourite_store:
+        said.append(_("Buys mostly at %(store)s."))
+        values["store"] = store_names().get(metrics.favourite_store, metrics.favourite_store)
+    if metrics.favourite_category:
+        said.append(_("Buys %(category)s most often."))
+        values["category"] = category_label(metrics.favourite_category)
+    if not metrics.frequency[1]:
+        said.append(_("Has not bought for 90 days."))
+    between = "" if get_language() == "zh-hans" else " "
+    return between.join(said) % values
 
 
 def disturb(known: Portrait, now: Any) -> DoNotDisturb | None:

@@ -49,6 +49,11 @@ SYMBOLS = {
     "consent.changed": "shield",
     "do_not_disturb.changed": "bell-off",
     "tag.changed": "tag",
+    "customer.described": "person",
     "customer.merged": "merge",
     "customer.identified": "merge",
+    "audience.entered": "audience",
+    "audience.left": "audience",
+    "touch.sent": "send",
+    "touch.failed": "send",
 }
