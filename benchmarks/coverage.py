@@ -158,13 +158,13 @@ def measure(populations: int) -> Iterator[tuple[str, float, int]]:
 
 def main() -> None:
     """Print one line per case; the bounds are 0.93 to 0.97."""
-    from benchmarks.report import line
+    from benchmarks.report import report
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", choices=("small", "full"), default="full")
     populations = {"small": 200, "full": 1_000}[parser.parse_args().size]
     for name, value, given in measure(populations):
-        line(name, value, "share of intervals", baseline=0.95, populations=given)
+        report(name, value, "share of intervals", baseline=0.95, populations=given)
 
 
 if __name__ == "__main__":

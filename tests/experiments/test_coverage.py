@@ -9,15 +9,15 @@ from benchmarks.coverage import CASES, coverage
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("outcome", ["money", "share"])
 def test_most_intervals_hold_the_truth(case: str, outcome: str) -> None:
-    share, given = coverage(case, outcome, per_reached=False, populations=100)
+    share, given = coverage(case, outcome, per_reached=False, populations=60)
 
-    assert given >= 95
-    assert 0.90 <= share <= 0.99  # 100 seeded populations; the 1,000 of the benchmark stay within 0.93-0.97
+    assert given >= 57
+    assert 0.88 <= share <= 1.0  # 60 seeded populations; the 1,000 of the benchmark stay within 0.93-0.97
 
 
 @pytest.mark.parametrize("case", ["person", "cluster"])
 def test_so_do_those_per_person_reached(case: str) -> None:
-    share, given = coverage(case, "money", per_reached=True, populations=100)
+    share, given = coverage(case, "money", per_reached=True, populations=60)
 
-    assert given == 100
-    assert 0.90 <= share <= 0.99
+    assert given == 60
+    assert 0.88 <= share <= 1.0

@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from django.db.models import Exists, OuterRef, QuerySet
+
 from hetang.experiments.checks import SampleRatio, detectable_difference, detectable_share, sample_ratio
 from hetang.experiments.estimates import Design, Effect, NotMeasurable, Reason
 from hetang.experiments.estimators import (
@@ -28,7 +30,8 @@ from hetang.insights.errors import NotPlanned
 from hetang.insights.funnels import Funnel, funnel
 from hetang.insights.outcomes import CONTROL, SEND, Group
 from hetang.platform import clock
-from hetang.touch.models import Plan, Programme
+from hetang.resources.models import Staff
+from hetang.touch.models import Plan, PlanSender, Programme
 from hetang.touch.planning import Request
 
 if TYPE_CHECKING:
@@ -130,6 +133,15 @@ def broadcast_report(programme: Programme, scope: Scope | None = None) -> Report
         clicks.total,
         clicks.identified,
     )
+
+
+def reported(scope: Scope | None = None) -> QuerySet[Programme]:
+    """Programmes that have a report in which this part of the organisation has somebody: her staff sends, or would."""
+    planned = Programme.objects.filter(plan__state=Plan.DONE)
+    if scope is None or scope.everything:
+        return planned
+    own = Staff.objects.filter(org_node__in=scope.org_nodes()).values("pk")
+    return planned.filter(Exists(PlanSender.objects.filter(plan__programme=OuterRef("pk"), staff_id__in=own)))
 
 
 def window(programme: Programme) -> tuple[datetime, datetime]:

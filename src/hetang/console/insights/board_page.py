@@ -172,14 +172,12 @@ def _leaves(found: Board) -> Iterator[Leaf]:
     after, before, parts = found.total.after, found.total.before, found.total.change.parts
     if found.visits_recorded:
         yield Leaf(part_label(VISITORS), number(after.visitors), number(before.visitors), parts[VISITORS], "=")
-        conversion = [_share(one.conversion) for one in (after, before)]
-        yield Leaf(part_label(CONVERSION), *conversion, parts[CONVERSION])
+        yield Leaf(part_label(CONVERSION), _share(after.conversion), _share(before.conversion), parts[CONVERSION])
     else:
         yield Leaf(part_label(BUYERS), number(after.buyers), number(before.buyers), parts.get(BUYERS), "=")
-    frequency = [_ratio(one.frequency) for one in (after, before)]
-    yield Leaf(part_label(FREQUENCY), *frequency, parts[FREQUENCY])
-    value = [_amount(one.order_value) for one in (after, before)]
-    yield Leaf(part_label(ORDER_VALUE), *value, parts[ORDER_VALUE])
+    yield Leaf(part_label(FREQUENCY), _ratio(after.frequency), _ratio(before.frequency), parts[FREQUENCY])
+    value, was = _amount(after.order_value), _amount(before.order_value)
+    yield Leaf(part_label(ORDER_VALUE), value, was, parts[ORDER_VALUE])
     if after.anonymous_orders or before.anonymous_orders or after.anonymous or before.anonymous:
         yield Leaf(part_label(ANONYMOUS), money(after.anonymous), money(before.anonymous), parts[ANONYMOUS], "+")
     if parts[REFUNDS_ONLY]:

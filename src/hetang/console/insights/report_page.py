@@ -126,7 +126,7 @@ def header() -> list[str]:
 
 def _arm_values(arm: Arm) -> list[tuple[str, Any]]:
     return [
-        (_("People"), arm.people),
+        (_("Head count"), arm.people),
         (_("Sent"), arm.sent),
         (_("Buyers"), arm.buyers),
         (_("Orders"), arm.orders),

@@ -6,15 +6,13 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from hetang.console import csv_export
 from hetang.console.insights import board_page, report_page
 from hetang.console.paging import keyset
-from hetang.insights.errors import NotPlanned
 from hetang.insights.queries import board
-from hetang.insights.reports import broadcast_report
+from hetang.insights.reports import broadcast_report, reported
 from hetang.platform import audit
 from hetang.platform.access import actor_of, needs
 from hetang.touch.models import Programme
@@ -42,8 +40,7 @@ def board_csv(request: HttpRequest) -> StreamingHttpResponse:
 @needs("reports:view")
 def reports(request: HttpRequest) -> HttpResponse:
     """Every broadcast that was planned, newest first."""
-    planned = Programme.objects.filter(plan__state="done")
-    page = keyset(planned, ("-slot_at", "-id"), request)
+    page = keyset(reported(actor_of(request).scope("reports:view")), ("-slot_at", "-id"), request)
     return render(request, "console/insights/reports.html", {"page": page})
 
 
@@ -51,25 +48,22 @@ def reports(request: HttpRequest) -> HttpResponse:
 @needs("reports:view")
 def report(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """What one broadcast did."""
+    scope = actor_of(request).scope("reports:view")
     programme = get_object_or_404(Programme, public_id=public_id)
-    try:
-        found = broadcast_report(programme, actor_of(request).scope("reports:view"))
-    except NotPlanned:
+    if not reported().filter(pk=programme.pk).exists():
         return render(request, "console/insights/report_early.html", {"programme": programme})
+    found = broadcast_report(get_object_or_404(reported(scope), pk=programme.pk), scope)
     return render(request, "console/insights/report.html", report_page.report_context(found))
 
 
 @require_GET
 @needs("reports:view")
-def report_csv(request: HttpRequest, public_id: UUID) -> HttpResponse | StreamingHttpResponse:
+def report_csv(request: HttpRequest, public_id: UUID) -> StreamingHttpResponse:
     """The report as CSV."""
-    programme = get_object_or_404(Programme, public_id=public_id)
     actor = actor_of(request)
-    try:
-        found = broadcast_report(programme, actor.scope("reports:view"))
-    except NotPlanned:
-        return HttpResponse(_("This broadcast has not been planned yet."), status=404, content_type="text/plain")
-    audit.record(actor, "report.exported", "programme", str(programme.public_id), {})
+    scope = actor.scope("reports:view")
+    found = broadcast_report(get_object_or_404(reported(scope), public_id=public_id), scope)
+    audit.record(actor, "report.exported", "programme", str(public_id), {})
     return csv_export.answer("report.csv", report_page.header(), report_page.rows(found))
 
 

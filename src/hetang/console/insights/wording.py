@@ -74,7 +74,7 @@ def why_not(refusal: NotMeasurable, until: str) -> str:
     sentences = {
         Reason.WINDOW_OPEN: _("Not measurable yet: orders count until %(until)s. The result appears here then."),
         Reason.NO_CONTROL: _(
-            "Not measurable: this broadcast kept nobody back. Next time hold out a control group, 10 % for example."
+            "Not measurable: this broadcast kept nobody back. Next time hold out a control group, a tenth for example."
         ),
         Reason.EMPTY_ARM: _("Not measurable: one of the groups has nobody in it."),
         Reason.TOO_FEW_PEOPLE: _(

@@ -31,7 +31,7 @@ function writer(spec, compact) {
 function axes(spec, ink, line) {
   const label = { color: ink, fontSize: 11 };
   const category = { type: "category", data: spec.labels, axisLine: { lineStyle: { color: line } }, axisTick: { show: false }, axisLabel: label };
-  const value = { type: "value", splitLine: { lineStyle: { color: line } }, axisLabel: { ...label, formatter: writer(spec, true) }, splitNumber: 4 };
+  const value = { type: "value", splitLine: { lineStyle: { color: line } }, axisLabel: { ...label, formatter: writer(spec, true), hideOverlap: true }, splitNumber: 4 };
   return spec.kind === "bar"
     ? { yAxis: { ...category, inverse: true, axisLabel: { ...label, fontSize: 12 } }, xAxis: value }
     : { xAxis: { ...category, boundaryGap: false }, yAxis: value };
@@ -66,7 +66,7 @@ function option(spec) {
 
 class Chart extends HTMLElement {
   connectedCallback() {
-    this.seen = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.draw());
+    this.seen = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && this.draw(), { rootMargin: "400px" });
     this.seen.observe(this);
     this.dark = matchMedia("(prefers-color-scheme: dark)");
     this.repaint = () => this.chart?.setOption(option(this.spec), true);
