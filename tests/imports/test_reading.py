@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import zipfile
-from datetime import datetime as naive
+from datetime import datetime
 from pathlib import Path
 
 import openpyxl
@@ -84,9 +84,9 @@ def test_excel_cells_become_text(tmp_path: Path) -> None:
     sheet = book.active
     assert sheet is not None
     sheet.append(["订单号", "时间", "金额", "公式", "会员"])
-    sheet.append([10001, naive(2026, 1, 2, 3, 4, 5), 12.5, "=1+1", True])
+    sheet.append([10001, datetime.fromisoformat("2026-01-02 03:04:05"), 12.5, "=1+1", True])
     sheet.append([None, None, None, None, None])
-    sheet.append(["A-7", naive(2026, 1, 3), 3, None, False])
+    sheet.append(["A-7", datetime.fromisoformat("2026-01-03"), 3, None, False])
     book.save(path)
     look = reading.inspect(path, "f.xlsx")
     assert (look.form, look.sheets) == ("excel", ["Sheet"])
@@ -118,10 +118,11 @@ def test_damaged_files_are_refused(tmp_path: Path, name: str) -> None:
 
 def test_parquet_columns_become_text(tmp_path: Path) -> None:
     path = tmp_path / "f.parquet"
+    moment, midnight = datetime.fromisoformat("2026-01-02 03:00"), datetime.fromisoformat("2026-01-02")
     table = pa.table(
         {
             "id": pa.array([17850.0, None, float("nan")]),
-            "at": pa.array([naive(2026, 1, 2, 3), None, naive(2026, 1, 2)], pa.timestamp("us")),
+            "at": pa.array([moment, None, midnight], pa.timestamp("us")),
             "price": [2.55, 0.1, 3.0],
             "kind": pa.array(["a", "", "b"]).dictionary_encode(),
             "nested": [[1], [2], [3]],

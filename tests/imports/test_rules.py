@@ -23,6 +23,7 @@ YUAN = Conventions()
         ("1,234.50", 123450),
         ("¥1,234.5", 123450),
         ("88元", 8800),
+        ("\uffe5\uff11\uff12\uff0e\uff15", 1250),
         ("(3.20)", -320),
         ("-0.015", -2),
         ("1.005", 101),
@@ -159,6 +160,11 @@ def test_a_renumbering_of_stores_is_noticed() -> None:
 def test_numbers_that_a_spreadsheet_made_of_codes_are_codes_again() -> None:
     assert rules.parse_code("17850.0") == "17850"
     assert rules.parse_code("A.0") == "A.0"
+
+
+def test_several_codes_in_a_cell() -> None:
+    assert rules.parse_codes("vip, new\uff1bcoffee\u3001tea\uff0cmilk") == ["vip", "new", "coffee", "tea", "milk"]
+    assert rules.normalised_header("门店编号\uff08必填\uff09") == rules.normalised_header("门店编号 (必填)")
 
 
 def test_quantities_travel_without_needless_zeros() -> None:

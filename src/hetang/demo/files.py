@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ def folder() -> Path:
 def write(drawn: World) -> dict[str, Path]:
     """Write the files that are missing. Each appears whole or not at all."""
     folder().mkdir(parents=True, exist_ok=True, mode=0o700)
-    tables = {
+    tables: dict[str, Callable[[], pa.Table]] = {
         "stores": lambda: _stores(drawn.stores),
         "products": _products,
         "staff": lambda: _staff(drawn.advisers),

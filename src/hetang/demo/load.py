@@ -28,7 +28,7 @@ SOURCE = "complete-journey"
 ATTRIBUTES: dict[str, tuple[str, str, list[str]]] = {
     "age": ("年龄段", "Age", ["19-24", "25-34", "35-44", "45-54", "55-64", "65+"]),
     "income": (
-        "家庭年收入(美元)",
+        "家庭年收入（美元）",
         "Household income (USD)",
         ["Under 15K", "15-24K", "25-34K", "35-49K", "50-74K", "75-99K", "100-124K", "125-149K", "150-174K", "175-199K",
          "200-249K", "250K+"],
@@ -147,7 +147,7 @@ def import_file(step: Step, path: Path, work: Watch) -> dict[str, Any]:
     if owner is None:
         owner = services.from_path(target, str(path))
     if owner.state == Import.DONE:
-        return owner.result
+        return dict(owner.result)
     if owner.state in {Import.DRAFT, Import.CHECKING}:
         if owner.state == Import.DRAFT:
             services.save_mapping(owner, _mapping(step, mapping.decode(owner.mapping)))

@@ -20,7 +20,7 @@ from hetang.platform.jobs import Work
 from hetang.platform.models import ApiKey
 from hetang.simulator.admin import SimulatorAdmin
 
-CORP_NAME = "荷塘演示企业(模拟)"
+CORP_NAME = "荷塘演示企业（模拟）"
 AGENT_ID = 1000002
 PRODUCTS = 300
 _FIRST_DEPARTMENT = 1000

@@ -75,7 +75,7 @@ def advisers(stores_by_traffic: Sequence[str]) -> list[Adviser]:
     chance = stream("advisers")
     names = [surname + given for surname in _SURNAMES for given in _GIVEN]
     chance.shuffle(names)
-    found = []
+    found: list[Adviser] = []
     for place, store in enumerate(stores_by_traffic[:STAFFED_STORES]):
         for number in range(1, 3 if place < PAIRED_STORES else 2):
             found.append(Adviser(f"adviser-{store}-{number}", names[len(found)], store))

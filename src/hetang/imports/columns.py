@@ -7,7 +7,8 @@ uses the same exact parsers for every format.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as made
 from typing import TYPE_CHECKING, Any
 
 from hetang.imports import rules
@@ -30,7 +31,7 @@ class Problem:
     field: str
     value: str
     code: str
-    detail: dict[str, str | int] = field(default_factory=dict)
+    detail: dict[str, str | int] = made(default_factory=dict)
 
 
 @dataclass

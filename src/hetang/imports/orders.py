@@ -147,7 +147,7 @@ def _amounts(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     price = rows.columns.get("unit_price")
     if "amount" in rows.columns or price is None:
         return amounts, signs
-    pairs = {}
+    pairs: dict[tuple[int, int], int] = {}
     for index, key in enumerate(zip(_places(quantity, count), price.places.tolist(), strict=True)):
         minor = pairs.get(key)
         if minor is None:
@@ -205,7 +205,8 @@ def _numbers(column: Column | None, count: int) -> np.ndarray:
 
     if column is None:
         return np.zeros(count, dtype=np.int64)
-    return np.array([value or 0 for value in column.values], dtype=np.int64)[column.places]
+    values: np.ndarray = np.array([value or 0 for value in column.values], dtype=np.int64)
+    return values[column.places]
 
 
 def _micros(column: Column, count: int) -> np.ndarray:

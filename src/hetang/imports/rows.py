@@ -53,7 +53,7 @@ def _customer(row: int, record: Record, context: Context) -> list[Draft]:
     who = who_of(record)
     if not who:
         raise rules.BadValue("nobody_named")
-    at = record.get("updated_at", context.as_of + timedelta(microseconds=row))
+    at: datetime = record.get("updated_at") or context.as_of + timedelta(microseconds=row)
     subject = f"{who[0][0]}:{who[0][1]}"
     mark = _digest(record)
     body = _without_empty(
@@ -145,7 +145,7 @@ def store_row(record: Record, country: str) -> tuple[StoreRow, str]:
     latitude, longitude = record.get("latitude"), record.get("longitude")
     fault = rules.judge_place(latitude, longitude, record.get("country") or country)
     fields = ("code", "name", "region", "address", "city", "country", "time_zone", "opened_on", "closed_on")
-    values = {name: record.get(name) for name in fields}
+    values: dict[str, Any] = {name: record.get(name) for name in fields}
     if not fault:
         values |= {"latitude": latitude, "longitude": longitude}
     return StoreRow(**values), fault
@@ -156,7 +156,13 @@ def upsert(target: str, records: list[Record], country: str) -> resources.Upsert
     if target == STORES:
         return resources.upsert_stores(store_row(record, country)[0] for record in records)
     if target == STAFF:
-        fields = ("userid", "name", "store", "simulated")
-        return resources.upsert_staff(StaffRow(**{n: record.get(n) for n in fields}) for record in records)
-    fields = ("sku", "name", "category", "department", "brand", "cost", "price")
-    return resources.upsert_products(ProductRow(**{n: record.get(n) for n in fields}) for record in records)
+        return resources.upsert_staff(StaffRow(**_only(record, _STAFF_FIELDS)) for record in records)
+    return resources.upsert_products(ProductRow(**_only(record, _PRODUCT_FIELDS)) for record in records)
+
+
+_STAFF_FIELDS = ("userid", "name", "store", "simulated")
+_PRODUCT_FIELDS = ("sku", "name", "category", "department", "brand", "cost", "price")
+
+
+def _only(record: Record, names: tuple[str, ...]) -> Record:
+    return {name: record.get(name) for name in names}

@@ -92,7 +92,7 @@ def parse_channel(text: str) -> str:
 
 def parse_codes(text: str) -> list[str]:
     """Several codes in one cell, separated by comma, semicolon, bar or 、."""
-    return [parse_code(part.strip()) for part in re.split(r"[,;|、,;]", text) if part.strip()]
+    return [parse_code(part.strip()) for part in re.split("[,;|\u3001\uff0c\uff1b]", text) if part.strip()]
 
 
 def parse_country(text: str) -> str:
@@ -112,8 +112,10 @@ def parse_zone(text: str) -> str:
 
 # -- numbers -------------------------------------------------------------------------------------------------------
 
-_FULL_WIDTH = str.maketrans("0123456789.,-+", "0123456789.,-+")
-_CURRENCY = re.compile(r"^(?:CN¥|US\$|[¥¥$€£]|CNY|RMB|USD|EUR|GBP)\s*|\s*(?:元|CNY|RMB|USD|EUR|GBP)$", re.IGNORECASE)
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}  # what Chinese keyboards type
+_CURRENCY = re.compile(
+    r"^(?:CN¥|US\$|[\u00a5\uffe5$\u20ac\u00a3]|CNY|RMB|USD|EUR|GBP)\s*|\s*(?:元|CNY|RMB|USD|EUR|GBP)$", re.IGNORECASE
+)
 _PLAIN = re.compile(r"[+-]?\d{1,15}(?:\.\d{0,30})?(?:[eE][+-]?\d{1,2})?|[+-]?\.\d{1,30}")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d{0,30})?")
 
@@ -137,7 +139,7 @@ def _tidy_number(text: str, decimal: str) -> str:
     sign = ""
     if value[:1] in "+-":
         sign, value = value[0], value[1:].strip()
-    value = sign + _CURRENCY.sub("", value).replace(" ", "").replace("'", "").replace("\u00a0", "")
+    value = sign + _CURRENCY.sub("", value.strip()).replace(" ", "").replace("'", "").replace("\u00a0", "")
     if decimal == ",":
         value = value.replace(".", "\0").replace(",", ".").replace("\0", ",")
     if _GROUPED.fullmatch(value):
@@ -301,7 +303,7 @@ PARSERS: dict[str, Parser] = {
 
 def normalised_header(header: str) -> str:
     """`Invoice No.` and `invoice_no` are one header."""
-    return re.sub(r"[\s_\-.()()/]+", "", header.strip().lower())
+    return re.sub(r"[\s_.()/\uff08\uff09-]+", "", header.strip().lower())
 
 
 def suggest_columns(target: Target, headers: Sequence[str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
+import msgspec
 from django.db import IntegrityError, connection, transaction
 
 from hetang.facts import intake
@@ -227,7 +228,7 @@ def _foresee(work: Reading, facts: _Facts, tally: Tally) -> list[Problem]:
             fact_rules.check_key(draft.key)
             fact_rules.check_time(draft.occurred_at, now)
             fact_rules.normalise_identities(draft.who)
-            body = draft.body if isinstance(draft.body, bytes) else intake.msgspec.json.encode(draft.body)
+            body = draft.body if isinstance(draft.body, bytes) else msgspec.json.encode(draft.body)
             check_body(draft.kind, body)
         except Refusal as refusal:
             found.append(Problem(row, "", "", f"fact.{refusal.code}", dict(refusal.detail)))
@@ -451,5 +452,5 @@ def _log(owner: Import, stage: str, piece: str, found: list[Problem]) -> None:
 
 
 def _plain(problem: Problem) -> dict[str, Any]:
-    value: dict[str, Any] = intake.msgspec.to_builtins(problem)
+    value: dict[str, Any] = msgspec.to_builtins(problem)
     return value

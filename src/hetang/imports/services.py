@@ -184,7 +184,7 @@ def perform_run(owner: Import, work: Work) -> dict[str, Any]:
 def _perform(owner: Import, work: running.Watch, states: tuple[str, str, str]) -> dict[str, Any]:
     begun, finished, cancelled = states
     if owner.state != begun:
-        return owner.result  # an earlier attempt finished and died before its job could say so
+        return dict(owner.result)  # an earlier attempt finished and died before its job could say so
     checking = begun == Import.CHECKING
     try:
         answer = running.check(owner, work) if checking else running.run(owner, work)
