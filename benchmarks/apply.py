@@ -32,6 +32,7 @@ def main() -> None:
     for number, title in enumerate(("new", "known")):
         _record(number, *size)
         _measure(title, size[0])
+    _check()
 
 
 def _start() -> None:
@@ -113,6 +114,20 @@ def _measure(title: str, facts: int) -> None:
             cpu_s=round(_cpu_seconds() - cpu, 3),
             batch=subscription.batch,
         )
+
+
+def _check() -> None:
+    """The figures count only if the stores agree: orders, money and people in the sums and in both stores."""
+    from django.db import connection
+    from hetang.platform import clickhouse
+
+    with connection.cursor() as cursor:
+        cursor.execute("select count(*), sum(net), count(distinct customer_id) from commerce_order")
+        orders = cursor.fetchone()
+        cursor.execute("select sum(orders), sum(gmv), count(*) filter (where orders > 0) from commerce_customermetric")
+        sums = cursor.fetchone()
+    columns = clickhouse.rows("select count(), sum(net), uniqExact(customer) from orders")[0]
+    assert tuple(map(int, orders)) == tuple(map(int, sums)) == tuple(map(int, columns)), (orders, sums, columns)
 
 
 def _cpu_seconds() -> float:

@@ -231,7 +231,13 @@ def _last_plan() -> Plan | None:
 
 def _note_plan(plan: Plan) -> None:
     seq, start, end = plan
-    clickhouse.insert("history_plan", ["name", "seq", "start", "until"], [(STREAM, seq, start, end)], f"plan:{seq}")
+    # As text, since the client's own inserts would bring numpy into the worker.
+    row = f"{STREAM}\t{seq}\t{_tuple(start)}\t{_tuple(end)}\n".encode()
+    _insert("history_plan", "name, seq, start, until", row, f"plan:{seq}:{start}:{end}")
+
+
+def _tuple(position: Position) -> str:
+    return f"({position[0]},{position[1]},{position[2]})"
 
 
 def _clickhouse_errors() -> tuple[type[Exception], ...]:
