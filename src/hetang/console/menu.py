@@ -51,6 +51,15 @@ SECTIONS: tuple[Section, ...] = (
         ),
     ),
     Section(
+        _("Reach"),
+        (
+            Item(_("Campaigns"), "campaigns:list", "campaign", "campaigns:view"),
+            Item(_("Broadcasts to customers"), "campaigns:broadcasts", "send", "campaigns:view"),
+            Item(_("Quota"), "campaigns:quota", "stream", "campaigns:view"),
+            Item(_("Contact limits"), "campaigns:governor", "bell-off", "settings:edit"),
+        ),
+    ),
+    Section(
         _("Results"),
         (
             Item(_("GMV board"), "insights:board", "board", "board:view"),

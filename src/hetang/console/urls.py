@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from hetang.console import entry, first_run, home, styleguide
+from hetang.console.campaigns.links import short_link
 
 _own: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
@@ -20,9 +21,11 @@ _own: list[URLPattern | URLResolver] = [
 # Rooms add their line here: path("<room>/", include("hetang.console.<room>.urls")).
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include((_own, "console"))),
+    path("l/<slug:code>", short_link, name="short-link"),
     path("customers/", include("hetang.console.customers.urls")),
     path("imports/", include("hetang.console.imports.urls")),
     path("audiences/", include("hetang.console.audiences.urls")),
+    path("campaigns/", include("hetang.console.campaigns.urls")),
     path("operations/", include("hetang.console.operations.urls")),
     path("insights/", include("hetang.console.insights.urls")),
     path("audit/", include("hetang.console.audit.urls")),

@@ -1,0 +1,296 @@
+"""The composer: a broadcast as a plain form, with a preview of what the customer's phone will show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from hetang.audiences import queries as audiences
+from hetang.audiences.models import Audience
+from hetang.campaigns import queries, services
+from hetang.campaigns.errors import CampaignError, Problem
+from hetang.campaigns.models import Broadcast, Campaign
+from hetang.campaigns.rules import MAX_VARIANTS, check_variants, rules_of
+from hetang.console.campaigns import words
+from hetang.console.campaigns.access import EDIT, VIEW, broadcast_or_404, may
+from hetang.console.campaigns.campaigns import state_of
+from hetang.console.paging import keyset
+from hetang.platform import clock
+from hetang.platform.access import actor_of, needs
+from hetang.touch.governor import quiet
+from hetang.touch.links import address_of
+
+_CHOICES = 300
+
+
+@dataclass
+class Draft:
+    """What the form holds, readable or not. Problems are kept by field."""
+
+    name: str = ""
+    campaign: str = ""
+    audience: str = ""
+    message_class: str = "marketing"
+    target_url: str = ""
+    design: str = Broadcast.SINGLE
+    control: str = "10"
+    when: str = "now"
+    slot: str = ""
+    confirm_days: str = "3"
+    window_days: str = "7"
+    replan_after_quiet: bool = True
+    variants: list[dict[str, Any]] = field(default_factory=lambda: [_blank()])
+    problems: list[Problem] = field(default_factory=list)
+
+
+def _blank() -> dict[str, Any]:
+    return {"text": "", "weight": 1, "attachments": []}
+
+
+@require_GET
+@needs(VIEW)
+def broadcast_list(request: HttpRequest) -> HttpResponse:
+    """All broadcasts that the actor may see, newest first."""
+    scope = actor_of(request).scope(VIEW)
+    page = keyset(queries.visible_broadcasts(scope), ("-id",), request)
+    values = {
+        "page": page,
+        "rows": [(one, state_of(one)) for one in page],
+        "can_edit": actor_of(request).can(EDIT),
+        "campaigns": queries.visible_campaigns(scope).exists(),
+    }
+    return render(request, "console/campaigns/broadcasts.html", values)
+
+
+@require_http_methods(["GET", "POST"])
+@needs(EDIT)
+def new(request: HttpRequest) -> HttpResponse:
+    """Compose a new broadcast."""
+    if request.method == "GET":
+        draft = Draft(campaign=request.GET.get("campaign", ""), audience=request.GET.get("audience", ""))
+        return _page(request, draft, None)
+    return _keep(request, None)
+
+
+@require_http_methods(["GET", "POST"])
+@needs(EDIT)
+def edit(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Change a broadcast that is not confirmed."""
+    broadcast = broadcast_or_404(request, public_id)
+    if broadcast.programme is not None:
+        return redirect("campaigns:progress", broadcast.public_id)
+    return _page(request, _from(broadcast), broadcast) if request.method == "GET" else _keep(request, broadcast)
+
+
+@require_POST
+@needs(EDIT)
+def preview(request: HttpRequest) -> HttpResponse:
+    """The live part: phone, byte counts and what is wrong, while somebody types."""
+    return render(request, "console/campaigns/preview.html", _preview(request, _read(request.POST)))
+
+
+def _keep(request: HttpRequest, broadcast: Broadcast | None) -> HttpResponse:
+    draft = _read(request.POST)
+    _upload(request, draft)
+    if request.POST.get("do") == "add_text" and len(draft.variants) < MAX_VARIANTS:
+        draft.variants.append(_blank())
+        draft.design = Broadcast.CLUSTER if draft.design == Broadcast.SINGLE else draft.design
+        return _page(request, draft, broadcast)
+    composition = _composition(request, draft)
+    campaign = broadcast.campaign if broadcast else _campaign(request, draft)
+    if draft.problems or composition is None or campaign is None:
+        return _page(request, draft, broadcast, status=422)
+    try:
+        saved = services.save_broadcast(actor_of(request), campaign, composition, broadcast)
+    except CampaignError as refused:
+        draft.problems += refused.problems
+        return _page(request, draft, broadcast, status=422)
+    draft.problems += services.check(saved)
+    if request.POST.get("do") == "save":
+        messages.success(request, gettext("Saved as a draft."))
+        return redirect("campaigns:edit_broadcast", saved.public_id)
+    if draft.problems:
+        return _page(request, draft, saved, status=422)
+    return redirect("campaigns:split", saved.public_id)
+
+
+def _page(request: HttpRequest, draft: Draft, broadcast: Broadcast | None, status: int = 200) -> HttpResponse:
+    scope = actor_of(request).scope(EDIT)
+    values = _preview(request, draft) | {
+        "broadcast": broadcast,
+        "campaigns": [
+            one
+            for one in queries.visible_campaigns(scope).filter(state=Campaign.OPEN).order_by("-id")[:_CHOICES]
+            if may(request, EDIT, one)
+        ],
+        "audiences": audiences.visible(actor_of(request).scope("audiences:view")).order_by("name")[:_CHOICES],
+        "more_texts": len(draft.variants) < MAX_VARIANTS,
+    }
+    return render(request, "console/campaigns/composer.html", values, status=status)
+
+
+def _preview(request: HttpRequest, draft: Draft) -> dict[str, Any]:
+    limits = rules_of("wecom")
+    seen = actor_of(request).scope("audiences:view")
+    audience = _audience(draft, seen)
+    problems = draft.problems or [
+        problem
+        for problem in check_variants("wecom", draft.variants, draft.design, services.LINK_BYTES)
+        if problem.code != "text_missing"
+    ]
+    slot = _slot(draft) if draft.when == "later" else clock.now()
+    return {
+        "draft": draft,
+        "errors": words.by_field(problems),
+        "limits": limits,
+        "audience": audience,
+        "texts": [_shown(number, variant) for number, variant in enumerate(draft.variants, start=1)],
+        "link": address_of("a1B2c3D4e5"),
+        "quiet_until": quiet(slot, draft.message_class) if slot else None,
+    }
+
+
+def _shown(number: int, variant: dict[str, Any]) -> dict[str, Any]:
+    card = next((item for item in variant["attachments"] if item["type"] == "link"), None)
+    images = [item for item in variant["attachments"] if item["type"] == "image"]
+    used = len(variant["text"].encode()) + (0 if card else services.LINK_BYTES + 1)
+    return variant | {"number": number, "bytes": used, "card": card, "images": images, "field": f"text_{number}"}
+
+
+def _audience(draft: Draft, scope: Any) -> Audience | None:
+    try:
+        return audiences.visible(scope).filter(public_id=UUID(draft.audience)).first()
+    except ValueError:
+        return None
+
+
+def _campaign(request: HttpRequest, draft: Draft) -> Campaign | None:
+    try:
+        scope = actor_of(request).scope(VIEW)
+        found = queries.visible_campaigns(scope).filter(public_id=UUID(draft.campaign), state=Campaign.OPEN).first()
+    except ValueError:
+        found = None
+    if found is None:
+        draft.problems.append(Problem("campaign", "required"))
+    return found
+
+
+def _from(broadcast: Broadcast) -> Draft:
+    local = broadcast.slot_at.astimezone(clock.zone()) if broadcast.slot_at else None
+    return Draft(
+        name=broadcast.name,
+        campaign=str(broadcast.campaign.public_id),
+        audience=str(broadcast.audience.public_id),
+        message_class=broadcast.message_class,
+        target_url=broadcast.target_url,
+        design=broadcast.design,
+        control=f"{broadcast.control_bp / 100:g}",
+        when="later" if local else "now",
+        slot=f"{local:%Y-%m-%dT%H:%M}" if local else "",
+        confirm_days=str(broadcast.confirm_days),
+        window_days=str(broadcast.window_days),
+        replan_after_quiet=broadcast.replan_after_quiet,
+        variants=[_blank() | variant for variant in broadcast.variants] or [_blank()],
+    )
+
+
+def _read(post: QueryDict) -> Draft:
+    """The form as it came; nothing is refused here."""
+    names = ("name", "campaign", "audience", "message_class", "target_url", "design", "control", "when", "slot")
+    values = {name: post[name].strip() for name in (*names, "confirm_days", "window_days") if name in post}
+    draft = Draft(**values, replan_after_quiet="replan_after_quiet" in post)
+    removed = post.get("do", "").removeprefix("remove_text_")
+    count = min(sum(name.startswith("text_") for name in post), MAX_VARIANTS)
+    numbers = [n for n in range(1, count + 1) if str(n) != removed]
+    draft.variants = [_variant(post, number) for number in numbers] or [_blank()]
+    if len(draft.variants) == 1:
+        draft.design = Broadcast.SINGLE
+    return draft
+
+
+def _variant(post: QueryDict, number: int) -> dict[str, Any]:
+    dropped = set(post.getlist(f"drop_{number}"))
+    names = dict(zip(post.getlist(f"image_{number}"), post.getlist(f"image_name_{number}"), strict=False))
+    attachments: list[dict[str, Any]] = [
+        {"type": "image", "image": image, "name": name} for image, name in names.items() if image not in dropped
+    ]
+    if f"card_{number}" in post:
+        title, text = post.get(f"card_title_{number}", "").strip(), post.get(f"card_desc_{number}", "").strip()
+        attachments.append({"type": "link", "title": title, "desc": text})
+    weight = post.get(f"weight_{number}", "1")
+    return {
+        "text": post.get(f"text_{number}", "").replace("\r\n", "\n").strip(),
+        "weight": int(weight) if weight.isdecimal() and len(weight) < 4 else 0,
+        "attachments": attachments,
+    }
+
+
+def _upload(request: HttpRequest, draft: Draft) -> None:
+    """Send new pictures to the channel, which gives back what an attachment holds."""
+    for number, variant in enumerate(draft.variants, start=1):
+        for upload in request.FILES.getlist(f"upload_{number}"):
+            try:
+                data = upload.read(3 * 1024 * 1024)
+                image = services.upload_image("wecom", data, (upload.name or "image")[:80])
+            except CampaignError as refused:
+                draft.problems += [Problem(f"text_{number}", one.code, one.detail) for one in refused.problems]
+            else:
+                variant["attachments"].insert(0, image)
+
+
+def _composition(request: HttpRequest, draft: Draft) -> services.Composition | None:
+    """The draft with numbers and times read; what cannot be read becomes a problem."""
+    audience = _audience(draft, actor_of(request).scope("audiences:view"))
+    if audience is None:
+        draft.problems.append(Problem("audience", "required"))
+    control = _whole(draft, "control", draft.control, 0, 50, scale=100)
+    confirm_days = _whole(draft, "confirm_days", draft.confirm_days, 1, 14)
+    window_days = _whole(draft, "window_days", draft.window_days, 1, 90)
+    slot = _slot(draft) if draft.when == "later" else None
+    if draft.when == "later" and slot is None:
+        draft.problems.append(Problem("slot_at", "date"))
+    if draft.message_class not in {"marketing", "service"}:
+        draft.message_class = "marketing"
+    if draft.design not in {Broadcast.SINGLE, Broadcast.CLUSTER, Broadcast.PERSON}:
+        draft.design = Broadcast.SINGLE
+    if draft.problems or audience is None or len(draft.name) > 80 or len(draft.target_url) > 2048:
+        return None
+    return services.Composition(
+        name=draft.name,
+        audience_id=audience.pk,
+        variants=draft.variants,
+        target_url=draft.target_url,
+        design=draft.design,
+        message_class=draft.message_class,
+        control_bp=control,
+        slot_at=slot,
+        confirm_days=confirm_days,
+        window_days=window_days,
+        replan_after_quiet=draft.replan_after_quiet,
+    )
+
+
+def _whole(draft: Draft, name: str, text: str, low: int, high: int, *, scale: int = 1) -> int:
+    try:
+        value = round(float(text) * scale)
+    except (ValueError, OverflowError):
+        value = -1
+    if not low * scale <= value <= high * scale:
+        draft.problems.append(Problem(name, "out_of_range", {"low": low, "high": high}))
+        return 0
+    return value
+
+
+def _slot(draft: Draft) -> datetime | None:
+    try:
+        return datetime.fromisoformat(draft.slot).replace(tzinfo=clock.zone())
+    except ValueError:
+        return None

@@ -1,0 +1,143 @@
+"""A broadcast on its way: where everybody is, who has not confirmed, and pause, resume, cancel, remind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext, ngettext
+from django.views.decorators.http import require_GET, require_POST
+
+from hetang.campaigns import services
+from hetang.campaigns.errors import CampaignError
+from hetang.campaigns.models import Broadcast
+from hetang.console.campaigns import words
+from hetang.console.campaigns.access import SEND, VIEW, broadcast_or_404, may
+from hetang.platform import clock
+from hetang.platform.access import actor_of, needs
+from hetang.platform.models import OrgNode
+from hetang.touch import queries
+from hetang.touch.errors import TouchError
+from hetang.touch.governor import next_quiet
+from hetang.touch.models import Plan, Programme
+
+MOVING = (Programme.PLANNING, Programme.RUNNING, Programme.CANCELLING)
+
+
+@require_GET
+@needs(VIEW)
+def show(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The right page for where a broadcast is: composer, split or progress."""
+    broadcast = broadcast_or_404(request, public_id)
+    if broadcast.programme is not None:
+        return redirect("campaigns:progress", broadcast.public_id)
+    if broadcast.dry_run is not None or not may(request, "campaigns:edit", broadcast.campaign):
+        return redirect("campaigns:split", broadcast.public_id)
+    return redirect("campaigns:edit_broadcast", broadcast.public_id)
+
+
+@require_GET
+@needs(VIEW)
+def progress(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The whole page."""
+    broadcast = broadcast_or_404(request, public_id)
+    if broadcast.programme is None:
+        return redirect("campaigns:split", broadcast.public_id)
+    return render(request, "console/campaigns/progress.html", _values(request, broadcast))
+
+
+@require_GET
+@needs(VIEW)
+def progress_body(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The figures, polled while it moves."""
+    broadcast = broadcast_or_404(request, public_id)
+    if broadcast.programme is None:
+        raise Http404
+    return render(request, "console/campaigns/progress_body.html", _values(request, broadcast))
+
+
+def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
+    programme = broadcast.programme
+    assert programme is not None  # noqa: S101 - both callers looked
+    plan = Plan.objects.defer("members").get(programme=programme)
+    now = queries.progress(programme)
+    nodes = queries.by_organisation(programme, actor_of(request).scope(VIEW))
+    return {
+        "broadcast": broadcast,
+        "programme": programme,
+        "state": words.badge_of(programme.state, words.PROGRAMME),
+        "moving": programme.state in MOVING,
+        "plan": plan,
+        "now": now,
+        "open": [(words.STATES[state], count) for state, count in now.open.items() if state in words.STATES],
+        "lost": [(words.loss(state, reason), count) for (state, reason), count in sorted(now.lost.items())],
+        "excluded": [(words.REASONS[reason][0], count) for reason, count in now.excluded.items() if count],
+        "nodes": nodes,
+        "waiting": any(node.waiting for node in nodes),
+        "consequence": queries.consequence(programme),
+        "quiet_at": next_quiet(clock.now(), programme.message_class),
+        "can_send": may(request, SEND, broadcast.campaign),
+        "can_remind": actor_of(request).can(SEND),
+        "can_steer": programme.state in {Programme.RUNNING, Programme.PAUSED},
+    }
+
+
+@require_POST
+@needs(SEND)
+def pause(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Hold what is not handed over."""
+    return _steer(request, public_id, services.pause, gettext("Paused. Nothing more is handed over."))
+
+
+@require_POST
+@needs(SEND)
+def resume(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Go on."""
+    return _steer(request, public_id, services.resume, gettext("It goes on."))
+
+
+@require_POST
+@needs(SEND)
+def cancel(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Stop for good."""
+    return _steer(request, public_id, services.cancel, gettext("What is not sent is being cancelled."))
+
+
+def _steer(request: HttpRequest, public_id: UUID, act: Callable[..., None], done: str) -> HttpResponse:
+    broadcast = broadcast_or_404(request, public_id)
+    try:
+        act(actor_of(request), broadcast)
+    except TouchError as refused:
+        messages.error(request, words.sentence(refused))
+    except CampaignError as refused:
+        messages.error(request, words.sentence(refused.problems[0]))
+    else:
+        messages.success(request, done)
+    return redirect("campaigns:progress", broadcast.public_id)
+
+
+@require_POST
+@needs(SEND)
+def remind(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Remind who has not confirmed, in the whole programme or below one node."""
+    broadcast = broadcast_or_404(request, public_id)
+    place = request.POST.get("node", "")
+    node = OrgNode.objects.filter(pk=int(place)).first() if place.isdecimal() and len(place) < 18 else None
+    if place and node is None:
+        raise Http404
+    try:
+        result = services.remind(actor_of(request), broadcast, node)
+    except CampaignError as refused:
+        messages.error(request, words.sentence(refused.problems[0]))
+        return redirect("campaigns:progress", broadcast.public_id)
+    text = ngettext("{n} task reminded.", "{n} tasks reminded.", result.done).format(n=result.done)
+    if result.over_limit:
+        text += " " + gettext("{n} had three reminders within 24 hours already.").format(n=result.over_limit)
+    if result.failed:
+        text += " " + gettext("{n} could not be reminded; try again later.").format(n=result.failed)
+    (messages.warning if result.failed else messages.success)(request, text)
+    return redirect("campaigns:progress", broadcast.public_id)

@@ -1,0 +1,164 @@
+"""The split before sending (预演): who gets the message, who does not and why, and the word that sends it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from hetang.campaigns import queries, services
+from hetang.campaigns.errors import CampaignError
+from hetang.campaigns.models import Broadcast
+from hetang.console.campaigns import words
+from hetang.console.campaigns.access import EDIT, SEND, VIEW, broadcast_or_404, may
+from hetang.console.customers.lists import rows as customer_rows
+from hetang.console.paging import Page
+from hetang.platform import clock
+from hetang.platform.access import actor_of, needs, visible_customers
+from hetang.platform.engine_client import EngineUnavailable, ServiceError
+from hetang.touch import planning
+from hetang.touch.governor import quiet
+from hetang.touch.models import Plan
+
+INLINE = 20_000  # people whose split is made while the page waits: under a second
+SIZE = 50
+
+
+@require_http_methods(["GET", "POST"])
+@needs(VIEW)
+def split(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Show the newest split; a POST (or the first visit) makes one."""
+    broadcast = broadcast_or_404(request, public_id)
+    problems: list[str] = []
+    if request.method == "POST":
+        actor_of(request).require(EDIT)
+        problems = _make(request, broadcast)
+        if not problems:
+            return redirect("campaigns:split", broadcast.public_id)
+    return render(
+        request,
+        "console/campaigns/split.html",
+        _values(request, broadcast) | {"problems": problems},
+        status=422 if problems else 200,
+    )
+
+
+@require_GET
+@needs(VIEW)
+def split_body(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The figures, polled while a large split is being made."""
+    return render(request, "console/campaigns/split_body.html", _values(request, broadcast_or_404(request, public_id)))
+
+
+def _make(request: HttpRequest, broadcast: Broadcast) -> list[str]:
+    try:
+        plan = services.dry_run(actor_of(request), broadcast)
+    except CampaignError as refused:
+        return [words.sentence(problem) for problem in refused.problems]
+    except (EngineUnavailable, ServiceError):
+        return [gettext("The people of the audience cannot be determined now. Try again in a moment.")]
+    if plan.people <= INLINE:
+        planning.run(plan)
+    return []
+
+
+def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
+    plan: Plan | None = broadcast.programme.plan if broadcast.programme else broadcast.dry_run
+    values: dict[str, Any] = {
+        "broadcast": broadcast,
+        "plan": plan,
+        "can_edit": may(request, EDIT, broadcast.campaign) and broadcast.programme is None,
+        "can_send": may(request, SEND, broadcast.campaign) and broadcast.programme is None,
+    }
+    if plan is None:
+        return values
+    parts = queries.split(plan)
+    request_of = planning.Request.from_json(plan.parameters)
+    lines = [_line(reason, count) for reason, count in [*parts.excluded, ("control", parts.control)]]
+    return values | {
+        "parts": parts,
+        "lines": lines,
+        "variants": [(number, people, _text(broadcast, number)) for number, people in parts.variants],
+        "done": plan.state == Plan.DONE,
+        "old": clock.now() - plan.at > services.DRY_RUN_HOLDS,
+        "slot": request_of.slot_at,
+        "starts_now": broadcast.slot_at is None,
+        "quiet_until": quiet(request_of.slot_at, request_of.message_class),
+        "expires": request_of.slot_at + timedelta(days=broadcast.confirm_days),
+    }
+
+
+def _line(reason: str, count: int) -> dict[str, Any]:
+    label, hint = words.REASONS[reason]
+    return {"reason": reason, "label": label, "hint": hint, "count": count}
+
+
+def _text(broadcast: Broadcast, number: int) -> str:
+    return str(broadcast.variants[number - 1]["text"])[:60] if number <= len(broadcast.variants) else ""
+
+
+@require_GET
+@needs(VIEW)
+def people(request: HttpRequest, public_id: UUID, reason: str) -> HttpResponse:
+    """The people under one heading of the split whom the actor may see, page by page."""
+    broadcast = broadcast_or_404(request, public_id)
+    plan = broadcast.programme.plan if broadcast.programme else broadcast.dry_run
+    code = "" if reason == "send" else reason
+    if plan is None or code not in words.REASONS:
+        raise Http404
+    actor = actor_of(request)
+    actor.require("customers:view")
+    variant = _number(request.GET.get("variant")) if not code else 0
+    members = queries.people_of(plan, code, variant or (1 if not code else 0))
+    numbers, more = _visible(actor, members, _number(request.GET.get("after")))
+    seen = visible_customers(actor, "customers:view").filter(number__in=numbers).select_related("home_store", "owner")
+    page = Page(sorted(seen, key=lambda customer: customer.number), later=str(numbers[-1]) if more else None)
+    values = {
+        "broadcast": broadcast,
+        "label": words.REASONS[code][0],
+        "variant": variant,
+        "page": page,
+        "rows": customer_rows(page),
+        "count": len(members),
+    }
+    return render(request, "console/campaigns/people.html", values)
+
+
+def _visible(actor: Any, members: Any, after: int) -> tuple[list[int], bool]:
+    """The next numbers of the set that lie in the actor's scope. Looks through the set in steps of 5,000."""
+    everything = actor.scope("customers:view").everything
+    found: list[int] = []
+    while True:
+        chunk = queries.page_of(members, after, SIZE + 1 if everything else 5000)
+        if not chunk:
+            return found[:SIZE], len(found) > SIZE
+        inside = visible_customers(actor, "customers:view").filter(number__in=chunk)
+        found += sorted(inside.values_list("number", flat=True)[: SIZE + 1])
+        after = chunk[-1]
+        if len(found) > SIZE or (everything and len(chunk) <= SIZE):
+            return found[:SIZE], len(found) > SIZE
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() and len(text) < 12 else 0
+
+
+@require_POST
+@needs(SEND)
+def send(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The word that sends it."""
+    broadcast = broadcast_or_404(request, public_id)
+    try:
+        services.send(actor_of(request), broadcast)
+    except CampaignError as refused:
+        for problem in refused.problems:
+            messages.error(request, words.sentence(problem))
+        return redirect("campaigns:split", broadcast.public_id)
+    messages.success(request, gettext("Confirmed. The tasks are being made."))
+    return redirect("campaigns:progress", broadcast.public_id)
