@@ -119,6 +119,7 @@ def _measure(title: str, facts: int) -> None:
 def _check() -> None:
     """The figures count only if the stores agree: orders, money and people in the sums and in both stores."""
     from django.db import connection
+
     from hetang.platform import clickhouse
 
     with connection.cursor() as cursor:
