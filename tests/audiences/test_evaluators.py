@@ -17,7 +17,8 @@ from pyroaring import BitMap
 from hetang.audiences import history as asked
 from hetang.audiences.matching import Line, Person, Purchase, Received, Visit, matches
 from hetang.audiences.plans import Moment, Query
-from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule, parse
+from hetang.audiences.reading import parse
+from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule
 from hetang.audiences.sets import evaluate
 from hetang.platform import clickhouse
 
@@ -358,8 +359,26 @@ def compared(draw: st.DrawFn, base: dict[str, Any], values: st.SearchStrategy[An
 
 @st.composite
 def condition(draw: st.DrawFn) -> dict[str, Any]:
-    kind = draw(st.sampled_from(["tag", "consent", "relation", "store", "metric", "metric", "attribute", "attribute",
-                                 "date", "behaviour", "behaviour", "behaviour", "audience", "do_not_disturb"]))  # fmt: skip
+    kind = draw(
+        st.sampled_from(
+            [
+                "tag",
+                "consent",
+                "relation",
+                "store",
+                "metric",
+                "metric",
+                "attribute",
+                "attribute",
+                "date",
+                "behaviour",
+                "behaviour",
+                "behaviour",
+                "audience",
+                "do_not_disturb",
+            ]
+        )
+    )
     match kind:
         case "tag":
             return {"type": kind, "op": draw(st.sampled_from(["any", "all", "none"])), "tags": draw(some(TAGS))}
@@ -388,8 +407,22 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def metric(draw: st.DrawFn) -> dict[str, Any]:
-    name = draw(st.sampled_from(["orders", "visits", "orders_30", "orders_365", "gmv", "refunded", "average_order_value",
-                                 "days_since_last_order", "days_since_last_visit", "favourite_category"]))  # fmt: skip
+    name = draw(
+        st.sampled_from(
+            [
+                "orders",
+                "visits",
+                "orders_30",
+                "orders_365",
+                "gmv",
+                "refunded",
+                "average_order_value",
+                "days_since_last_order",
+                "days_since_last_visit",
+                "favourite_category",
+            ]
+        )
+    )
     base = {"type": "metric", "metric": name}
     if name == "favourite_category":
         op = draw(st.sampled_from(["in", "empty", "not_empty"]))

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from hetang.audiences.errors import MESSAGES, message
-from hetang.audiences.rules import All, InvalidRule, SavedRule, parse
+from hetang.audiences.reading import parse
+from hetang.audiences.rules import All, InvalidRule, SavedRule
 from tests.audiences.test_evaluators import CATALOGUE
 
 TAG = {"type": "tag", "op": "any", "tags": ["gold"]}

@@ -12,7 +12,8 @@ from pyroaring import BitMap
 from hetang.audiences import catalogues, queries, services
 from hetang.audiences.errors import AudienceInUse, NameTaken, OutsideScope, StaleVersion, message
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
-from hetang.audiences.rules import InvalidRule, parse
+from hetang.audiences.reading import parse
+from hetang.audiences.rules import InvalidRule
 from hetang.audiences.sentences import describe
 from hetang.commerce import history as commerce_history
 from hetang.customers.models import Customer, Tag, TagGroup

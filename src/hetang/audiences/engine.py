@@ -22,7 +22,8 @@ from hetang.audiences import following, history, queries
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.live import LiveSets
 from hetang.audiences.plans import Moment, Query
-from hetang.audiences.rules import Catalogue, InvalidRule, Node, parse
+from hetang.audiences.reading import parse
+from hetang.audiences.rules import Catalogue, InvalidRule, Node
 from hetang.audiences.sets import Evaluation, evaluate
 from hetang.platform import clock, environment
 from hetang.platform.engine_client import ServiceError

@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any
 
 from hetang.audiences.plans import Moment, compare, day_bounds, first_day
+from hetang.audiences.reading import nested
 from hetang.audiences.rules import (
     DAYS_SINCE,
     FAVOURITES,
@@ -32,7 +33,6 @@ from hetang.audiences.rules import (
     Not,
     Scalar,
     Tagged,
-    nested,
 )
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -171,8 +171,8 @@ def _condition(  # noqa: PLR0911 - one for each kind
             return _date(node, person, moment)
         case Behaviour():
             quantity = count(node, person, moment)
-            op = {"at_least": ">=", "at_most": "<=", "exactly": "="}[node.op]
-            return quantity, compare(quantity, op, (node.value,))
+            comparison = {"at_least": ">=", "at_most": "<=", "exactly": "="}[node.op]
+            return quantity, compare(quantity, comparison, (node.value,))
         case _:
             raise TypeError(f"no condition: {node!r}")
 

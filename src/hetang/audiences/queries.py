@@ -17,7 +17,8 @@ from hetang.audiences.matching import Person, Verdict
 from hetang.audiences.matching import explain as explain_person
 from hetang.audiences.models import Audience, AudienceSnapshot
 from hetang.audiences.plans import Moment
-from hetang.audiences.rules import Path, named_in, parse
+from hetang.audiences.reading import parse
+from hetang.audiences.rules import Path, named_in
 from hetang.customers.access import visible as visible_customers
 from hetang.platform import clock, engine_client
 from hetang.platform.access import Scope

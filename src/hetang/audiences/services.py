@@ -15,7 +15,7 @@ from pyroaring import BitMap
 from hetang.audiences import catalogues, queries
 from hetang.audiences.errors import AudienceInUse, NameTaken, OutsideScope, StaleVersion
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
-from hetang.audiences.rules import parse
+from hetang.audiences.reading import parse
 from hetang.facts import intake
 from hetang.facts.intake import Draft
 from hetang.platform import audit, clock

@@ -9,7 +9,8 @@ from typing import Protocol
 from pyroaring import BitMap
 
 from hetang.audiences.plans import Complement, Intersection, Live, Moment, Plan, Query, plan
-from hetang.audiences.rules import All, AnyOf, Catalogue, Condition, MemberOf, Node, Not, Path, nested
+from hetang.audiences.reading import nested
+from hetang.audiences.rules import All, AnyOf, Catalogue, Condition, MemberOf, Node, Not, Path
 
 
 class Source(Protocol):

@@ -14,7 +14,8 @@ from typing import Any
 from django.http import QueryDict
 
 from hetang.audiences import rules
-from hetang.audiences.rules import Catalogue, InvalidRule, Node, Path, Problem, parse
+from hetang.audiences.reading import parse
+from hetang.audiences.rules import Catalogue, InvalidRule, Node, Path, Problem
 from hetang.console.audiences.fields import Field, fields_of
 
 GROUPS = ("all", "any", "none")

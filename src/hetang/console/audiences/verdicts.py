@@ -41,7 +41,7 @@ def _metric(node: Metric, found: Any, known: Catalogue) -> str:
         return known.stores[found].name if found in known.stores else str(found)
     if node.metric == "favourite_category":
         names = known.categories.get(found, (found, found))
-        return names[0] if (get_language() or "").startswith("zh") else names[1]
+        return str(names[0] if (get_language() or "").startswith("zh") else names[1])
     return figures.number(found)
 
 

@@ -18,7 +18,8 @@ from hetang.audiences.catalogues import catalogue
 from hetang.audiences.errors import AudienceError, AudienceInUse, message
 from hetang.audiences.matching import Verdict
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
-from hetang.audiences.rules import All, AnyOf, Catalogue, InvalidRule, MemberOf, Not, parse
+from hetang.audiences.reading import parse
+from hetang.audiences.rules import All, AnyOf, Catalogue, InvalidRule, MemberOf, Not
 from hetang.audiences.sentences import describe
 from hetang.console.audiences import people
 from hetang.console.audiences.building import trouble

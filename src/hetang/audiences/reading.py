@@ -1,0 +1,397 @@
+"""Reading a rule document: every value is checked against what exists, and every problem is collected with its place.
+Pure: no ORM, no clock, no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from hetang.audiences.rules import (
+    ATTRIBUTE_OPS,
+    COMPARISONS,
+    DATE_OPS,
+    DAYS_SINCE,
+    EVENTS,
+    FAVOURITES,
+    MAX_CONDITIONS,
+    MAX_DAYS,
+    MAX_DEPTH,
+    MAX_NUMBER,
+    MAX_TEXT,
+    MAX_VALUES,
+    METRICS,
+    MONEY,
+    PURPOSES,
+    QUANTIFIERS,
+    TIMES,
+    VERSION,
+    All,
+    AnyOf,
+    AtStore,
+    Attribute,
+    Behaviour,
+    Catalogue,
+    Condition,
+    ConsentGiven,
+    DateOf,
+    Friends,
+    InvalidRule,
+    LeftAlone,
+    MemberOf,
+    Metric,
+    Node,
+    Not,
+    Path,
+    Problem,
+    Scalar,
+    Tagged,
+)
+
+
+def parse(document: Any, catalogue: Catalogue, inside: frozenset[str] = frozenset()) -> Node:
+    """The tree of a rule document, checked against what exists. Raises `InvalidRule` with every problem found.
+
+    `inside` holds the public ids of audiences whose rule is being read: naming one of them again is a cycle.
+    """
+    reader = _Reader(catalogue, inside)
+    node = reader.document(document)
+    if reader.problems or node is None:
+        raise InvalidRule(reader.problems)
+    return node
+
+
+def nested(member: MemberOf, catalogue: Catalogue) -> Node:
+    """The tree of the audience that a condition names, as it is now. Raises `InvalidRule` when it is broken."""
+    return parse(catalogue.audiences[member.audience].rule, catalogue, frozenset({member.audience}))
+
+
+class _Reader:
+    """Reads one document; collects problems instead of stopping at the first."""
+
+    def __init__(self, catalogue: Catalogue, inside: frozenset[str]) -> None:
+        self.catalogue = catalogue
+        self.inside = inside
+        self.problems: list[Problem] = []
+        self.seen = 0
+
+    def problem(self, path: Path, code: str, /, **params: Any) -> None:
+        self.problems.append(Problem(path, code, params))
+
+    def document(self, document: Any) -> Node | None:
+        if not isinstance(document, dict) or "rule" not in document:
+            self.problem((), "not_a_rule")
+            return None
+        if document.get("version") != VERSION:
+            self.problem(("version",), "unknown_version", version=_short(document.get("version")))
+            return None
+        rule = document["rule"]
+        if rule == {"all": []}:
+            return All(())
+        return self.node(rule, ("rule",), 1)
+
+    def node(self, raw: Any, path: Path, depth: int) -> Node | None:
+        if depth > MAX_DEPTH:
+            self.problem(path, "too_deep", limit=MAX_DEPTH)
+            return None
+        if not isinstance(raw, dict):
+            self.problem(path, "not_a_condition")
+            return None
+        for word, kind in (("all", All), ("any", AnyOf)):
+            if word in raw:
+                return self.group(raw, word, kind, path, depth)
+        if "not" in raw:
+            self.only(raw, {"not"}, path)
+            inner = self.node(raw["not"], (*path, "not"), depth + 1)
+            return Not(inner) if inner is not None else None
+        return self.condition(raw, path)
+
+    def group(
+        self, raw: dict[str, Any], word: str, kind: type[All] | type[AnyOf], path: Path, depth: int
+    ) -> Node | None:
+        self.only(raw, {word}, path)
+        items = raw[word]
+        if not isinstance(items, list) or not items:
+            self.problem(path, "empty_group")
+            return None
+        read = []
+        for position, item in enumerate(items):
+            read.append(self.node(item, (*path, word, position), depth + 1))
+            if self.seen > MAX_CONDITIONS:
+                return None
+        children = tuple(child for child in read if child is not None)
+        return kind(children) if len(children) == len(items) else None
+
+    def condition(self, raw: dict[str, Any], path: Path) -> Condition | None:
+        self.seen += 1
+        if self.seen > MAX_CONDITIONS:
+            if self.seen == MAX_CONDITIONS + 1:
+                self.problem(path, "too_many", limit=MAX_CONDITIONS)
+            return None
+        kind = raw.get("type")
+        reader = _CONDITIONS.get(kind) if isinstance(kind, str) else None
+        if reader is None:
+            self.problem(path, "unknown_type", type=_short(kind))
+            return None
+        before = len(self.problems)
+        read = reader(self, raw, path)
+        return read if len(self.problems) == before else None
+
+    # fields -------------------------------------------------------------------------------------------------
+
+    def only(self, raw: dict[str, Any], allowed: set[str], path: Path) -> None:
+        for key in raw:
+            if key not in allowed:
+                self.problem(path, "unknown_field", field=_short(key))
+
+    def choice(self, raw: dict[str, Any], key: str, options: Sequence[str], path: Path, default: str = "") -> str:
+        value = raw.get(key, default)
+        if value not in options:
+            self.problem((*path, key), "not_an_option", value=_short(value), options=", ".join(options))
+            return options[0]
+        return str(value)
+
+    def text(self, raw: dict[str, Any], key: str, path: Path, *, required: bool = True) -> str:
+        value = raw.get(key, "")
+        if not isinstance(value, str) or len(value) > MAX_TEXT or "\0" in value:
+            self.problem((*path, key), "not_a_text", limit=MAX_TEXT)
+            return ""
+        if required and not value:
+            self.problem((*path, key), "missing", field=key)
+        return str(value)
+
+    def texts(self, raw: dict[str, Any], key: str, path: Path, *, required: bool = True) -> tuple[str, ...]:
+        value = raw.get(key, [])
+        if not isinstance(value, list) or len(value) > MAX_VALUES:
+            self.problem((*path, key), "not_a_list", limit=MAX_VALUES)
+            return ()
+        if required and not value:
+            self.problem((*path, key), "missing", field=key)
+        good = [v for v in value if isinstance(v, str) and v and len(v) <= MAX_TEXT and "\0" not in v]
+        if len(good) != len(value):
+            self.problem((*path, key), "not_a_text", limit=MAX_TEXT)
+        return tuple(dict.fromkeys(good))
+
+    def whole(self, value: Any, path: Path, low: int = 0, high: int = MAX_NUMBER) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            self.problem(path, "not_a_number", low=low, high=high)
+            return low
+        return value
+
+    def day(self, value: Any, path: Path) -> str:
+        try:
+            if isinstance(value, str) and len(value) == len("2026-01-01"):
+                return date.fromisoformat(value).isoformat()
+        except ValueError:
+            pass
+        self.problem(path, "not_a_date", value=_short(value))
+        return ""
+
+    def boolean(self, raw: dict[str, Any], key: str, path: Path) -> bool:
+        value = raw.get(key, True)
+        if not isinstance(value, bool):
+            self.problem((*path, key), "not_a_boolean")
+        return value is True
+
+    def known(self, codes: Sequence[str], known: Mapping[str, Any], what: str, path: Path) -> None:
+        for code in codes:
+            if code and code not in known:
+                self.problem(path, f"unknown_{what}", code=_short(code))
+
+    # values of a comparison ---------------------------------------------------------------------------------
+
+    def values(
+        self, raw: dict[str, Any], op: str, read: Callable[[Any, Path], Scalar], path: Path
+    ) -> tuple[Scalar, ...]:
+        """One value, two for `between` (low, high), a list for `in`, none for `empty`."""
+        at = (*path, "value")
+        value = raw.get("value")
+        if op in {"empty", "not_empty"}:
+            return ()
+        if op not in {"between", "in"}:
+            return (read(value, at),)
+        if not isinstance(value, list) or not value or len(value) > MAX_VALUES or (op == "between" and len(value) != 2):
+            self.problem(at, "not_a_pair" if op == "between" else "not_a_list", limit=MAX_VALUES)
+            return ()
+        result = tuple(read(item, (*at, position)) for position, item in enumerate(value))
+        if op == "between" and type(result[0]) is type(result[1]) and result[0] > result[1]:  # type: ignore[operator]
+            self.problem(at, "wrong_way_round")
+        return result
+
+    def plain_text(self, value: Any, path: Path) -> str:
+        if not isinstance(value, str) or not value or len(value) > MAX_TEXT or "\0" in value:
+            self.problem(path, "not_a_text", limit=MAX_TEXT)
+            return ""
+        return value
+
+    def decimal(self, value: Any, path: Path) -> float:
+        good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_NUMBER
+        if not good:
+            self.problem(path, "not_a_number", low=-MAX_NUMBER, high=MAX_NUMBER)
+            return 0.0
+        return float(value)
+
+    def truth(self, value: Any, path: Path) -> bool:
+        if not isinstance(value, bool):
+            self.problem(path, "not_a_boolean")
+        return value is True
+
+
+def _short(value: Any) -> str:
+    """A value as it may be repeated in a message: never long."""
+    shown = str(value)
+    return shown if len(shown) <= 60 else shown[:59] + "…"
+
+
+def _tagged(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+    r.only(raw, {"type", "op", "tags"}, path)
+    tags = r.texts(raw, "tags", path)
+    r.known(tags, r.catalogue.tags, "tag", (*path, "tags"))
+    op: Any = r.choice(raw, "op", ("any", "all", "none"), path, "any")
+    return Tagged(op, tags)
+
+
+def _attribute(r: _Reader, raw: dict[str, Any], path: Path) -> Condition | None:
+    r.only(raw, {"type", "code", "op", "value"}, path)
+    code = r.text(raw, "code", path)
+    definition = r.catalogue.attributes.get(code)
+    if definition is None:
+        if code:
+            r.problem((*path, "code"), "unknown_attribute", code=_short(code))
+        return None
+    op = r.choice(raw, "op", ATTRIBUTE_OPS[definition.type], path)
+    read: Any = {"number": r.decimal, "date": r.day, "boolean": r.truth}.get(definition.type, r.plain_text)
+    values = r.values(raw, op, read, path)
+    if definition.type == "choice":
+        for value in values:
+            if value not in definition.choices:
+                r.problem((*path, "value"), "not_an_option", value=_short(value), options=", ".join(definition.choices))
+    return Attribute(code, definition.type, op, values)
+
+
+def _metric(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+    r.only(raw, {"type", "metric", "op", "value"}, path)
+    metric = r.choice(raw, "metric", METRICS, path)
+    if metric in FAVOURITES:
+        op = r.choice(raw, "op", ("in", "empty", "not_empty"), path, "in")
+        values = r.values(raw, op, r.plain_text, path)
+        codes = [str(value) for value in values]
+        if metric == "favourite_store":
+            r.known(codes, r.catalogue.stores, "store", (*path, "value"))
+        else:
+            r.known(codes, r.catalogue.categories, "category", (*path, "value"))
+        return Metric(metric, op, values)
+    op = r.choice(raw, "op", (*COMPARISONS, "empty", "not_empty") if metric in DAYS_SINCE else COMPARISONS, path)
+    low = -MAX_NUMBER if metric in MONEY else 0
+    return Metric(metric, op, r.values(raw, op, lambda value, at: r.whole(value, at, low), path))
+
+
+def _date(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+    r.only(raw, {"type", "of", "op", "days", "date"}, path)
+    of = r.text(raw, "of", path)
+    if of.startswith("attribute:"):
+        definition = r.catalogue.attributes.get(of.removeprefix("attribute:"))
+        if definition is None or definition.type != "date":
+            code = "unknown_attribute" if definition is None else "not_a_date_attribute"
+            r.problem((*path, "of"), code, code=_short(of.removeprefix("attribute:")))
+    elif of not in TIMES:
+        r.problem((*path, "of"), "not_an_option", value=_short(of), options=", ".join(TIMES))
+    op = r.choice(raw, "op", DATE_OPS, path)
+    if op in {"before", "after"}:
+        return DateOf(of, op, 0, r.day(raw.get("date"), (*path, "date")))
+    return DateOf(of, op, r.whole(raw.get("days"), (*path, "days"), 1 if op != "more_than_ago" else 0, MAX_DAYS), "")
+
+
+def _store(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+    r.only(raw, {"type", "op", "stores", "node"}, path)
+    node = r.text(raw, "node", path, required=False)
+    stores = r.texts(raw, "stores", path, required=not node)
+    if node and stores:
+        r.problem(path, "store_or_node")
+    r.known([node], r.catalogue.nodes, "node", (*path, "node"))
+    r.known(stores, r.catalogue.stores, "store", (*path, "stores"))
+    op: Any = r.choice(raw, "op", ("home", "favourite", "bought_at"), path, "home")
+    return AtStore(op, stores, node)
+
+
+def _behaviour(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+    event = r.choice(raw, "event", EVENTS, path)
+    buying = {"category", "sku", "stores"}
+    extra = {"bought": {*buying, "count"}, "spent": buying, "visited": {"stores"}, "received": {"channel"}}[event]
+    r.only(raw, {"type", "event", "op", "value", "days", *extra}, path)
+    category = r.text(raw, "category", path, required=False)
+    r.known([category], r.catalogue.categories, "category", (*path, "category"))
+    sku = r.text(raw, "sku", path, required=False)
+    r.known([sku], r.catalogue.products, "product", (*path, "sku"))
+    stores = r.texts(raw, "stores", path, required=False)
+    r.known(stores, r.catalogue.stores, "store", (*path, "stores"))
+    days = raw.get("days")
+    return Behaviour(
+        event,
+        r.choice(raw, "op", QUANTIFIERS, path, "at_least"),
+        r.whole(raw.get("value", 1), (*path, "value")),
+        None if days is None else r.whole(days, (*path, "days"), 1, MAX_DAYS),
+        category,
+        sku,
+        stores,
+        r.choice(raw, "count", ("orders", "lines"), path, "orders"),
+        r.text(raw, "channel", path, required=False),
+    )
+
+
+def _consent(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+    r.only(raw, {"type", "purpose", "channel", "given"}, path)
+    purpose = r.choice(raw, "purpose", PURPOSES, path, "marketing")
+    return ConsentGiven(purpose, r.text(raw, "channel", path), r.boolean(raw, "given", path))
+
+
+def _left_alone(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+    r.only(raw, {"type", "on"}, path)
+    return LeftAlone(r.boolean(raw, "on", path))
+
+
+def _friends(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+    r.only(raw, {"type", "number", "staff"}, path)
+    staff = r.texts(raw, "staff", path, required=False)
+    r.known(staff, r.catalogue.staff, "staff", (*path, "staff"))
+    return Friends(r.whole(raw.get("number", 1), (*path, "number"), 1, 1000), staff)
+
+
+def _audience(r: _Reader, raw: dict[str, Any], path: Path) -> Condition | None:
+    r.only(raw, {"type", "audience"}, path)
+    public_id = r.text(raw, "audience", path)
+    saved = r.catalogue.audiences.get(public_id)
+    if saved is None:
+        if public_id:
+            r.problem((*path, "audience"), "unknown_audience", code=_short(public_id))
+        return None
+    if public_id in r.inside:
+        r.problem((*path, "audience"), "cycle", name=saved.name)
+        return None
+    if len(r.inside) >= MAX_DEPTH:
+        r.problem((*path, "audience"), "too_deep", limit=MAX_DEPTH)
+        return None
+    try:
+        parse(saved.rule, r.catalogue, r.inside | {public_id})
+    except InvalidRule as broken:
+        cycle = next((p for p in broken.problems if p.code == "cycle"), None)
+        code, params = ("cycle", cycle.params) if cycle else ("broken_audience", {"name": saved.name})
+        r.problem((*path, "audience"), code, **params)
+        return None
+    return MemberOf(public_id)
+
+
+_CONDITIONS: dict[str, Callable[[_Reader, dict[str, Any], Path], Condition | None]] = {
+    "tag": _tagged,
+    "attribute": _attribute,
+    "metric": _metric,
+    "date": _date,
+    "store": _store,
+    "behaviour": _behaviour,
+    "consent": _consent,
+    "do_not_disturb": _left_alone,
+    "relation": _friends,
+    "audience": _audience,
+}
+TYPES = tuple(_CONDITIONS)
