@@ -27,6 +27,7 @@ from hetang.touch.ports import OutcomeUnknown, PersonResult, PersonState, Refuse
 PEOPLE_PER_TASK = 10_000
 _SPAN = timedelta(days=30)  # get_groupmsg_list_v2 looks at one month at most
 _SLACK = timedelta(minutes=2)  # clocks of the two sides
+_SIMULATED_SLACK = timedelta(days=1)  # a simulator's clock runs on where ours is held still (tests, `demo --check`)
 _PAGE_OF_TASKS, _PAGE_OF_RESULTS = 100, 1000
 _SENT_BY_MEMBER = 2
 _PERSON_STATES: dict[int, PersonState] = {0: "unsent", 1: "sent", 2: "not_friend", 3: "limit"}
@@ -68,7 +69,9 @@ class WeComChannel:
         """The task that carries `mark`, made at or after `since`; None while WeCom does not list it (it may lag)."""
         pattern = re.compile(re.escape(mark) + r"(?![A-Za-z0-9_-])")  # /l/ab1 must not be found in /l/ab12
         with _outcomes():
-            for message in _messages(_client(), since - _SLACK, clock.now() + _SLACK):
+            app = default_app()
+            slack = _SIMULATED_SLACK if app.corp.simulated else _SLACK
+            for message in _messages(client_of(app), since - slack, clock.now() + slack):
                 if any(pattern.search(text) for text in _texts(message)):
                     return message.msgid
         return None
