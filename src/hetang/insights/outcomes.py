@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
@@ -94,7 +94,8 @@ def groups(
       (select count(*) from frame f where {mine}) as planned
     from outcome group by arm, variant, staff order by arm desc, variant, staff
     """
-    days = [clock.local_day(start), clock.local_day(end), start, end]
+    slack = timedelta(days=1)  # local days may be those of a store's own zone; the instants decide
+    days = [clock.local_day(start) - slack, clock.local_day(end) + slack, start, end]
     held = held_out(plan)
     with connection.cursor() as cursor:
         cursor.execute(sql, [programme.planned_at, programme.pk, *held, *mine_params, *days, *days, *mine_params])
