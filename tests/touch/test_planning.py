@@ -28,8 +28,8 @@ def committed(members: BitMap, asked: planning.Request, texts: tuple[str, ...] =
 def touch_rows(customers: list[int], slot: datetime, channel: str = "wecom", kind: str = "marketing") -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
-            "insert into touch_touch (planned_at, slot_at, programme, customer, task, local_day, channel, message_class,"
-            " state, address) values (%s, %s, 0, %s, 0, %s, %s, %s, 'sent', '')",
+            "insert into touch_touch (planned_at, slot_at, programme, customer, task, local_day, channel,"
+            " message_class, state, address) values (%s, %s, 0, %s, 0, %s, %s, %s, 'sent', '')",
             [[slot, slot, customer, slot.date(), channel, kind] for customer in customers],
         )
 

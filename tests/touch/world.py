@@ -64,11 +64,11 @@ def past_touches(count: int, population: int, *, days: int = 30, channel: str = 
     """`count` touches sent over the last `days` days, spread evenly over customers 1..population."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "insert into touch_touch (planned_at, slot_at, programme, customer, task, local_day, channel, message_class,"
-            " state, address)"
+            "insert into touch_touch (planned_at, slot_at, programme, customer, task, local_day, channel,"
+            " message_class, state, address)"
             " select at, at, 0, 1 + n %% %(population)s, 0, at::date, %(channel)s, 'marketing', 'sent', 'ext' || n"
-            " from (select n, %(now)s::timestamptz - (n::bigint * 7919 %% (%(days)s * 86400)) * interval '1 second' as at"
-            "       from generate_series(1, %(count)s) n) past",
+            " from (select n, %(now)s::timestamptz - (n::bigint * 7919 %% (%(days)s * 86400)) * interval '1 second'"
+            "       as at from generate_series(1, %(count)s) n) past",
             {"count": count, "population": population, "days": days, "now": NOW, "channel": channel},
         )
 

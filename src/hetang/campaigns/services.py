@@ -168,8 +168,9 @@ def request_of(broadcast: Broadcast, slot_at: datetime) -> planning.Request:
 
 
 def dry_run(actor: Actor, broadcast: Broadcast, *, wait: bool = False) -> Plan:
-    """Split the audience as it is now without sending anything (预演). The planning loop does the work; `wait` does it
-    here. Raises Forbidden, CampaignError, and what `take_snapshot` raises."""
+    """Split the audience as it is now without sending anything (预演).
+
+    The planning loop does the work; `wait` does it here. Raises Forbidden, CampaignError, and what `take_snapshot` raises."""
     _authorise(actor, EDIT, broadcast.campaign.org_node)
     problems = check(broadcast)
     if problems:
@@ -183,21 +184,22 @@ def dry_run(actor: Actor, broadcast: Broadcast, *, wait: bool = False) -> Plan:
         )
         if not changed:
             raise CampaignError(Problem("", "already_sent"))
-        _forget(broadcast.dry_run_id)
+        _forget(broadcast)
     broadcast.refresh_from_db()
     return planning.run(plan) if wait else plan
 
 
-def _forget(plan_id: int | None) -> None:
+def _forget(broadcast: Broadcast) -> None:
     """A split that was replaced is of no use to anybody."""
-    Plan.objects.filter(pk=plan_id, programme=None).delete()
+    if broadcast.dry_run_id is not None:
+        Plan.objects.filter(pk=broadcast.dry_run_id, programme=None).delete()
 
 
 def send(actor: Actor, broadcast: Broadcast, *, wait: bool = False) -> Programme:
     """Confirm what the dry run showed: plan the same people at the same slot. Twice is once.
 
-    The planning loop does the work (`wait` does it here), the dispatch loop sends from the slot on. Raises Forbidden and
-    CampaignError: "dry_run_needed", "dry_run_old", "nobody_left" or what `check` finds.
+    The planning loop does the work (`wait` does it here), the dispatch loop sends from the slot on. Raises Forbidden
+    and CampaignError: "dry_run_needed", "dry_run_old", "nobody_left" or what `check` finds.
     """
     _authorise(actor, SEND, broadcast.campaign.org_node)
     if broadcast.programme is not None:

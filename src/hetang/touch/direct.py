@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection, transaction
 from django.db.models import F
 
+from hetang.platform import clock
 from hetang.platform.sealing import unseal
 from hetang.touch import ledger, outcomes
 from hetang.touch.channels import channel as channel_of
@@ -105,7 +106,7 @@ def _settle(task: SendTask, old: str, chosen: list[DirectOutcome], new: str, rea
             "planned": task.programme.planned_at,
             "task": task.pk,
             "customers": customers,
-            "now": outcomes.clock.now(),
+            "now": clock.now(),
         },
         reason=reason,
         also="sent_at = %(now)s" if new == SENT else "",

@@ -1,9 +1,9 @@
 """The dispatch loop: claims due tasks, hands them to their channel, and finds out what became of unknown ones.
 
-A task is claimed (attempt id written, committed), then the provider is called, then the outcome is recorded. Whoever
-dies in between leaves a claim that runs out: the task is then *unknown*, and it is looked for by its mark. Only after
-the grace period, within which an accepted task must have shown up, may it be sent again. Leases and grace are wall-clock
-times: the provider does not know that the demo turned our clock.
+A task is claimed (attempt id written, committed), then the provider is called, then the outcome is recorded.
+Whoever dies in between leaves a claim that runs out: the task is then *unknown*, and it is looked for by its mark.
+Only after the grace period, within which an accepted task must have shown up, may it be sent again. Leases and grace
+are wall-clock times: the provider does not know that the demo turned our clock.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ def move(
 ) -> list[int]:
     """Move the touches in state `old` that match `where` (SQL over alias `t`, joined with `source`) to `new`.
 
-    Returns the customers moved, whose number the caller checks. A released state gives the reservation back. `also` sets
-    more columns (SQL). Runs in the caller's transaction and changes the counters with it.
+    Returns the customers moved, whose number the caller checks. A released state gives the reservation back. `also`
+    sets more columns (SQL). Runs in the caller's transaction and changes the counters with it.
     """
     values = params | {"old": old, "new": new, "reason": reason, "reserved": new not in RELEASED}
     state = f"state = %(new)s, reason = %(reason)s, reserved = %(reserved)s{', ' + also if also else ''}"
@@ -48,7 +48,7 @@ def move(
 def add(counts: dict[tuple[int, str, str, int, str, str], int]) -> None:
     """Add people to the counters: (programme, channel, arm, variant, state, reason) -> how many, in key order, so that
     two transactions never wait for each other in a circle."""
-    rows = [[*key, number] for key, number in sorted(counts.items()) if number]
+    rows: list[list[str | int]] = [[*key, number] for key, number in sorted(counts.items()) if number]
     if not rows:
         return
     with connection.cursor() as cursor:

@@ -36,7 +36,7 @@ def safe_target(target: str) -> bool:
 
 
 def follow(code: str, *, count: bool = True) -> str | None:
-    """Where a link leads, or None if there is none. Counts the click and records it as a fact unless `count` is false."""
+    """Where a link leads, or None. Counts the click and records it as a fact unless `count` is false."""
     link = ShortLink.objects.filter(pk=code).first()
     if link is None or not safe_target(link.target):
         return None

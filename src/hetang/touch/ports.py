@@ -1,9 +1,9 @@
-"""What a channel has to be able to do for touches to leave the house. Connectors implement it; domains never import them.
+"""What a channel must be able to do for touches to leave the house. Connectors implement it; domains never import them.
 
-There are two kinds. A *task channel* (WeCom) only creates a task that a member of staff confirms on the phone: the unit
-is one text, one sender, at most `people_per_task` people, and the provider has no idempotency key, so every task carries
-a mark (its own short link) by which an unknown outcome is found again. A *direct channel* (SMS, mail, a provider in this
-process) delivers message by message.
+There are two kinds. A *task channel* (WeCom) only creates a task that a member of staff confirms on the phone: the
+unit is one text, one sender, at most `people_per_task` people, and the provider has no idempotency key, so every task
+carries a mark (its own short link) by which an unknown outcome is found again. A *direct channel* (SMS, mail, a
+provider in this process) delivers message by message.
 
 `settings.CHANNELS` maps a channel's name to the dotted path `package.module:factory` of a factory without arguments.
 """
@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 
 class OutcomeUnknown(Exception):
-    """The call may or may not have taken effect (time-out, connection lost after sending, 5xx). Never resend blindly."""
+    """The call may or may not have taken effect (time-out, lost connection, 5xx). Never resend blindly."""
 
 
 class Refused(Exception):

@@ -91,7 +91,7 @@ class NodeProgress:
 
 
 def by_organisation(programme: Programme, scope: Scope) -> list[NodeProgress]:
-    """Confirmation by region, store and adviser inside the scope, in the order of the tree; advisers last in a store."""
+    """Confirmation by region, store and adviser in the scope, in the order of the tree; advisers below their store."""
     tasks = SendTask.objects.filter(programme=programme)
     if not scope.everything:
         tasks = tasks.filter(org_node_id__in=scope.org_nodes().values("pk"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -40,13 +42,13 @@ def move_to(task: SendTask, slot: datetime) -> int:
     return _into_new_task(task, slot, where, values)
 
 
-def _into_new_task(task: SendTask, slot: datetime, where: str, values: dict[str, object]) -> int:
+def _into_new_task(task: SendTask, slot: datetime, where: str, values: Mapping[str, Any]) -> int:
     again = _copy(task, slot)
     moved = ledger.move(
         TASKED,
         "planned",
         where,
-        values | {"again": again.pk, "slot": slot, "day": clock.local_day(slot)},
+        dict(values) | {"again": again.pk, "slot": slot, "day": clock.local_day(slot)},
         also="task = %(again)s, slot_at = %(slot)s, local_day = %(day)s, attempt = null",
     )
     if moved:
@@ -66,7 +68,7 @@ def _copy(task: SendTask, slot: datetime) -> SendTask:
         programme_id=task.programme_id,
         created_at=clock.now(),
     )
-    siblings = SendTask.objects.filter(programme_id=task.programme_id, variant=task.variant, staff_id=task.staff_id)
+    siblings = SendTask.objects.filter(programme_id=task.programme_id, variant=task.variant, staff=task.staff)
     last = siblings.order_by("-seq").values_list("seq", flat=True)[0]
     return SendTask.objects.create(
         programme_id=task.programme_id,

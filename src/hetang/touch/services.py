@@ -118,7 +118,7 @@ def _remind(task: SendTask, result: Reminded) -> None:
 
 
 def _reserve_reminder(task: SendTask) -> Reminder | None:
-    """Write down a reminder unless three were made within 24 hours; the lock keeps two people from making the fourth."""
+    """Write down a reminder unless there were three in 24 hours; the lock keeps two people from making a fourth."""
     now = clock.now()
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("select pg_advisory_xact_lock(%s, %s)", [LOCK_SPACE + 1, task.pk % 2**31])

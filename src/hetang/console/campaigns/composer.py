@@ -205,8 +205,9 @@ def _from(broadcast: Broadcast) -> Draft:
 def _read(post: QueryDict) -> Draft:
     """The form as it came; nothing is refused here."""
     names = ("name", "campaign", "audience", "message_class", "target_url", "design", "control", "when", "slot")
-    values = {name: post[name].strip() for name in (*names, "confirm_days", "window_days") if name in post}
-    draft = Draft(**values, replan_after_quiet="replan_after_quiet" in post)
+    draft = Draft(replan_after_quiet="replan_after_quiet" in post)
+    for name in (*names, "confirm_days", "window_days"):
+        setattr(draft, name, str(post.get(name, getattr(draft, name))).strip())
     removed = post.get("do", "").removeprefix("remove_text_")
     count = min(sum(name.startswith("text_") for name in post), MAX_VARIANTS)
     numbers = [n for n in range(1, count + 1) if str(n) != removed]

@@ -35,7 +35,7 @@ STATES: dict[str, tuple[Text, str]] = {
 LOSSES: dict[tuple[str, str], Text] = {
     ("failed", "not_friend"): _("Not a friend any more"),
     ("failed", "platform_limit"): _("Platform's receiving limit reached"),
-    ("failed", "refused"): _("Refused by the platform"),
+    ("failed", "refused"): _("Platform refused the task"),
     ("expired", "unconfirmed"): _("Not sent (expired, never confirmed)"),
     ("cancelled", "cancelled"): _("Cancelled"),
     ("cancelled", "quiet_hours"): _("Withdrawn for quiet hours"),
