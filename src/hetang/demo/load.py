@@ -45,19 +45,24 @@ ATTRIBUTES: dict[str, tuple[str, str, list[str]]] = {
 }  # fmt: skip
 
 
+_PARTS = {"reading": 0.15, "grouping": 0.3}  # the check's part of a step; writing takes the rest
+
+
 @dataclass
 class Share:
-    """Progress of one step as a part of the whole job's hundred."""
+    """Progress of one step as a part of the whole job's hundred. It never goes back, though a file is read twice."""
 
     work: Watch
     name: str
     start: int
     width: int
+    reached: float = 0.0
 
     def progress(self, done: int, total: int | None = None, stage: str = "") -> None:
         share = min(done / total, 1.0) if total else 0.0
+        self.reached = max(self.reached, share * _PARTS.get(stage, 1.0))
         shown = f"{self.name} · {stage}" if stage else self.name
-        self.work.progress(int(self.start + share * self.width), 100, shown)
+        self.work.progress(int(self.start + self.reached * self.width), 100, shown)
 
     def checkpoint(self) -> None:
         self.work.checkpoint()

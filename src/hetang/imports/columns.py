@@ -121,14 +121,7 @@ class Decoder:
 
         encoded = pc.dictionary_encode(pc.utf8_trim_whitespace(_valid(cells)))
         texts: list[str] = encoded.dictionary.to_pylist()
-        values: list[Any] = [None]
-        wrong: dict[int, str] = {}
-        for place, text in enumerate(texts, 1):
-            try:
-                values.append(self._value(name, declared, text) if text else None)
-            except rules.BadValue as fault:
-                values.append(None)
-                wrong[place] = fault.code
+        values, wrong = self._values(name, declared, texts)
         places = np.asarray(pc.fill_null(pc.add(encoded.indices.cast("int64"), 1), 0))
         blanks = [place for place, text in enumerate(texts, 1) if not text]
         faults: list[tuple[int, str, str]] = []
@@ -140,15 +133,23 @@ class Decoder:
             places = np.where(np.isin(places, unusable), 0, places)
         return Column(places, values), faults
 
-    def _value(self, name: str, declared: Field, text: str) -> Any:
+    def _values(self, name: str, declared: Field, texts: list[str]) -> tuple[list[Any], dict[int, str]]:
+        """The value of each text behind a leading None, and the code of each place that could not be read."""
         cache = self._caches.setdefault(name, {})
-        value = cache.get(text)
-        if value is None:
-            value = rules.PARSERS[declared.kind](text, self._conventions)
-            if len(cache) >= _CACHE_LIMIT:
-                cache.clear()
-            cache[text] = value
-        return value
+        if len(cache) > _CACHE_LIMIT:
+            cache.clear()
+        parse, conventions = rules.PARSERS[declared.kind], self._conventions
+        values: list[Any] = [None]
+        wrong: dict[int, str] = {}
+        for place, text in enumerate(texts, 1):
+            value = cache.get(text)
+            if value is None and text:
+                try:
+                    value = cache[text] = parse(text, conventions)
+                except rules.BadValue as fault:
+                    wrong[place] = fault.code
+            values.append(value)
+        return values, wrong
 
     def _parse_constants(self, mapping: Mapping) -> dict[str, Any]:
         return {

@@ -7,7 +7,6 @@ a name for its work after a crash. Lines of one order that appear twice are two 
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,6 +16,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from hetang.facts.intake import Draft
 from hetang.imports import rules
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 LINES_PER_CHUNK = 20_000  # about 0.4 s of writing
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HEAD = ("store", "channel", "staff", "refund_of", *IDENTITY_FIELDS)
+_ENCODE = msgspec.json.Encoder().encode
 _MAX_MINOR = 10**15 + 1  # just more than the door takes
 
 
@@ -188,7 +190,7 @@ def _line_json(rows: Rows, amount: np.ndarray, discount: np.ndarray) -> pa.Array
 
 
 def _json_texts(column: Column, count: int, empty: str = "null") -> pa.Array:
-    encoded = [empty if value is None else json.dumps(value, ensure_ascii=False) for value in column.values]
+    encoded = [empty if value is None else _ENCODE(value).decode() for value in column.values]
     return _texts(Column(column.places, encoded), count)
 
 
@@ -205,8 +207,9 @@ def _numbers(column: Column | None, count: int) -> np.ndarray:
 
     if column is None:
         return np.zeros(count, dtype=np.int64)
-    values: np.ndarray = np.array([value or 0 for value in column.values], dtype=np.int64)
-    return values[column.places]
+    values = np.array([value or 0 for value in column.values], dtype=np.int64)
+    chosen: np.ndarray = values[column.places]
+    return chosen
 
 
 def _micros(column: Column, count: int) -> np.ndarray:
@@ -316,12 +319,11 @@ def _heads(lines: pa.Table, starts: np.ndarray) -> tuple[list[_Head], list[bool]
         if name in IDENTITY_FIELDS:
             other = (codes >= 0) & (codes != np.repeat(chosen, np.diff(starts)))
             conflict |= np.logical_or.reduceat(other, begins)
-    return [_head({name: columns[name][at] for name in _HEAD}) for at in range(groups)], conflict.tolist()
-
-
-def _head(values: dict[str, str | None]) -> _Head:
-    who = tuple((kind, value) for kind in IDENTITY_FIELDS if (value := values[kind]) is not None)
-    return _Head(values["store"], values["channel"], values["staff"], values["refund_of"], who)
+    kinds = [name for name in IDENTITY_FIELDS if any(columns[name])]
+    people = zip(*(columns[name] for name in kinds), strict=True) if kinds else iter([()] * groups)
+    who = [tuple((k, value) for k, value in zip(kinds, one, strict=True) if value is not None) for one in people]
+    shared = zip(columns["store"], columns["channel"], columns["staff"], columns["refund_of"], who, strict=True)
+    return [_Head(*one) for one in shared], conflict.tolist()
 
 
 def _explain(chunk: Chunk, lines: pa.Table, starts: np.ndarray, refused: np.ndarray, conflicts: np.ndarray) -> None:
@@ -348,20 +350,20 @@ def _joined(lines: pa.Table, sale: np.ndarray, sold: np.ndarray) -> list[str]:
 
 def _order_body(head: _Head, lines: str, net: int, discount: int) -> bytes:
     shared = _shared(head.store, head.channel)
-    staff = f',"staff":{json.dumps(head.staff, ensure_ascii=False)}' if head.staff is not None else ""
+    staff = f',"staff":{_ENCODE(head.staff).decode()}' if head.staff is not None else ""
     saved = f',"discount":{discount}' if discount else ""
     return f'{{"lines":[{lines}],"net":{net}{saved}{shared}{staff}}}'.encode()
 
 
 def _refund_body(head: _Head, order: str, amount: int) -> bytes:
-    original = json.dumps(head.refund_of or order, ensure_ascii=False)
+    original = _ENCODE(head.refund_of or order).decode()
     return f'{{"order":{original},"amount":{amount}{_shared(head.store, head.channel)}}}'.encode()
 
 
 @lru_cache(maxsize=10_000)
 def _shared(store: str | None, channel: str | None) -> str:
     parts = {"store": store, "channel": channel}
-    return "".join(f',"{name}":{json.dumps(value, ensure_ascii=False)}' for name, value in parts.items() if value)
+    return "".join(f',"{name}":{_ENCODE(value).decode()}' for name, value in parts.items() if value)
 
 
 def _counts(
