@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import connection
 from django.db.models import QuerySet
@@ -90,16 +90,33 @@ class Portrait:
     merges: tuple[Merge, ...]
 
 
+Place = tuple[datetime, int]  # (occurred_at, id): where an entry stands in a timeline
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One fact of a timeline, with its line in the current language."""
+    """One event of a timeline, with its line in the current language. `id` orders events of one instant."""
 
     occurred_at: datetime
+    id: int
     kind: str
     source: str
     key: str
     text: str
     body: dict[str, Any]
+
+    @property
+    def place(self) -> Place:
+        return self.occurred_at, self.id
+
+
+class Source(Protocol):
+    """What another room adds to a timeline: entries of `kind` before a place, newest first."""
+
+    kind: str
+
+    def entries(self, numbers: Sequence[int], before: Place | None, limit: int) -> list[Entry]:
+        """`numbers` are the customer's own and those absorbed by her."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,24 +174,22 @@ def timeline(
     kinds: Collection[str] | None = None,
     limit: int = 50,
     money: Money | None = None,
+    *,
+    sources: Sequence[Source] = (),
 ) -> Timeline:
-    """Facts about a customer by whatever identity, newest first. `money` writes amounts of minor units.
+    """What happened with a customer, newest first: her facts, by whatever identity, and what the `sources` add.
 
-    A `before` that cannot be read starts at the newest. Cost: `limit` rows of an index for each of her identities.
+    `money` writes amounts of minor units. A `before` that cannot be read starts at the newest. Cost: `limit` rows of
+    an index for each of her identities.
     """
-    rows = _facts_of(number, _read_place(before), kinds, limit + 1)
-    shown = rows[:limit]
-    names = {
-        "stores": store_names(),
-        "staff": staff_names(),
-        "tags": dict(Tag.objects.values_list("code", "name")),
-    }
-    write = money or _plain_money
-    entries = tuple(
-        Entry(at, kind, source, key, message(kind, body, names, write), body)
-        for at, _, kind, source, key, body in shown
-    )
-    return Timeline(entries, _place(shown[-1]) if len(rows) > limit else None)
+    place = _read_place(before)
+    found = _fact_entries(number, place, kinds, limit + 1, money or _plain_money)
+    numbers = [number, *_aliases(number)] if sources else []
+    for source in sources:
+        if kinds is None or source.kind in kinds:
+            found += source.entries(numbers, place, limit + 1)
+    found.sort(key=lambda entry: entry.place, reverse=True)
+    return Timeline(tuple(found[:limit]), _cursor_of(found[limit - 1].place) if len(found) > limit else None)
 
 
 def find(text: str, among: QuerySet[Customer]) -> QuerySet[Customer]:
@@ -244,9 +259,22 @@ def _aliases(number: int) -> QuerySet[Customer, int]:
     return Customer.objects.filter(merged_into=number).values_list("pk", flat=True)
 
 
-def _facts_of(
-    number: int, place: tuple[datetime, int] | None, kinds: Collection[str] | None, limit: int
-) -> list[tuple[Any, ...]]:
+def _fact_entries(
+    number: int, place: Place | None, kinds: Collection[str] | None, limit: int, money: Money
+) -> list[Entry]:
+    rows = _facts_of(number, place, kinds, limit)
+    names = {
+        "stores": store_names(),
+        "staff": staff_names(),
+        "tags": dict(Tag.objects.values_list("code", "name")),
+    }
+    return [
+        Entry(at, fact_id, kind, source, key, message(kind, body, names, money), body)
+        for at, fact_id, kind, source, key, body in rows
+    ]
+
+
+def _facts_of(number: int, place: Place | None, kinds: Collection[str] | None, limit: int) -> list[tuple[Any, ...]]:
     """(occurred_at, id, kind, source, key, body), newest first."""
     conditions = "true"
     params: dict[str, Any] = {"number": number, "limit": limit}
@@ -281,11 +309,11 @@ def _lookup(kind: str, text: str) -> tuple[str, str] | None:
     return kind, lookup_key(kind, value) if kind in DIRECT_KINDS else value
 
 
-def _place(row: tuple[Any, ...]) -> str:
-    return base64.urlsafe_b64encode(f"{row[0].isoformat()}|{row[1]}".encode()).decode().rstrip("=")
+def _cursor_of(place: Place) -> str:
+    return base64.urlsafe_b64encode(f"{place[0].isoformat()}|{place[1]}".encode()).decode().rstrip("=")
 
 
-def _read_place(cursor: str | None) -> tuple[datetime, int] | None:
+def _read_place(cursor: str | None) -> Place | None:
     if not cursor:
         return None
     try:

@@ -8,9 +8,8 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import get_language
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
 from hetang.commerce import queries as commerce
@@ -26,6 +25,7 @@ from hetang.platform import clock
 from hetang.platform.access import actor_of, needs
 from hetang.resources.models import CategoryLabel
 from hetang.resources.queries import store_names
+from hetang.touch.timeline import sent_messages
 
 _PAGE = 40
 
@@ -121,7 +121,9 @@ def category_label(category: str) -> str:
 def _history(request: HttpRequest, customer: Customer) -> dict[str, Any]:
     chosen = request.GET.get("kind", "")
     kinds = words.HISTORY[chosen][1] if chosen in words.HISTORY else None
-    found = queries.timeline(customer.number, request.GET.get("before"), kinds, _PAGE, money=figures.money)
+    found = queries.timeline(
+        customer.number, request.GET.get("before"), kinds, _PAGE, money=figures.money, sources=(sent_messages,)
+    )
     lines = [
         Line(words.SYMBOLS.get(entry.kind, "info"), entry.text, entry.occurred_at, entry.source)
         for entry in found.entries

@@ -33,6 +33,7 @@ RELATION_TONES = {"active": "good", "half": "warn", "lost_by_customer": "bad", "
 HISTORY: dict[str, tuple[str | Promise, tuple[str, ...], str]] = {
     "orders": (_("Purchases"), ("order.placed", "order.refunded"), "cart"),
     "visits": (_("Visits and clicks"), ("visit.recorded", "link.clicked"), "visit"),
+    "messages": (_("Messages"), ("touch.sent",), "send"),
     "contact": (_("Friends and consent"), ("relation.changed", "consent.changed", "do_not_disturb.changed"), "shield"),
     "profile": (
         _("Profile and tags"),
