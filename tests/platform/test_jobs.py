@@ -6,7 +6,7 @@ import datetime as dt
 import threading
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from hetang.platform import jobs, loops
 from hetang.platform.models import JobRun, Lease
@@ -48,6 +48,28 @@ def test_a_failure_is_kept_with_its_reason() -> None:
     jobs.run_waiting()
     run.refresh_from_db()
     assert (run.state, run.error) == ("failed", "ValueError: no such column")
+
+
+def test_a_run_that_loses_a_server_starts_again_and_is_given_up_at_the_fifth_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs, "_SERVER_PAUSE_S", 0.0)
+    away = iter([True, True, False])
+
+    @jobs.job("tests.unlucky")
+    def _unlucky(work: jobs.Work) -> dict[str, int]:
+        if next(away, True):
+            raise OperationalError("the connection is lost")
+        return {"done": 1}
+
+    lucky = jobs.enqueue("tests.unlucky", "Twice unlucky", {})
+    jobs.run_waiting()
+    unlucky = jobs.enqueue("tests.unlucky", "Always unlucky", {})
+    jobs.run_waiting()
+    assert list(JobRun.objects.order_by("id").values_list("id", "state", "attempts", "error")) == [
+        (lucky.id, "done", 3, ""),
+        (unlucky.id, "failed", 5, "OperationalError: the connection is lost"),
+    ]
 
 
 def test_a_waiting_run_is_cancelled_at_once_and_a_running_one_at_its_checkpoint() -> None:

@@ -16,7 +16,10 @@ def test_a_running_server_is_adopted_and_a_stopped_one_started_again(tmp_path: P
     first = postgres.start(tmp_path)
     adopted = postgres.start(tmp_path)
     assert adopted.process is None
-    assert _ask(adopted, "select datlocprovider::text || datcollate from pg_database where datname = 'hetang'") == "bC.UTF-8"
+    assert (
+        _ask(adopted, "select datlocprovider::text || datcollate from pg_database where datname = 'hetang'")
+        == "bC.UTF-8"
+    )
     first.stop()
     assert not adopted.alive()
     again = postgres.start(tmp_path)

@@ -118,7 +118,7 @@ def form_fields(content_type: str, body: bytes) -> dict[str, str]:
         if part.get_filename() is not None:
             raise ValueError("external data is not supported by the embedded engine")
         content = part.get_payload(decode=True)
-        fields[str(part.get_param("name", header="content-disposition"))] = bytes(content).decode()  # type: ignore[arg-type]
+        fields[str(part.get_param("name", header="content-disposition"))] = bytes(content).decode()
     return fields
 
 

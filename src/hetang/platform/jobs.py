@@ -15,10 +15,11 @@ from importlib import import_module
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
 from django.db.models.functions import Now
 
 from hetang.platform import clock, loops
+from hetang.platform.engine_client import EngineUnavailable
 from hetang.platform.loops import Loop
 from hetang.platform.models import JobRun, User
 
@@ -29,6 +30,8 @@ STALLED_S = 6.0
 BEAT_S = 2.0
 MAX_ATTEMPTS = 5
 _THROTTLE_S = 0.5
+_SERVER_PAUSE_S = 2.0
+_SERVER_LOST = (OperationalError, InterfaceError, EngineUnavailable)
 
 Handler = Callable[["Work"], dict[str, Any]]
 _handlers: dict[str, Handler] = {}
@@ -131,6 +134,8 @@ def execute(job_run_id: int) -> None:
         _finish(work, JobRun.CANCELLED)
     except HandedBack:
         _hand_back(work)
+    except _SERVER_LOST as problem:
+        _try_again(work, problem)
     except Exception as problem:
         log.exception("job %d failed", job_run_id)
         _finish(work, JobRun.FAILED, error=f"{type(problem).__name__}: {problem}"[:4000])
@@ -233,6 +238,18 @@ def _requeue(run_id: int, owner: str, attempts_off: int = 0) -> bool:
     if changed:
         _defer(run_id)
     return bool(changed)
+
+
+def _try_again(work: Work, problem: Exception) -> None:
+    """A server went away under the run, or a deadlock chose it: that is not the run's fault. Bounded by its attempts."""
+    attempts = int(work.owner.rpartition("#")[2])
+    if attempts >= MAX_ATTEMPTS:
+        _finish(work, JobRun.FAILED, error=f"{type(problem).__name__}: {problem}"[:4000])
+        return
+    log.warning("job %d lost a server (%s) and starts again", work.job_run_id, problem)
+    stopping.wait(_SERVER_PAUSE_S)
+    close_old_connections()
+    _requeue(work.job_run_id, work.owner)
 
 
 def _defer(run_id: int) -> None:

@@ -138,6 +138,7 @@ class Supervisor:
             "HETANG_CLICKHOUSE_URL": os.environ.get("HETANG_CLICKHOUSE_URL") or engine,
             "HETANG_WEB_URL": os.environ.get("HETANG_WEB_URL") or self.address.rstrip("/"),
             "PYTHONUNBUFFERED": "1",
+            "MALLOC_ARENA_MAX": "2",  # threads that come and go would each keep an arena of their own
         }
         if self.plan.demo:
             env |= {"HETANG_DEMO": "1", "HETANG_SIMULATOR_URL": f"http://127.0.0.1:{self.ports['simulator']}"}
