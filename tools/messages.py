@@ -172,9 +172,11 @@ def _shown(key: Key) -> str:
 
 
 def compile_all() -> None:
-    """Write every `.mo`."""
+    """Write every `.mo` that says something else than its `.po`."""
     for path, catalog in catalogs().items():
-        path.with_suffix(".mo").write_bytes(compiled(catalog))
+        mo, content = path.with_suffix(".mo"), compiled(catalog)
+        if not mo.exists() or _content(mo.read_bytes()) != _content(content):
+            mo.write_bytes(content)
 
 
 def skeleton(prefix: str) -> str:

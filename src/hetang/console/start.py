@@ -111,9 +111,7 @@ def needs_somebody(actor: Actor) -> list[Item]:
         ),
         (
             counts["failed_jobs"],
-            ngettext(
-                "%(n)d job failed since yesterday.", "%(n)d jobs failed since yesterday.", counts["failed_jobs"]
-            ),
+            ngettext("%(n)d job failed since yesterday.", "%(n)d jobs failed since yesterday.", counts["failed_jobs"]),
             "operations:jobs",
         ),
     ]

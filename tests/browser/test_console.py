@@ -1,0 +1,113 @@
+"""The console in a real browser: languages, appearance, keyboard, dialogs, accessibility, phones, policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser.conftest import Visitor
+from tests.console import people
+from tests.console.cast import Cast
+
+pytestmark = pytest.mark.browser
+Open = Callable[..., Visitor]
+PAGES = (
+    "/",
+    "/customers/",
+    "/customers/tags/",
+    "/operations/",
+    "/operations/held/",
+    "/operations/jobs/",
+    "/audit/",
+    "/settings/",
+    "/settings/keys/",
+    "/settings/users/",
+    "/styleguide",
+)
+
+
+def _violations(visitor: Visitor) -> list[str]:
+    found: list[Any] = Axe().run(visitor.page).response["violations"]
+    return [f"{visitor.page.url} {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
+
+
+def _pages() -> list[str]:
+    return [*PAGES, f"/customers/{people.customer('m1').public_id}/"]
+
+
+def test_a_day_in_both_languages(cast: Cast, open_browser: Open) -> None:
+    visitor = open_browser()
+    assert "登录" in visitor.go("/login").content()
+    page = visitor.log_in("headquarters")
+    assert page.locator("html").get_attribute("lang") == "en"
+    page.click("text=中文")
+    page.wait_for_selector("html[lang='zh-Hans']")
+    page.click("nav.nav a[href='/customers/']")
+    page.wait_for_selector("h1:has-text('客户')")
+    page.keyboard.press("/")
+    page.keyboard.type("m1")
+    page.keyboard.press("Enter")
+    page.click("tbody th a")
+    page.wait_for_selector("text=客户动态")
+    page.click("text=设为免打扰…")
+    assert page.locator("dialog[open] h2").inner_text() == "设为免打扰？"
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+    page.click("text=设为免打扰…")
+    page.click("dialog[open] button.button-primary")
+    page.wait_for_selector("h-toast:has-text('已记录')")
+    page.click("[aria-label='退出登录']")
+    page.wait_for_selector("input[name=password]")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible(cast: Cast, open_browser: Open, scheme: str) -> None:
+    visitor = open_browser(color_scheme=scheme)
+    found = [] if visitor.go("/login") is None else _violations(visitor)
+    visitor.log_in("headquarters")
+    for address in _pages():
+        visitor.go(address)
+        found += _violations(visitor)
+    assert found == []
+
+
+def test_no_page_scrolls_sideways_on_a_phone_and_the_menu_opens(cast: Cast, open_browser: Open) -> None:
+    visitor = open_browser(width=390, has_touch=True, is_mobile=True)
+    page = visitor.log_in("headquarters")
+    wide = []
+    for address in _pages():
+        visitor.go(address)
+        wide += [address] if visitor.scrolls_sideways() else []
+    assert wide == []
+    page.click("button[data-menu]")
+    page.wait_for_selector(".sidebar.open")
+    page.keyboard.press("Escape")
+    assert page.locator(".sidebar.open").count() == 0
+
+
+def test_the_store_manager_gets_her_menu_and_a_clear_refusal(cast: Cast, open_browser: Open) -> None:
+    visitor = open_browser()
+    page = visitor.log_in("manager_a")
+    addresses = [link.get_attribute("href") for link in page.locator("nav.nav a").all()]
+    assert "/customers/" in addresses
+    assert not {"/operations/", "/audit/", "/settings/"} & set(addresses)
+    visitor.go("/settings/")
+    assert "You may not do this" in page.content()
+    visitor.troubles.clear()  # the browser logs the 403 that was asked for
+
+
+def test_progress_is_polled_until_the_job_ends(cast: Cast, open_browser: Open) -> None:
+    from hetang.platform import jobs
+    from hetang.platform.models import JobRun
+
+    run = jobs.enqueue("test.none", "Reading", {}, created_by=cast.headquarters)
+    JobRun.objects.filter(pk=run.pk).update(state=JobRun.RUNNING, done=40, total=100)
+    visitor = open_browser()
+    page = visitor.log_in("headquarters")
+    visitor.go(f"/operations/jobs/{run.public_id}/")
+    page.wait_for_selector("progress[value='40']")
+    JobRun.objects.filter(pk=run.pk).update(state=JobRun.DONE)
+    page.wait_for_selector("text=Done")

@@ -1,0 +1,45 @@
+"""The two languages are complete: see `python -m tools.messages`."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.utils import translation
+from tools import messages
+
+
+@pytest.fixture(scope="module")
+def report() -> messages.Report:
+    return messages.judge()
+
+
+def test_every_message_has_its_chinese(report: messages.Report) -> None:
+    assert report.missing == []
+
+
+def test_nothing_is_fuzzy_and_no_placeholder_is_lost(report: messages.Report) -> None:
+    assert (report.fuzzy, report.placeholders) == ([], [])
+
+
+def test_two_rooms_do_not_say_one_thing_differently(report: messages.Report) -> None:
+    assert report.conflicts == []
+
+
+def test_the_compiled_files_equal_the_readable_ones(report: messages.Report) -> None:
+    assert report.stale == []
+
+
+def test_templates_and_python_are_both_read() -> None:
+    used = messages.used()
+    assert used[("", "Skip to content")].startswith("console/templates/console/base.html")
+    assert used[("dialog", "Cancel")].startswith("console/templates/console/tags/confirm.html")
+    assert used[("", "%(n)d minute ago")].startswith("console/figures.py")
+
+
+def test_the_sidebar_is_chinese_in_chinese(headquarters: Client) -> None:
+    with translation.override("zh-hans"):
+        headquarters.post("/language", {"language": "zh-hans", "next": "/"})
+        page = headquarters.get("/customers/").content.decode()
+    chrome = page.partition('<nav class="nav"')[2].partition("</nav>")[0]
+    assert "系统状态" in chrome
+    assert "System status" not in chrome
