@@ -8,11 +8,9 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-import httpx
-
 _T = TypeVar("_T")
 BATCH = 5000
-_TIMEOUT = httpx.Timeout(10.0, read=600.0)  # advancing a month of a large population takes a while
+_TIMEOUT_S = (10.0, 600.0)  # to connect and to read: advancing a month of a large population takes a while
 
 
 class SimulatorUnavailable(Exception):
@@ -27,9 +25,16 @@ class SimulatorAdmin:
     """One method per call. Rows are dicts in the shape of `administration.py`; bulk calls split into batches."""
 
     def __init__(self, url: str, secret: str) -> None:
+        import httpx  # 7 MB that a web process without a simulator does not need
+
+        connect, read = _TIMEOUT_S
         self._http = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {secret}"}, timeout=_TIMEOUT, trust_env=False
+            base_url=url,
+            headers={"Authorization": f"Bearer {secret}"},
+            timeout=httpx.Timeout(connect, read=read),
+            trust_env=False,
         )
+        self._problems = httpx.HTTPError
 
     def __enter__(self) -> SimulatorAdmin:
         return self
@@ -47,7 +52,7 @@ class SimulatorAdmin:
         """POST `/simulator/<name>`. Raises SimulatorUnavailable or SimulatorRefused."""
         try:
             answer = self._http.post(f"/simulator/{name}", json=body or {})
-        except httpx.HTTPError as problem:
+        except self._problems as problem:
             raise SimulatorUnavailable(type(problem).__name__) from problem
         if answer.status_code != 200:
             raise SimulatorRefused(answer.json().get("error", str(answer.status_code)))
@@ -59,7 +64,7 @@ class SimulatorAdmin:
         while True:
             try:
                 self._http.get("/healthz").raise_for_status()
-            except httpx.HTTPError as problem:
+            except self._problems as problem:
                 if time.monotonic() > deadline:
                     raise SimulatorUnavailable("not ready") from problem
                 time.sleep(0.05)
