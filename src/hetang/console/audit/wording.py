@@ -41,6 +41,10 @@ ACTIONS: dict[str, str | Promise] = {
     "tag.renamed": _("renamed a tag"),
     "tag.archived": _("archived a tag"),
     "tag_group.created": _("made a tag group"),
+    "simulator.advanced": _("let time pass in the simulation"),
+    "simulator.confirmed": _("confirmed simulated tasks"),
+    "simulator.ignored": _("ignored simulated tasks"),
+    "simulator.changed": _("changed the simulation"),
 }
 
 TARGETS: dict[str, str | Promise] = {
@@ -60,6 +64,7 @@ TARGETS: dict[str, str | Promise] = {
     "governor": _("contact limits"),
     "broadcast": _("broadcast"),
     "import": _("import"),
+    "simulator": _("simulated WeCom"),
 }
 
 
