@@ -18,7 +18,7 @@ def proof(*arguments: str) -> dict[str, Any]:
     return result
 
 
-@pytest.mark.parametrize(("channel", "people"), [("wecom", "20000"), ("direct", "5000"), ("keyed", "5000")])
+@pytest.mark.parametrize(("channel", "people"), [("wecom", "20000"), ("direct", "4000"), ("keyed", "4000")])
 def test_five_kills_lose_and_double_nobody_though_the_provider_drops_answers(channel: str, people: str) -> None:
     found = proof("kills", "--people", people, "--kills", "5", "--channel", channel, "--mode", "drop")
     assert found["kills"] == 5

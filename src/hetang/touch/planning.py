@@ -333,6 +333,7 @@ def _write_touches(cursor: CursorWrapper, plan: Plan, programme: Programme) -> i
           from load l
           cross join lateral generate_series(l.before / %(per)s, (l.before + l.people - 1) / %(per)s) as q(seq)
           left join resources_staff s on s.id = l.staff
+          order by l.variant, l.staff, q.seq
           on conflict (programme_id, variant, staff_id, seq) do update
             set people = touch_sendtask.people + excluded.people
           returning id, coalesce(staff_id, 0) as staff, variant, seq, link_id, xmax = 0 as fresh
