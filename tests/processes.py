@@ -77,14 +77,17 @@ def answers(url: str, expected: bytes = b"Ok.\n") -> bool:
 class Product:
     """`hetang up` (or `demo`) on a home, as an operator runs it. What it prints goes to `home/up.log`."""
 
-    def __init__(self, home: Path, *, command: str = "up", port: int | None = None) -> None:
+    def __init__(
+        self, home: Path, *, command: str = "up", port: int | None = None, environment: dict[str, str] | None = None
+    ) -> None:
+        self.environment = environment or {}
         self.home = home
         self.command = command
         self.port = port or free_port()
         self.printed = home / "up.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, timeout_s: float = 90) -> float:
+    def start(self, timeout_s: float = 150) -> float:
         """Start, wait until the console answers; returns the seconds it took."""
         self.process = self.launch()
         return wait_until(self._ready, timeout_s, self._logs)
@@ -95,7 +98,10 @@ class Product:
         command = [sys.executable, "-m", "hetang.cli", self.command, "--home", str(self.home)]
         with self.printed.open("wb") as stream:
             return subprocess.Popen(
-                [*command, "--port", str(self.port)], env=clean_environment(), stdout=stream, stderr=stream
+                [*command, "--port", str(self.port)],
+                env=clean_environment(**self.environment),
+                stdout=stream,
+                stderr=stream,
             )
 
     def refused(self) -> str:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import psutil
 import psycopg
 import pytest
 
-from tests.processes import Product, alive, answers, clean_environment, wait_until
+from tests.processes import EngineProcess, Product, alive, answers, clean_environment, wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -58,9 +62,9 @@ def test_a_killed_child_comes_back(product: Product, part: str) -> None:
     killed = product.child(part)
     below = [child.pid for child in killed.children(recursive=True)]
     killed.kill()
-    wait_until(lambda: _is_new(product, part, killed.pid), 20)
-    wait_until(lambda: not alive(below), 10)
-    wait_until(lambda: answers(f"{product.address}/login", b"<!doctype"), 30)
+    wait_until(lambda: _is_new(product, part, killed.pid), 60)
+    wait_until(lambda: not alive(below), 30)
+    wait_until(lambda: answers(f"{product.address}/login", b"<!doctype"), 60)
 
 
 def test_what_postgresql_acknowledged_survives_its_kill(product: Product) -> None:
@@ -69,14 +73,14 @@ def test_what_postgresql_acknowledged_survives_its_kill(product: Product) -> Non
     acknowledged: list[int] = []
     writer = threading.Thread(target=_write_until_refused, args=[product.database_url, acknowledged])
     writer.start()
-    wait_until(lambda: len(acknowledged) > 100, 20)
+    wait_until(lambda: len(acknowledged) > 100, 60)
     product.child("bin/postgres").kill()
     writer.join()
-    wait_until(lambda: _rows(product.database_url) is not None, 30)
+    wait_until(lambda: _rows(product.database_url) is not None, 60)
     rows = _rows(product.database_url)
     assert rows is not None
     assert set(acknowledged) <= rows
-    wait_until(lambda: answers(f"{product.address}/login", b"<!doctype"), 30)
+    wait_until(lambda: answers(f"{product.address}/login", b"<!doctype"), 60)
 
 
 def test_nothing_survives_the_supervisors_kill_and_the_next_start_finds_everything(product: Product) -> None:
@@ -122,6 +126,36 @@ def test_a_home_with_pending_migrations_is_refused_and_upgrade_named(product: Pr
         check=True,
     )
     assert upgraded.stdout.splitlines()[0] == "sessions.0001_initial"
+
+
+def test_both_servers_can_be_elsewhere(tmp_path: Path) -> None:
+    """ClickHouse stands in as a second front of our own: no current server could be had here."""
+    database = f"elsewhere_{os.getpid()}"
+    with psycopg.connect(os.environ["HETANG_DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(f"create database {database}")
+    front = EngineProcess(tmp_path / "front", database=database)
+    front.start()
+    secret = json.loads((tmp_path / "front" / "secrets.json").read_text())["engine"]
+    elsewhere = {
+        "HETANG_DATABASE_URL": urlunsplit(urlsplit(os.environ["HETANG_DATABASE_URL"])._replace(path=f"/{database}")),
+        "HETANG_CLICKHOUSE_URL": f"http://default:{secret}@127.0.0.1:{front.port}/hetang",
+    }
+    product = Product(tmp_path / "home", environment=elsewhere)
+    product.start()
+    assert not (product.home / "postgres").exists()
+    assert not (product.home / "clickhouse").exists()
+    assert [line for line in product.tree().values() if "bin/postgres" in line] == []
+    wait_until(lambda: "orders" in _tables(front.address, secret), 60)
+    assert product.stop() == 0
+    front.stop()
+
+
+def _tables(address: str, secret: str) -> str:
+    request = urllib.request.Request(
+        f"{address}/?database=hetang", data=b"show tables", headers={"Authorization": f"Bearer {secret}"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return str(response.read().decode())
 
 
 def _is_new(product: Product, part: str, old: int) -> bool:

@@ -241,7 +241,7 @@ def _requeue(run_id: int, owner: str, attempts_off: int = 0) -> bool:
 
 
 def _try_again(work: Work, problem: Exception) -> None:
-    """A server went away under the run, or a deadlock chose it: that is not the run's fault. Bounded by its attempts."""
+    """A server went away under the run, or a deadlock chose it: not the run's fault. Bounded by its attempts."""
     attempts = int(work.owner.rpartition("#")[2])
     if attempts >= MAX_ATTEMPTS:
         _finish(work, JobRun.FAILED, error=f"{type(problem).__name__}: {problem}"[:4000])
