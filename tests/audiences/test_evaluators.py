@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -134,9 +135,10 @@ class Population:
         }[family]
         return BitMap(h.number for h in self.people if fits(h))
 
+    def prepare(self, queries: Sequence[Query]) -> None:
+        self.known |= asked.members([query for query in queries if query not in self.known])
+
     def query(self, query: Query) -> BitMap:
-        if query not in self.known:
-            self.known[query] = asked.members(query)
         return self.known[query]
 
 

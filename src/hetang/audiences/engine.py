@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,27 +48,25 @@ class LeafCache:
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def get(self, query: Query, version: Version, ask: Callable[[Query], BitMap]) -> BitMap:
-        """The answer at a version. It is asked after the version was read, so it can only be newer than its label."""
+    def find(self, query: Query, version: Version) -> BitMap | None:
+        """The answer at a version, if it is known."""
         with self._lock:
             found = self._entries.get(query)
-            if found is not None and found[0] == version:
-                self._entries.move_to_end(query)
-                return found[1]
-        answer = ask(query)
-        size = int(answer.get_statistics()["n_bytes_array_containers"]) + int(
-            answer.get_statistics()["n_bytes_bitset_containers"]
-        )
-        with self._lock:
-            self._put(query, version, answer, size + 500)
-        return answer
+            if found is None or found[0] != version:
+                return None
+            self._entries.move_to_end(query)
+            return found[1]
 
-    def _put(self, query: Query, version: Version, answer: BitMap, size: int) -> None:
-        old = self._entries.pop(query, None)
-        self._bytes += size - (old[2] if old else 0)
-        self._entries[query] = (version, answer, size)
-        while self._bytes > self._limit and len(self._entries) > 1:
-            self._bytes -= self._entries.popitem(last=False)[1][2]
+    def keep(self, query: Query, version: Version, answer: BitMap) -> None:
+        """Remember an answer that was asked for after the version was read: it can only be newer than its label."""
+        parts = answer.get_statistics()
+        size = 500 + int(parts["n_bytes_array_containers"]) + int(parts["n_bytes_bitset_containers"])
+        with self._lock:
+            old = self._entries.pop(query, None)
+            self._bytes += size - (old[2] if old else 0)
+            self._entries[query] = (version, answer, size)
+            while self._bytes > self._limit and len(self._entries) > 1:
+                self._bytes -= self._entries.popitem(last=False)[1][2]
 
 
 class View:
@@ -78,6 +76,7 @@ class View:
         self._still = LiveSets(live.position, {family: dict(known) for family, known in live.families.items()}, [])
         self._version = version
         self._cache = cache
+        self._answers: dict[Query, BitMap] = {}
 
     @property
     def universe(self) -> BitMap:
@@ -89,10 +88,23 @@ class View:
             return self._still.friends(int(str(number)), staff)  # type: ignore[arg-type]
         return self._still.union(family, keys)
 
+    def prepare(self, queries: Sequence[Query]) -> None:
+        """Ask the history for what the cache does not know, all of it at once."""
+        unknown = []
+        for query in queries:
+            known = self._cache.find(query, self._version) if self._cache is not None else None
+            if known is None:
+                unknown.append(query)
+            else:
+                self._answers[query] = known
+        settings = {} if self._cache is not None else {"use_query_condition_cache": 0}
+        for query, answer in history.members(unknown, settings).items():
+            self._answers[query] = answer
+            if self._cache is not None:
+                self._cache.keep(query, self._version, answer)
+
     def query(self, query: Query) -> BitMap:
-        if self._cache is None:
-            return history.members(query, {"use_query_condition_cache": 0})
-        return self._cache.get(query, self._version, history.members)
+        return self._answers[query]
 
 
 class SetService:

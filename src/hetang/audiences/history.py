@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from pyroaring import BitMap
 
 from hetang.audiences.matching import Line, Purchase, Received, Visit
 from hetang.audiences.plans import Query
-from hetang.audiences.sets import deserialize_state
+from hetang.audiences.sets import read_states
 from hetang.platform import clickhouse, clock
 
 # Exact borders: without it 0.1 in a text may read as a neighbour of Python's 0.1.
 SETTINGS = {"precise_float_parsing": 1}
+_TOGETHER = 16
+_PARAMETER = re.compile(r"\{(\w+):")
 
 
-def members(query: Query, settings: dict[str, Any] | None = None) -> BitMap:
-    """The customers that a query selects. Raises `clickhouse_connect` errors when the store is away."""
-    state = clickhouse.client().raw_query(
-        f"select groupBitmapState(toUInt32(customer)) from ({query.sql})",
-        parameters={name: list(value) if isinstance(value, tuple) else value for name, value in query.parameters},
-        settings={**SETTINGS, **(settings or {})},
-        fmt="RowBinary",
+def members(queries: Sequence[Query], settings: dict[str, Any] | None = None) -> dict[Query, BitMap]:
+    """The customers that each query selects, in one statement for every sixteen: a request costs as much as a scan.
+
+    Raises `clickhouse_connect` errors when the store is away.
+    """
+    found: dict[Query, BitMap] = {}
+    for first in range(0, len(queries), _TOGETHER):
+        found |= _together(queries[first : first + _TOGETHER], {**SETTINGS, **(settings or {})})
+    return found
+
+
+def _together(queries: Sequence[Query], settings: dict[str, Any]) -> dict[Query, BitMap]:
+    selects, parameters = [], {}
+    for place, query in enumerate(queries):
+        sql = _PARAMETER.sub(rf"{{q{place}_\1:", query.sql)
+        selects.append(f"select toUInt8({place}) as place, groupBitmapState(toUInt32(customer)) from ({sql})")
+        for name, value in query.parameters:
+            parameters[f"q{place}_{name}"] = list(value) if isinstance(value, tuple) else value
+    answer = clickhouse.client().raw_query(
+        " union all ".join(selects), parameters=parameters, settings=settings, fmt="RowBinary"
     )
-    return deserialize_state(state)
+    return {queries[place]: state for place, state in read_states(answer)}
 
 
 def of_person(number: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from pyroaring import BitMap
 
 from hetang.audiences.plans import Complement, Intersection, Live, Moment, Plan, Query, plan
 from hetang.audiences.reading import nested
-from hetang.audiences.rules import All, AnyOf, Catalogue, Condition, MemberOf, Node, Not, Path
+from hetang.audiences.rules import All, AnyOf, Catalogue, Condition, MemberOf, Node, Not, Path, conditions
 
 
 class Source(Protocol):
@@ -20,6 +20,9 @@ class Source(Protocol):
     def universe(self) -> BitMap: ...
 
     def live(self, family: str, keys: tuple[Hashable, ...]) -> BitMap: ...
+
+    def prepare(self, queries: Sequence[Query]) -> None:
+        """Announces what will be asked, so that it can be asked at once."""
 
     def query(self, query: Query) -> BitMap: ...
 
@@ -40,30 +43,40 @@ def evaluate(
     """Evaluate a rule over everybody in `scope` (None: all living customers)."""
     base = source.universe if scope is None else source.universe & scope
     run = _Run(catalogue, moment, source, base)
-    members = run.node(node, ("rule",))
+    members = run.whole(node)
     removes = _removes(node, run) if isinstance(node, All) and len(node.of) > 1 else {}
     return Evaluation(members, {path: len(found) for path, found in run.found.items()}, removes)
 
 
-def deserialize_state(state: bytes) -> BitMap:
-    """The members of a ClickHouse `groupBitmap` state of UInt32.
+def read_states(rows: bytes) -> Iterator[tuple[int, BitMap]]:
+    """Rows of (UInt8, `groupBitmap` state of UInt32) in RowBinary.
 
-    A flag byte; then either up to 32 plain numbers behind their count (one byte), or a varint length and portable
-    roaring bytes.
+    A state is a flag byte; then either up to 32 plain numbers behind their count (one byte), or a varint length and
+    portable roaring bytes.
     """
-    if not state or state[0] == 0:
-        members: BitMap = BitMap()
-        members.update(memoryview(state[2 : 2 + 4 * state[1]]).cast("I").tolist() if len(state) > 2 else [])
-        return members
-    length, position, shift = 0, 1, 0
+    position = 0
+    while position < len(rows):
+        place, flag = rows[position], rows[position + 1]
+        if flag == 0:
+            start = position + 3
+            position = start + 4 * rows[position + 2]
+            yield place, BitMap(memoryview(rows)[start:position].cast("I").tolist())
+        else:
+            length, start = _varint(rows, position + 2)
+            position = start + length
+            yield place, BitMap.deserialize(rows[start:position])
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """A varint and where it ends."""
+    value, shift = 0, 0
     while True:
-        byte = state[position]
+        byte = data[position]
         position += 1
-        length |= (byte & 0x7F) << shift
+        value |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:
-            break
-    return BitMap.deserialize(state[position : position + length])
+            return value, position
 
 
 class _Run:
@@ -76,6 +89,12 @@ class _Run:
         self.base = base
         self.found: dict[Path, BitMap] = {}
         self.saved: dict[str, BitMap] = {}
+        self.plans: dict[Condition, Plan] = {}
+
+    def whole(self, node: Node) -> BitMap:
+        plans = [self._planned(one) for one in conditions(node) if not isinstance(one, MemberOf)]
+        self.source.prepare(list(dict.fromkeys(query for one in plans for query in _queries(one))))
+        return self.node(node, ("rule",))
 
     def node(self, node: Node, path: Path) -> BitMap:
         found = self._node(node, path)
@@ -107,11 +126,16 @@ class _Run:
         if audience not in self.saved:
             inner = _Run(self.catalogue, self.moment, self.source, self.base)
             inner.saved = self.saved
-            self.saved[audience] = inner.node(nested(node, self.catalogue), ("rule",))
+            self.saved[audience] = inner.whole(nested(node, self.catalogue))
         return self.saved[audience]
 
     def _condition(self, condition: Condition) -> BitMap:
-        return self._plan(plan(condition, self.catalogue, self.moment)) & self.base
+        return self._plan(self._planned(condition)) & self.base
+
+    def _planned(self, condition: Condition) -> Plan:
+        if condition not in self.plans:
+            self.plans[condition] = plan(condition, self.catalogue, self.moment)
+        return self.plans[condition]
 
     def _plan(self, step: Plan) -> BitMap:
         match step:
@@ -123,6 +147,17 @@ class _Run:
                 return self.base - self._plan(of)
             case Intersection(of):
                 return self._fold([self._plan(part) for part in of], _both, self.base)
+
+
+def _queries(step: Plan) -> Iterator[Query]:
+    match step:
+        case Query():
+            yield step
+        case Complement(of):
+            yield from _queries(of)
+        case Intersection(of):
+            for part in of:
+                yield from _queries(part)
 
 
 def _both(left: BitMap, right: BitMap) -> BitMap:
