@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any
 
 from hetang.insights.periods import Comparison, Period
@@ -24,7 +25,7 @@ _TOTAL, _STORE, _CHANNEL, _DAY = "total", "store", "channel", "day"
 Cell = tuple[str, int, str]  # which grouping, which period, which store, channel or day
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Line:
     """The figures of the brand (code ""), a store or a channel in both periods, and why its GMV moved."""
 
@@ -32,7 +33,11 @@ class Line:
     name: str
     before: Figures
     after: Figures
-    change: Change
+
+    @cached_property
+    def change(self) -> Change:
+        """Why its GMV moved; worked out only for the lines that are shown."""
+        return explain(self.before, self.after)
 
     @property
     def moved(self) -> float | None:
@@ -123,7 +128,7 @@ def _scan(table: str, measures: str, comparison: Comparison, stores: Sequence[st
 def _line(cells: Mapping[Cell, Figures], grouping: str, code: str, name: str) -> Line:
     before = cells.get((grouping, BEFORE, code), Figures())
     after = cells.get((grouping, AFTER, code), Figures())
-    return Line(code, name, before, after, explain(before, after))
+    return Line(code, name, before, after)
 
 
 def _lines(cells: Mapping[Cell, Figures], grouping: str, names: Mapping[str, str]) -> list[Line]:

@@ -8,10 +8,9 @@ not hold stands beside it: net sales of anonymous orders, and refunds in a perio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations
 from math import factorial
 
 VISITORS, CONVERSION, BUYERS = "visitors", "conversion", "buyers"
@@ -92,8 +91,14 @@ def visits_known(before: Figures, after: Figures) -> bool:
 
 
 def shapley(old: Sequence[Fraction], new: Sequence[Fraction]) -> list[Fraction]:
-    """Each factor's share of the change of the product of all, averaged over all orders of changing them."""
-    return [_share(old, new, place) for place in range(len(old))]
+    """Each factor's share of the change of the product of all, averaged over all orders of changing them.
+
+    A set of changed factors is a number of bits; each product is worked out once.
+    """
+    count = len(old)
+    values = _products(old, new)
+    weights = [Fraction(factorial(size) * factorial(count - size - 1), factorial(count)) for size in range(count)]
+    return [_share(values, weights, 1 << place) for place in range(count)]
 
 
 def whole(parts: Sequence[Fraction]) -> list[int]:
@@ -133,28 +138,20 @@ def _outside(figures: Figures) -> int:
     return 0 if figures.orders else figures.sales
 
 
-def _share(old: Sequence[Fraction], new: Sequence[Fraction], place: int) -> Fraction:
-    others = [other for other in range(len(old)) if other != place]
+def _products(old: Sequence[Fraction], new: Sequence[Fraction]) -> list[Fraction]:
+    """The product of all factors for every set of changed ones."""
+    values = [Fraction(1)]
+    for before, after in zip(old, new, strict=True):
+        values = [value * before for value in values] + [value * after for value in values]
+    return values
+
+
+def _share(values: Sequence[Fraction], weights: Sequence[Fraction], bit: int) -> Fraction:
     share = Fraction()
-    for changed, weight in _coalitions(others):
-        share += weight * (_product(old, new, {*changed, place}) - _product(old, new, changed))
+    for changed in range(len(values)):
+        if not changed & bit:
+            share += weights[changed.bit_count()] * (values[changed | bit] - values[changed])
     return share
-
-
-def _coalitions(others: Sequence[int]) -> Iterator[tuple[frozenset[int], Fraction]]:
-    """Every set of the other factors that may have changed first, with its weight."""
-    count = len(others) + 1
-    for size in range(count):
-        weight = Fraction(factorial(size) * factorial(count - size - 1), factorial(count))
-        for chosen in combinations(others, size):
-            yield frozenset(chosen), weight
-
-
-def _product(old: Sequence[Fraction], new: Sequence[Fraction], changed: set[int] | frozenset[int]) -> Fraction:
-    result = Fraction(1)
-    for place in range(len(old)):
-        result *= new[place] if place in changed else old[place]
-    return result
 
 
 def _over(part: int, count: int) -> Fraction | None:
