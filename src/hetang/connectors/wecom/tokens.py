@@ -19,14 +19,16 @@ from hetang.platform.sealing import seal, unseal
 EARLY = timedelta(minutes=5)
 LEASE_S = 15.0
 _WAIT_S = 0.05
+_MEMORY_S = 30.0
 
 _Stored = tuple[str, datetime]
+_memory: dict[int, tuple[float, _Stored]] = {}
 Fetch = Callable[[], tuple[str, int]]  # asks WeCom: (token, seconds it lives)
 
 
 def current(app_id: int, fetch: Fetch) -> str:
     """A token that works for the next minutes, as far as anybody knows. Raises what `fetch` raises."""
-    found = _stored(app_id)
+    found = _remembered(app_id)
     if found is not None and _is_fresh(found):
         return found[0]
     return _renew(app_id, fetch, _is_fresh, spare=found)
@@ -44,6 +46,7 @@ def _is_fresh(found: _Stored) -> bool:
 def _renew(app_id: int, fetch: Fetch, good: Callable[[_Stored], bool], spare: _Stored | None) -> str:
     """Ask for a token, or wait for the process that does; meanwhile `spare` serves as long as it lives."""
     deadline = time.monotonic() + LEASE_S
+    _memory.pop(app_id, None)
     while True:
         leased = _lease(app_id)
         found = _stored(app_id)  # read after the lease: another process may have finished just before it
@@ -90,6 +93,17 @@ def _lease(app_id: int) -> bool:
             {"app": app_id, "lease": LEASE_S},
         )
         return cursor.fetchone() is not None
+
+
+def _remembered(app_id: int) -> _Stored | None:
+    """What is stored, as this process read it lately: another process's newer token is found when ours is refused."""
+    known = _memory.get(app_id)
+    if known is not None and time.monotonic() - known[0] < _MEMORY_S:
+        return known[1]
+    found = _stored(app_id)
+    if found is not None:
+        _memory[app_id] = (time.monotonic(), found)
+    return found
 
 
 def _stored(app_id: int) -> _Stored | None:
