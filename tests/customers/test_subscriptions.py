@@ -16,6 +16,7 @@ from hetang.customers.models import (
     Tag,
     TagGroup,
 )
+from hetang.facts import intake
 from hetang.facts.models import Fact, HeldFact
 from hetang.facts.services import replay
 from hetang.platform.sealing import unseal
@@ -200,3 +201,46 @@ def test_the_same_window_twice_changes_nothing() -> None:
     fold_after(before)
     assert partition() == people
     assert Customer.objects.count() == 2
+
+
+def test_the_longest_values_that_the_door_takes_can_be_folded() -> None:
+    """What passes validation must not stop the stream."""
+    long_id = "w" * 120
+    apply(
+        draft(
+            *("consent.changed", "k" * 200, [("member", "m" * 120)], 0),
+            **{"purpose": "marketing", "channel": "c" * 40, "given": True, "text_version": "t" * 60},
+        ),
+        draft(
+            *("relation.changed", "r", [("external_userid", long_id)], 0),
+            **{"staff": "li", "state": "active", "channel_state": "s" * 64, "add_way": 2**31 - 1},
+        ),
+        draft("customer.described", "d", [ANNA], 0, attributes={"a" * 60: "v" * 500, "b": 1.5, "c": True}),
+        draft(
+            *("order.placed", "o", [ANNA], 0),
+            **{
+                "lines": [{"sku": "s" * 64, "category": "k" * 120, "amount": 10**15, "quantity": "-99999999999.999"}],
+                "net": 10**15,
+                "discount": -(10**15),
+                "store": "330",
+                "channel": "c" * 40,
+                "staff": "li",
+            },
+        ),
+        draft("order.refunded", "f", [], 0, order="o" * 200, amount=10**15, channel="c" * 40),
+        source="s" * 60,
+    )
+    assert not HeldFact.objects.exists()
+    assert Relation.objects.get().external_userid == long_id
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("relation.changed", {"staff": "li", "state": "active", "add_way": 2**31}),
+        ("customer.described", {"attributes": {"town": "Wu\x00xi"}}),
+    ],
+)
+def test_what_the_database_cannot_hold_is_refused_at_the_door(kind: str, body: dict[str, object]) -> None:
+    outcome = intake.record("pos", [draft(kind, "x", [EXTERNAL], 0, **body), draft("visit.recorded", "v", [ANNA])])
+    assert (outcome.accepted, [one.code for one in outcome.rejected]) == (1, ["bad_body"])

@@ -162,7 +162,7 @@ class Relation(models.Model):
         Customer, models.PROTECT, related_name="relations", db_constraint=False, db_index=False
     )
     staff = models.ForeignKey(Staff, models.PROTECT, related_name="relations", db_constraint=False, db_index=False)
-    external_userid = models.CharField(max_length=64)
+    external_userid = models.CharField(max_length=120)
     state = models.CharField(max_length=20, choices=STATES)
     since = models.DateTimeField()
     occurred_at = models.DateTimeField()
@@ -187,7 +187,7 @@ class Consent(models.Model):
     id = models.BigAutoField(primary_key=True)
     customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False, db_index=False)
     purpose = models.CharField(max_length=20)  # marketing, service, transaction
-    channel = models.CharField(max_length=20)  # wecom, sms, email, ...
+    channel = models.CharField(max_length=40)  # wecom, sms, email, ...
     given = models.BooleanField()
     basis = models.CharField(max_length=20, choices=BASES)
     text_version = models.CharField(max_length=60, blank=True, default="")

@@ -100,7 +100,7 @@ class RelationChanged(Body):
     staff: Code
     state: RelationState
     since: Annotated[datetime, Meta(tz=True)] | None = None
-    add_way: int = 0
+    add_way: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     channel_state: Annotated[str, Meta(max_length=64)] = ""
     simulated: bool = False
 
@@ -311,6 +311,7 @@ def _set_kinds() -> list[FactKind]:
 
 KINDS: dict[str, FactKind] = {kind.name: kind for kind in _kinds()}
 _DECODERS = {name: msgspec.json.Decoder(kind.body) for name, kind in KINDS.items()}
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # PostgreSQL cannot hold it in a text
 _FAULT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
 
 
@@ -323,6 +324,9 @@ def check_body(kind: str, body: bytes | msgspec.Raw) -> None:
         decoder.decode(body).check()
     except msgspec.DecodeError as fault:  # ValidationError is one too
         raise body_refusal(fault) from None
+    plain = bytes(body)
+    if b"\\u0000" in plain and _NUL.search(plain):
+        raise Refusal("bad_body", {"path": "$", "problem": "a text holds the character NUL"})
 
 
 def body_refusal(fault: msgspec.DecodeError) -> Refusal:

@@ -101,7 +101,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(primary_key=True, serialize=False)),
                 ('purpose', models.CharField(max_length=20)),
-                ('channel', models.CharField(max_length=20)),
+                ('channel', models.CharField(max_length=40)),
                 ('given', models.BooleanField()),
                 ('basis', models.CharField(choices=[('consent', 'consent'), ('contract', 'contract'), ('legal_duty', 'legal_duty'), ('public_interest', 'public_interest'), ('unknown', 'unknown')], max_length=20)),
                 ('text_version', models.CharField(blank=True, default='', max_length=60)),
@@ -139,7 +139,7 @@ class Migration(migrations.Migration):
             name='Relation',
             fields=[
                 ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('external_userid', models.CharField(max_length=64)),
+                ('external_userid', models.CharField(max_length=120)),
                 ('state', models.CharField(choices=[('active', 'active'), ('half', 'half'), ('lost_by_customer', 'lost_by_customer'), ('lost_by_staff', 'lost_by_staff')], max_length=20)),
                 ('since', models.DateTimeField()),
                 ('occurred_at', models.DateTimeField()),
