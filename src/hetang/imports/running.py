@@ -335,6 +335,7 @@ def _run_orders(work: Reading, watch: Watch, tally: Tally) -> None:
             watch.progress(done, total, "writing")
             done += chunk.counts["rows_taken"] + chunk.counts["rows_ignored"] + chunk.counts["rows_refused"]
             if (part, number) not in written:
+                watch.checkpoint()
                 _write_facts(work, part, number, _of_chunk(chunk))
 
 
