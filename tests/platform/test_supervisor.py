@@ -67,6 +67,22 @@ def test_a_killed_child_comes_back(product: Product, part: str) -> None:
     wait_until(lambda: answers(f"{product.address}/login", b"<!doctype"), 60)
 
 
+def test_the_worker_takes_a_run_that_was_left_and_carries_it_out_in_a_process_of_its_own(product: Product) -> None:
+    """The run's queue entry is lost (none was made), its import does not exist: it must end as failed, once."""
+    with psycopg.connect(product.database_url, autocommit=True) as connection:
+        connection.execute(
+            "insert into platform_jobrun (public_id, kind, title, state, stage, done, cancel_requested, arguments,"
+            " result, error, created_at, beat_at, owner, attempts)"
+            " values (gen_random_uuid(), 'imports.check', 'Left', 'waiting', '', 0, false, '{\"import\": -1}',"
+            " '{}', '', now(), now() - interval '7 seconds', '', 0)"
+        )
+    wait_until(lambda: _run(product)[0] == "failed", 60, lambda: str(_run(product)))
+    state, attempts, owner = _run(product)
+    assert (state, attempts) == ("failed", 1)
+    worker = product.child("hetang.cli worker").pid
+    assert owner.split("/")[1] not in (str(worker), "")
+
+
 def test_what_postgresql_acknowledged_survives_its_kill(product: Product) -> None:
     with psycopg.connect(product.database_url, autocommit=True) as connection:
         connection.execute("create table proof (n bigint primary key)")
@@ -156,6 +172,13 @@ def _tables(address: str, secret: str) -> str:
     )
     with urllib.request.urlopen(request, timeout=10) as response:
         return str(response.read().decode())
+
+
+def _run(product: Product) -> tuple[str, int, str]:
+    with psycopg.connect(product.database_url) as connection:
+        row = connection.execute("select state, attempts, owner from platform_jobrun where title = 'Left'").fetchone()
+    assert row is not None
+    return row[0], row[1], row[2]
 
 
 def _is_new(product: Product, part: str, old: int) -> bool:
