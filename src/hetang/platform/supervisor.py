@@ -102,6 +102,8 @@ class Supervisor:
         env = self._environment()
         _say(f"data directory {self.plan.home}")
         self._prepare(env, demo=self.plan.demo)
+        if self.stopping.is_set():
+            return
         self._children = self._plan_children(env)
         for child in self._children:
             self._launch(child)
@@ -155,7 +157,7 @@ class Supervisor:
             if self.stopping.is_set():
                 process.terminate()
             time.sleep(0.02)
-        if process.returncode != 0:
+        if process.returncode != 0 and not self.stopping.is_set():
             raise Refused(f"preparing {self.plan.home} failed; `hetang doctor --home {self.plan.home}` looks closer")
 
     def _plan_children(self, env: dict[str, str]) -> list[Child]:
