@@ -142,6 +142,7 @@ class Supervisor:
             "PYTHONUNBUFFERED": "1",
             "MALLOC_ARENA_MAX": "2",  # threads that come and go would each keep an arena of their own
         }
+        env.setdefault("HETANG_PUBLIC_URL", env["HETANG_WEB_URL"])  # where customers' short links lead
         if self.plan.demo:
             env |= {"HETANG_DEMO": "1", "HETANG_SIMULATOR_URL": f"http://127.0.0.1:{self.ports['simulator']}"}
         if not env.get("HETANG_DATABASE_URL"):
