@@ -327,10 +327,11 @@ def _web_port(plan: Plan) -> int:
         if not ports.is_free(plan.port, plan.host):
             raise Refused(f"port {plan.port} of {plan.host} is taken; choose another with --port")
         return plan.port
-    for port in range(WEB_PORT, WEB_PORT + 100):
+    usual = ports.remembered(plan.home).get("web", WEB_PORT)  # short links that are out name the port of last time
+    for port in (usual, *range(WEB_PORT, WEB_PORT + 100)):
         if ports.is_free(port, plan.host):
-            if port != WEB_PORT:
-                _say(f"port {WEB_PORT} is taken, using {port}")
+            if port != usual:
+                _say(f"port {usual} is taken, using {port}")
             return port
     raise Refused(f"ports {WEB_PORT} to {WEB_PORT + 99} of {plan.host} are all taken; choose one with --port")
 
