@@ -177,6 +177,7 @@ def test_before_the_window_is_over_the_report_says_when() -> None:
         browser(language="zh-hans"), f"/insights/reports/{made.public_id}"
     )
     assert "Conversion per person reached" not in page
+    assert "All of it" in page
 
 
 def test_a_store_manager_sees_only_her_advisers() -> None:

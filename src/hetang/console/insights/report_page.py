@@ -222,7 +222,11 @@ def _effects(contrast: Contrast, until: str) -> list[Row]:
         (_("Net sales per person reached"), contrast.spend_reached, "money"),
         (_("Conversion per person reached, points"), contrast.conversion_reached, "percent"),
     ]
-    return [_row(label, effect, kind, until) for label, effect, kind in wanted if effect is not None]
+    rows = [_row(label, effect, kind, until) for label, effect, kind in wanted if effect is not None]
+    refusals = {row.refusal for row in rows}
+    if len(refusals) == 1 and "" not in refusals:
+        return [Row(_("All of it"), "–", refusal=refusals.pop())]  # one sentence is enough
+    return rows
 
 
 def _row(label: str, effect: Effect, kind: str, until: str) -> Row:
