@@ -191,3 +191,13 @@ def test_what_the_simulator_sends_is_understood(
         ),
         world.people[1]: ("anna", "lost_by_customer", "", None),
     }
+
+
+def test_silent_wecom_is_asked_once_a_batch(web: Client, app: App, world: World) -> None:
+    world.admin.fault("drop_before", "externalcontact/get", times=100)
+    for external in ("wmX", "wmY", "wmZ"):
+        post(web, app, event("add_external_contact", external=external))
+    callbacks.run_once()
+    assert len(relation_facts()) == 3
+    (left,) = world.admin.call("faults")["faults"]
+    assert left["times"] == 97  # three tries for the first friend, none for the others

@@ -31,6 +31,26 @@ class _Applied:
     draft: Draft | None
 
 
+class _Asked:
+    """Asks WeCom who new friends are; when it does not answer once, nobody is asked for in this batch any more."""
+
+    def __init__(self) -> None:
+        self._silent = False
+
+    def details(self, message: CallbackMessage, event: events.RelationEvent) -> protocol.Contact | None:
+        """The new friend's details. Without them the event counts all the same; the next sync fills the rest."""
+        if self._silent:
+            return None
+        try:
+            return client_of(message.app).call(protocol.CUSTOMER, {"external_userid": event.external_userid})
+        except (NotConnected, NotSent, Unanswered) as problem:
+            self._silent = True
+            log.warning("no details of new friends: %s", problem)
+        except WeComError as problem:
+            log.info("no details of a new friend: %s", problem)
+        return None
+
+
 def run_once() -> float:
     """Apply one batch of waiting events in order. Returns seconds until the next look."""
     waiting = list(
@@ -38,7 +58,8 @@ def run_once() -> float:
     )
     if not waiting:
         return _IDLE_S
-    applied = [_read(message) for message in waiting]  # may ask WeCom: no transaction is open
+    asked = _Asked()
+    applied = [_read(message, asked) for message in waiting]  # may ask WeCom: no transaction is open
     with transaction.atomic():
         ensure_staff(
             (one.event.userid for one in applied if one.event is not None),
@@ -60,11 +81,11 @@ def _by_state(applied: list[_Applied]) -> dict[str, list[int]]:
     return states
 
 
-def _read(message: CallbackMessage) -> _Applied:
+def _read(message: CallbackMessage, asked: _Asked) -> _Applied:
     event = events.relation_event(events.fields_of(unseal(message.body).decode()))
     if event is None:
         return _Applied(message, None, None)
-    contact = _details(message, event) if event.state == "active" else None
+    contact = asked.details(message, event) if event.state == "active" else None
     draft = relation_draft(
         key=f"event:{message.dedupe_key}",
         event=event,
@@ -72,16 +93,6 @@ def _read(message: CallbackMessage) -> _Applied:
         simulated=message.app.corp.simulated,
     )
     return _Applied(message, event, draft)
-
-
-def _details(message: CallbackMessage, event: events.RelationEvent) -> protocol.Contact | None:
-    """Who the new friend is. WeCom may not answer now: the event counts all the same, the next sync fills the rest."""
-    try:
-        client = client_of(message.app)
-        return client.call(protocol.CUSTOMER, {"external_userid": event.external_userid})
-    except (NotConnected, NotSent, Unanswered, WeComError) as problem:
-        log.info("no details of a new friend: %s", problem)
-        return None
 
 
 loop = Loop("wecom.callbacks", run_once)
