@@ -100,7 +100,7 @@ def test_a_fact_is_in_the_next_answer() -> None:
     assert queries.preview(gold, EVERYTHING).sample in ([], [number("ann")])
     import time
 
-    time.sleep(0.25)  # the sets are at most 200 ms old
+    time.sleep(0.3)  # the sets are at most 250 ms old
     assert queries.preview(gold, EVERYTHING).sample == [number("ann")]
 
 

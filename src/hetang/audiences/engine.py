@@ -12,8 +12,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django.db import connection, connections
 from pyroaring import BitMap
@@ -30,7 +31,8 @@ from hetang.platform.engine_client import ServiceError
 
 log = logging.getLogger(__name__)
 
-FRESH_S = 0.2  # sets older than this are brought up to date before they answer
+FRESH_S = 0.25  # sets older than this are brought up to date before they answer
+BUSY_POLL_S = 0.1  # so that while questions come they find fresh sets
 IDLE_POLL_S = 2.0
 SAVE_EVERY_S = 300.0
 MAX_SAMPLE = 1000
@@ -69,12 +71,22 @@ class LeafCache:
                 self._bytes -= self._entries.popitem(last=False)[1][2]
 
 
+@dataclass(frozen=True)
+class State:
+    """What the last look at PostgreSQL gave: the sets (nobody changes this copy of their index), the history's
+    version and the day. Read together, so that an evaluation need not ask PostgreSQL again."""
+
+    sets: LiveSets
+    version: Version
+    moment: Moment
+
+
 class View:
     """The sets as one evaluation sees them (`sets.Source`): one version of the history, no change under its feet."""
 
-    def __init__(self, live: LiveSets, version: Version, cache: LeafCache | None) -> None:
-        self._still = LiveSets(live.position, {family: dict(known) for family, known in live.families.items()}, [])
-        self._version = version
+    def __init__(self, state: State, cache: LeafCache | None) -> None:
+        self._still = state.sets
+        self._version = state.version
         self._cache = cache
         self._answers: dict[Query, BitMap] = {}
 
@@ -113,6 +125,7 @@ class SetService:
     def __init__(self, folder: Path | None = None) -> None:
         self._file = (folder or environment.ensure_home() / "sets") / "live.bin"
         self._sets: LiveSets | None = None
+        self._state: State | None = None
         self._lock = threading.Lock()
         self._read_at = float("-inf")
         self._saved_at = time.monotonic()
@@ -147,12 +160,12 @@ class SetService:
 
     def status(self, _: dict[str, Any]) -> dict[str, Any]:
         """How many people and sets there are, and up to where."""
-        live = self._current()
+        state = self._current()
         return {
-            "customers": len(live.universe),
-            "sets": {family: len(known) for family, known in live.families.items()},
-            "position": [live.position.tx, live.position.fact],
-            "history": list(following.history_version()),
+            "customers": len(state.sets.universe),
+            "sets": {family: len(known) for family, known in state.sets.families.items()},
+            "position": [state.sets.position.tx, state.sets.position.fact],
+            "history": list(state.version),
         }
 
     def evaluate(self, payload: dict[str, Any]) -> dict[str, Any]:
@@ -195,20 +208,16 @@ class SetService:
     def _evaluate(self, payload: dict[str, Any]) -> tuple[View, Evaluation]:
         document = payload.get("rule")
         node, known = _parse(document)
-        view = self._view(cached=payload.get("cached", True))
-        moment = Moment(clock.today(), clock.zone().key)
+        state = self._current()
+        view = View(state, self._cache if payload.get("cached", True) else None)
         try:
-            return view, evaluate(node, known, moment, view, self._scope(view, payload.get("scope")))
+            return view, evaluate(node, known, state.moment, view, self._scope(view, payload.get("scope")))
         except ServiceError:
             raise
         except Exception as problem:
             if not _asks_history(problem):
                 raise
             raise ServiceError("history_unavailable", str(problem)) from problem
-
-    def _view(self, cached: bool = True) -> View:
-        version = following.history_version()
-        return View(self._current(), version, self._cache if cached else None)
 
     def _base(self, view: View, payload: dict[str, Any]) -> BitMap:
         scope = self._scope(view, payload.get("scope"))
@@ -221,23 +230,31 @@ class SetService:
         visible = view.live("home_store", tuple(stores))
         return visible | (view.live("friends", (1, tuple(staff))) if staff else BitMap())
 
-    def _current(self) -> LiveSets:
-        """The sets, at most `FRESH_S` old."""
+    def _current(self) -> State:
+        """The state, at most `FRESH_S` old."""
         with self._lock:
-            if self._sets is None:
-                self._sets = LiveSets.load(self._file) or following.build(clock.now())
-                self._read_at = float("-inf")
-            if time.monotonic() - self._read_at > FRESH_S:
-                started = time.monotonic()
-                self._sets = following.follow(self._sets, clock.now())
-                self._read_at = started
-            return self._sets
+            if self._state is None or time.monotonic() - self._read_at > FRESH_S:
+                self._look()
+            return cast(State, self._state)
+
+    def _look(self) -> None:
+        """Follow PostgreSQL. The history's version comes first: what is asked later can only be newer than that."""
+        started, now = time.monotonic(), clock.now()
+        if self._sets is None:
+            self._sets = LiveSets.load(self._file) or following.build(now)
+        version = following.history_version()
+        self._sets = following.follow(self._sets, now)
+        index = {family: dict(known) for family, known in self._sets.families.items()}
+        moment = Moment(clock.local_day(now), clock.zone().key)
+        self._state = State(LiveSets(self._sets.position, index, []), version, moment)
+        self._read_at = started
 
     def _keep_up(self) -> None:
-        """Follow while nobody asks, so that the first question after a pause need not wait."""
+        """Follow ahead of the questions, so that they need not wait; slowly while nobody asks."""
         while not self._stopping.is_set():
             try:
-                self._current()
+                with self._lock:
+                    self._look()
                 if time.monotonic() - self._saved_at > SAVE_EVERY_S:
                     with self._lock:
                         self._save()
@@ -245,7 +262,7 @@ class SetService:
                 log.exception("live sets could not be brought up to date")
                 connections.close_all()
             busy = time.monotonic() - self._last_call < 30
-            self._stopping.wait(FRESH_S if busy else IDLE_POLL_S)
+            self._stopping.wait(BUSY_POLL_S if busy else IDLE_POLL_S)
         connection.close()
 
     def _save(self) -> None:

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
@@ -204,6 +205,7 @@ def _drawn(actor: Actor, rule: Rule, past: list[Rule], known: Catalogue, focus: 
         "result": result,
         "people": people.rows(result.preview.sample) if result.preview else [],
         "offered": new_conditions(known),
+        "build_url": reverse("audiences:build"),
     }
 
 
