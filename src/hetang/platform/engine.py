@@ -60,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if urlsplit(self.path).path == "/ping":
-            self._reply(200, b"Ok.\n" if self.server.ready else b"Starting\n")
+            self._reply(*((200, b"Ok.\n") if self.server.ready else (503, b"Starting\n")))
         else:
             self.do_POST()
 

@@ -303,7 +303,7 @@ def answers(url: str) -> bool:
             return True
     except urllib.error.HTTPError as refused:
         refused.close()
-        return refused.code < 500
+        return bool(refused.code < 500)
     except OSError:
         return False
 
