@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -194,10 +198,48 @@ def test_rebuilding_ends_with_the_same_rows() -> None:
     assert (orders(), refunds(), counts()) == before
 
 
+@pytest.mark.parametrize("answer", [b"Starting\n", None])
+def test_the_stream_waits_while_the_engine_is_away(answer: bytes | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with _server(answer) as address, monkeypatch.context() as patch:
+        patch.setenv("HETANG_CLICKHOUSE_URL", address)
+        assert not history.ready()
+        assert not store.available()
+    store.forget()
+
+
 def test_a_window_beyond_the_end_is_refused() -> None:
     window = Window("false", {}, 0, "x", ((9, 9, 9), (9, 9, 10)))
     with pytest.raises(history.HistoryBehind), transaction.atomic():
         history.append(window)
+
+
+@contextmanager
+def _server(answer: bytes | None) -> Iterator[str]:
+    """An engine that is starting: its ping says so, everything else is 503. None: nobody listens."""
+
+    class Starting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/ping" else 503)
+            self.end_headers()
+            self.wfile.write(answer or b"")
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, format: str, *args: Any) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Starting)
+    address = f"http://127.0.0.1:{server.server_port}"
+    if answer is None:
+        server.server_close()
+        yield address
+        return
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield address
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 def _apply_and_die(subscription: subscriptions.Subscription) -> None:

@@ -24,6 +24,7 @@ from hetang.platform import clickhouse, clock, environment
 
 STREAM = "history"
 CHUNK_ROWS = 200_000  # an insert of one block: larger ones are cut where a repetition might cut differently
+UNKNOWN_TABLE = 60  # ClickHouse's error number
 MERGES_A_STATEMENT = 2_000  # two lists of ten-digit numbers stay well below the 256 KiB of a query
 
 Plan = tuple[int, Position, Position]  # sequence, start, end
@@ -53,12 +54,12 @@ def ready() -> bool:
 
     Called by the stream before each window, inside the transaction that holds its cursor.
     """
-    if not environment.clickhouse_urls():
+    if not environment.clickhouse_urls() or not clickhouse.available():
         return False
     try:
         plan = _last_plan()
-    except _clickhouse_errors():
-        if not clickhouse.available():
+    except _clickhouse_errors() as problem:
+        if getattr(problem, "code", None) != UNKNOWN_TABLE:
             return False
         ensure_schema()  # a new server
         plan = None

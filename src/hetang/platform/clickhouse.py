@@ -65,7 +65,7 @@ def available() -> bool:
     """Whether the store answers (its ping, within two seconds)."""
     try:
         with urllib.request.urlopen(f"{_address(_url())}/ping", timeout=2) as answer:  # noqa: S310 - http(s) by _address
-            return bool(answer.status == 200)
+            return bool(answer.status == 200 and answer.read(3) == b"Ok.")  # "Starting" is not there yet
     except (OSError, LookupError):
         return False
 
