@@ -69,13 +69,14 @@ def shoot(browser: Browser, options: argparse.Namespace) -> int:
     pages = options.pages or find_pages(first.new_page(), options.server, options.limit)
     first.close()
     wide = 0
-    for look in looks():
+    chosen = [look for look in looks() if options.look in look.folder]
+    for look in chosen:
         context = _visit(browser, options, look)
         page = context.new_page()
         for address in pages:
             wide += _shoot_one(page, options, look, address)
         context.close()
-    print(f"{len(pages)} pages in {len(list(looks()))} looks below {options.out}; {wide} scroll sideways")
+    print(f"{len(pages)} pages in {len(chosen)} looks below {options.out}; {wide} scroll sideways")
     return wide
 
 
@@ -116,6 +117,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("screenshots"))
     parser.add_argument("--limit", type=int, default=80, help="at most so many pages")
     parser.add_argument("--settle", type=int, default=250, help="milliseconds before a picture (charts draw)")
+    parser.add_argument("--look", default="", help="only looks whose folder contains this, as zh-hans-desktop-light")
     parser.add_argument("pages", nargs="*", help="only these addresses")
     options = parser.parse_args()
     from tests.browser_setup import find

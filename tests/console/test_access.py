@@ -23,6 +23,7 @@ PUBLIC = {
     "console:appearance",
     "console:theme",
     "wecom-callback",  # WeCom signs its calls
+    "short-link",  # the short link of a message: whoever holds it may follow it
 }
 ENDS_SESSION = {"console:logout"}
 SAMPLE: dict[str, Any] = {"int": 999_999, "uuid": "00000000-0000-4000-8000-000000000000", "str": "none", "slug": "none"}

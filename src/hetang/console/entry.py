@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import login, logout
@@ -33,7 +33,7 @@ _YEAR = 365 * 24 * 3600
 class LoginForm(AuthenticationForm):
     """Name and password; too many failures in a row make the next try wait."""
 
-    error_messages: ClassVar = {
+    error_messages = {  # noqa: RUF012 - an instance variable by Django's types
         "invalid_login": _("Name and password do not match an active user. Both are case-sensitive."),
         "inactive": _("This user is switched off. Ask headquarters."),
     }

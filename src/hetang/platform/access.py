@@ -189,16 +189,12 @@ def actor_for(user: User) -> Actor:
 
 def actor_of(request: HttpRequest) -> Actor:
     """The actor behind a request, read once per request; nobody has no permission."""
-    known = getattr(request, "_actor", None)
+    known: Actor | None = getattr(request, "_actor", None)
     if known is None:
-        known = actor_for(request.user) if isinstance(_plain(request.user), User) else Actor("", None, ())
+        user = request.user
+        known = actor_for(user) if isinstance(user, User) else Actor("", None, ())
         request._actor = known  # type: ignore[attr-defined]
-    return known  # type: ignore[no-any-return]
-
-
-def _plain(user: Any) -> Any:
-    """The user behind Django's lazy wrapper."""
-    return user if user.is_authenticated else None
+    return known
 
 
 def visible_customers(actor: Actor, permission: str) -> QuerySet[Any]:

@@ -45,7 +45,7 @@ def record(  # noqa: PLR0917 - who, what, to which: always these, in this order
     `name` is masked only when the target is a customer: names of audiences and tags are not personal.
     """
     source = origin.get()
-    row = [
+    row: list[Any] = [
         clock.now(),
         actor if isinstance(actor, str) else actor.name,
         action,

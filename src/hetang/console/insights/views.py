@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET
 
 from hetang.console import csv_export
 from hetang.console.insights import board_page, report_page
 from hetang.console.paging import keyset
+from hetang.insights.errors import HistoryUnavailable
 from hetang.insights.queries import board
 from hetang.insights.reports import broadcast_report, reported
-from hetang.platform import audit
+from hetang.platform import audit, clickhouse
 from hetang.platform.access import actor_of, needs
 from hetang.touch.models import Programme
 
@@ -27,11 +28,14 @@ def board_view(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @needs("board:view")
-def board_csv(request: HttpRequest) -> StreamingHttpResponse:
-    """The board's figures as CSV."""
+def board_csv(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    """The board's figures as CSV; without the history back to the page, which says so."""
     actor = actor_of(request)
     comparison, _mistake = board_page.chosen(request)
-    found = board(comparison, actor.scope("board:view"))
+    try:
+        found = board(comparison, actor.scope("board:view"))
+    except HistoryUnavailable:
+        return redirect("insights:board")
     audit.record(actor, "board.exported", "board", "", {"period": request.GET.dict()})
     return csv_export.answer("board.csv", board_page.header(), board_page.rows(found))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib import messages
 from django.db import connection
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.functional import Promise
@@ -85,8 +87,8 @@ def attention() -> dict[str, int]:
     }
 
 
-def _with_state(runs: object) -> list[JobRun]:
-    found = list(runs)  # type: ignore[call-overload]
+def _with_state(runs: QuerySet[JobRun]) -> list[JobRun]:
+    found: list[Any] = list(runs)
     for run in found:
         run.state_label, run.state_tone = JOB_STATES[run.state]
     return found
