@@ -140,11 +140,23 @@ def test_days_without_anything_have_an_empty_state(shop: None) -> None:
 
 
 def test_without_the_engine_the_board_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "available", lambda: False)
+    monkeypatch.delenv("HETANG_CLICKHOUSE_URL", raising=False)
+    monkeypatch.delenv("HETANG_SETS_URL", raising=False)
     organisation()
 
     assert "the board cannot be counted" in text(browser(), "/insights/board")
     assert "the board cannot be counted" in text(browser("store_manager", "s0"), "/")
+    assert browser("headquarters", "east").get("/insights/board.csv").headers["Location"] == "/insights/board"
+
+
+@pytest.mark.engine
+def test_before_the_history_is_laid_out_the_home_page_opens(clickhouse: str) -> None:
+    ensure_schema()
+    store.command("drop table orders sync")
+    organisation()
+
+    assert "the board cannot be counted" in text(browser(), "/")
+    ensure_schema()
 
 
 def test_the_report_of_a_finished_broadcast() -> None:

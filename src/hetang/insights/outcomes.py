@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -121,10 +123,16 @@ def staff_within(scope: Scope | None, column: str) -> tuple[str, list[Any]]:
 
 def held_out(plan: Plan) -> tuple[list[int], list[int], list[int]]:
     """Customers, variants and advisers of the control group, as parallel lists."""
-    import numpy as np
-
     columns: tuple[list[int], list[int], list[int]] = ([], [], [])
     for held in PlanHoldout.objects.filter(plan=plan).order_by("pk"):
         for column, packed in zip(columns, (held.customers, held.variants, held.staff), strict=True):
-            column.extend(np.frombuffer(bytes(packed), dtype=">i8").tolist())
+            column.extend(_numbers(bytes(packed)))
     return columns
+
+
+def _numbers(packed: bytes) -> array[int]:
+    """Big-endian 8-byte numbers as PostgreSQL's `int8send` writes them."""
+    numbers = array("q", packed)
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return numbers

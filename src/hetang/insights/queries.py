@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
+from hetang.insights.errors import HistoryUnavailable
 from hetang.insights.periods import Comparison, Period
 from hetang.insights.rules import Change, Figures, explain, visits_known
 from hetang.platform import clickhouse
@@ -69,10 +70,15 @@ class Board:
 def board(comparison: Comparison, scope: Scope | None = None) -> Board:
     """The board of `comparison` for a part of the organisation (None: the whole brand).
 
-    Orders without a store are seen only by those who see the whole brand. Raises the ClickHouse client's errors.
+    Orders without a store are seen only by those who see the whole brand. Raises HistoryUnavailable.
     """
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
     stores = None if scope is None or scope.everything else _stores_of(scope)
-    cells = _read(comparison, stores)
+    try:
+        cells = _read(comparison, stores)
+    except (ClickHouseError, LookupError, OSError) as error:
+        raise HistoryUnavailable from error
     names = dict(Store.objects.values_list("code", "name"))
     return Board(
         comparison,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -16,6 +17,7 @@ from hetang.console.figures import money, number, percent
 from hetang.console.insights.charts import Series, money_chart
 from hetang.console.insights.wording import channel_label, part_label, preset_label
 from hetang.insights import periods
+from hetang.insights.errors import HistoryUnavailable
 from hetang.insights.periods import BadPeriod, Comparison
 from hetang.insights.queries import Board, Line, board
 from hetang.insights.rules import (
@@ -28,8 +30,10 @@ from hetang.insights.rules import (
     VISITORS,
     Figures,
 )
-from hetang.platform import clickhouse, clock
+from hetang.platform import clock
 from hetang.platform.access import actor_of
+
+log = logging.getLogger(__name__)
 
 _SHOWN_STORES = 20  # the rest are in the CSV
 
@@ -52,9 +56,11 @@ def board_context(request: HttpRequest) -> dict[str, Any]:
         return {}
     comparison, mistake = chosen(request)
     context: dict[str, Any] = {"comparison": comparison, "mistake": mistake, "presets": _presets(comparison)}
-    if not clickhouse.available():
+    try:
+        found = board(comparison, actor.scope("board:view"))
+    except HistoryUnavailable as error:
+        log.warning("no board: %r", error.__cause__)
         return context | {"board_down": True}
-    found = board(comparison, actor.scope("board:view"))
     return context | {"board": found} | ({} if found.empty else _filled(found))
 
 
