@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET
 
@@ -14,7 +14,7 @@ from hetang.console.paging import keyset
 from hetang.insights.errors import HistoryUnavailable
 from hetang.insights.queries import board
 from hetang.insights.reports import broadcast_report, reported
-from hetang.platform import audit, clickhouse
+from hetang.platform import audit
 from hetang.platform.access import actor_of, needs
 from hetang.touch.models import Programme
 
