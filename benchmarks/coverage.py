@@ -2,7 +2,7 @@
 
 A population buys with a known probability and spends skewed amounts (log-normal); being assigned to a message
 that reaches some of them raises both by a known effect. Advisers differ from one another, so cluster designs
-have to see that. Arms are drawn by the product's own `assignment.draw`.
+have to see that. Arms are drawn by `experiments.assignment.draw`: exact shares by keyed hash.
 
     python -m benchmarks.coverage --size small|full
 """
