@@ -42,7 +42,7 @@ def main() -> None:
         measure("preview_p95_ms", operator, RULES[size])
     if size == "full":
         with Product() as product:
-            fill(product)
+            fill()
             operator = Operator(product.url, "bench", make_user("bench"))
             measure("preview_1m_p95_ms", operator, RULES[size])
 
@@ -189,8 +189,8 @@ def make_user(name: str) -> str:
     return "benchmark-only"
 
 
-def fill(product: Product) -> None:
-    """A million customers with tags, consents and home stores in PostgreSQL, and seven million orders in the history."""
+def fill() -> None:
+    """A million customers with tags, consents and stores in PostgreSQL, seven million orders in the history."""
     started = time.monotonic()
     from django.db import connection
 

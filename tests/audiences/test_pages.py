@@ -98,8 +98,8 @@ def test_a_rule_is_built_step_by_step(client: Client) -> None:
     }
     assert counted(html) == "3"
     place = "f-all-0"
-    fields = {f"{place}-event": "bought", f"{place}-op": "at_least", f"{place}-value": "2", f"{place}-count": "orders",
-              f"{place}-days": "30", f"{place}-category": "tea", f"{place}-sku": "", f"{place}-stores.sent": "1"}  # fmt: skip
+    said = {"event": "bought", "op": "at_least", "value": "2", "count": "orders", "days": "30", "category": "tea"}
+    fields = {f"{place}-{name}": value for name, value in {**said, "sku": "", "stores.sent": "1"}.items()}
     html = post(client, state, **fields)
     assert (counted(html), len(state["past"])) == ("2", 2)
     assert "bought category “tea” at least 2 times in the last 30 days" in html

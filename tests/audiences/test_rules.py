@@ -10,7 +10,7 @@ import pytest
 from hetang.audiences.errors import MESSAGES, message
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import All, InvalidRule, SavedRule
-from tests.audiences.test_evaluators import CATALOGUE
+from tests.audiences.population import CATALOGUE
 
 TAG = {"type": "tag", "op": "any", "tags": ["gold"]}
 
