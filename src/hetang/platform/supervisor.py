@@ -328,7 +328,8 @@ def _web_port(plan: Plan) -> int:
             raise Refused(f"port {plan.port} of {plan.host} is taken; choose another with --port")
         return plan.port
     usual = ports.remembered(plan.home).get("web", WEB_PORT)  # short links that are out name the port of last time
-    for port in [usual, *range(WEB_PORT, WEB_PORT + 100)]:
+    candidates: list[int] = [usual, *range(WEB_PORT, WEB_PORT + 100)]
+    for port in candidates:
         if ports.is_free(port, plan.host):
             if port != usual:
                 _say(f"port {usual} is taken, using {port}")
