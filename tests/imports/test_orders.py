@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.utils import translation
@@ -19,7 +20,7 @@ def file_of(*lines: str) -> bytes:
     return csv_bytes([HEADER, *(line.split(",") for line in lines)])
 
 
-def bring(*lines: str, **changes: object) -> Import:
+def bring(*lines: str, **changes: Any) -> Import:
     return imported("orders", file_of(*lines), source="pos", time_zone="UTC", **changes)
 
 

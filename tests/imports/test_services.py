@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -32,7 +33,9 @@ def test_stores_come_in_with_their_places_and_regions() -> None:
     owner = imported("stores", csv_bytes([*STORES, *SHANGHAI]))
     assert (owner.state, owner.result["counts"]["new"]) == (Import.DONE, 2)
     store = Store.objects.select_related("org_node__parent").get(code="S1")
-    assert (store.name, str(store.latitude), store.org_node.parent.name) == ("静安店", "31.230000", "华东")
+    region = store.org_node.parent
+    assert region is not None
+    assert (store.name, str(store.latitude), region.name) == ("静安店", "31.230000", "华东")
 
 
 def test_swapped_and_foreign_coordinates_must_be_confirmed_and_are_left_out() -> None:
@@ -89,7 +92,7 @@ CUSTOMERS = [
 ]
 
 
-def people(**changes: object) -> Import:
+def people(**changes: Any) -> Import:
     before = last_id()
     owner = imported("customers", csv_bytes(CUSTOMERS), source="crm", attributes={"city": "城市"}, **changes)
     fold_after(before)
