@@ -75,7 +75,7 @@ def first_steps(actor: Actor) -> list[Step]:
         Step(
             _("Bring in the friends in WeCom"),
             _("A message reaches a customer through the friend whom she has among the staff."),
-            _url("operations:status"),
+            "",  # friends come by the connector, not by a page
             Relation.objects.filter(state=Relation.ACTIVE).exists(),
         ),
         Step(
