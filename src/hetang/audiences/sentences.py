@@ -36,8 +36,8 @@ METRIC_NAMES = {
     "orders_90": ("近 90 天订单数", "orders in the last 90 days"),
     "orders_365": ("近 365 天订单数", "orders in the last 365 days"),
     "visits": ("到访次数", "visits"),
-    "gmv": ("累计消费金额(已扣退款)", "total spend (net of refunds)"),
-    "average_order_value": ("客单价(笔均)", "average order value"),
+    "gmv": ("累计消费金额（已扣退款）", "total spend (net of refunds)"),
+    "average_order_value": ("客单价（笔均）", "average order value"),
     "refunded": ("累计退款金额", "total refunded"),
     "days_since_last_order": ("距最近一次下单天数", "days since the last order"),
     "days_since_first_order": ("距首次下单天数", "days since the first order"),
@@ -62,7 +62,7 @@ PURPOSE_NAMES = {
 }
 _COMPARED = {
     "=": ("等于 {}", "is {}"),
-    "!=": ("不等于 {}(或没有值)", "is not {} (or has no value)"),
+    "!=": ("不等于 {}（或没有值）", "is not {} (or has no value)"),
     "<": ("小于 {}", "is less than {}"),
     "<=": ("不超过 {}", "is at most {}"),
     ">": ("大于 {}", "is more than {}"),
@@ -95,7 +95,7 @@ class _Writer:
         if node == All(()):
             return self.say("全部客户", "All customers")
         if isinstance(node, All):
-            return self.say(",且", ", and ").join(self.part(child) for child in node.of)
+            return self.say("，且", ", and ").join(self.part(child) for child in node.of)
         return self.part(node)
 
     def part(self, node: Node) -> str:
@@ -105,13 +105,18 @@ class _Writer:
             case AnyOf(of):
                 return self.group(of, self.say(" 或 ", " or "))
             case Not(of):
-                return self.say(f"不满足({self.part(of)})", f"not ({self.part(of)})")
+                return self.say(f"排除（{self.bare(of)}）", f"not ({self.bare(of)})")
             case _:
                 return self.condition(node)
 
     def group(self, parts: Sequence[Node], joint: str) -> str:
         inner = joint.join(self.part(part) for part in parts)
-        return inner if len(parts) == 1 else self.say(f"({inner})", f"({inner})")
+        return inner if len(parts) == 1 else self.say(f"（{inner}）", f"({inner})")
+
+    def bare(self, node: Node) -> str:
+        """A part inside brackets that are already there."""
+        written = self.part(node)
+        return written[1:-1] if isinstance(node, All | AnyOf) and len(node.of) > 1 else written
 
     def condition(self, node: Condition) -> str:
         write: Callable[[_Writer, Condition], str] = _WRITERS[type(node)]  # type: ignore[assignment]
@@ -190,9 +195,9 @@ def _date(w: _Writer, node: DateOf) -> str:
     return (
         what
         + {
-            "within_last": w.say(f" 在最近 {days} 天内(含今天)", f" within the last {days} days (today included)"),
+            "within_last": w.say(f" 在最近 {days} 天内（含今天）", f" within the last {days} days (today included)"),
             "more_than_ago": w.say(f" 在 {days} 天以前", f" more than {days} days ago"),
-            "within_next": w.say(f" 在未来 {days} 天内(含今天)", f" within the next {days} days (today included)"),
+            "within_next": w.say(f" 在未来 {days} 天内（含今天）", f" within the next {days} days (today included)"),
             "before": w.say(f" 早于 {node.on}", f" before {node.on}"),
             "after": w.say(f" 晚于 {node.on}", f" after {node.on}"),
         }[node.op]
@@ -216,7 +221,7 @@ def _behaviour(w: _Writer, node: Behaviour) -> str:
     if node.event == "spent":
         much = w.compared({"at_least": ">=", "at_most": "<=", "exactly": "="}[node.op], [w.money(node.value)])
         return w.say(
-            f"{when}{where}{goods}购买金额(未扣退款){much}", f"spend{goods}{where}{when} (before refunds) {much}"
+            f"{when}{where}{goods}购买金额（未扣退款）{much}", f"spend{goods}{where}{when} (before refunds) {much}"
         )
     deed = {
         "bought": ("购买" + goods, "bought" + goods),
@@ -227,7 +232,7 @@ def _behaviour(w: _Writer, node: Behaviour) -> str:
         never = node.value == 0
         chinese = ("没有" if never else "有过") + deed[0]
         return w.say(f"{when}{where}{chinese}", f"{'never ' if never else ''}{deed[1]}{where}{when}")
-    unit = ("次", "times") if node.count == "orders" or node.event != "bought" else ("件(明细行)", "order lines")
+    unit = ("次", "times") if node.count == "orders" or node.event != "bought" else ("件（明细行）", "order lines")
     many = {"at_least": ("至少", "at least"), "at_most": ("至多", "at most"), "exactly": ("恰好", "exactly")}[node.op]
     return w.say(
         f"{when}{where}{deed[0]}{many[0]} {node.value} {unit[0]}",

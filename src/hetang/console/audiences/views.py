@@ -252,9 +252,12 @@ def _explained(audience: Audience, number: int) -> dict[str, Any]:
 def _lines(verdict: Verdict, known: Catalogue, depth: int) -> list[Line]:
     node = verdict.node
     language = get_language() or "zh-hans"
-    text = {All: _("all of these"), AnyOf: _("any of these"), Not: _("none of this")}.get(type(node), "")
+    children = verdict.children
+    if isinstance(node, Not) and isinstance(node.of, AnyOf):
+        children = children[0].children  # an exclusion reads as one group
+    text = {All: _("all of these"), AnyOf: _("any of these"), Not: _("none of these")}.get(type(node), "")
     if isinstance(node, MemberOf) or not text:
         text = describe(node, known, language)
-    found = "" if verdict.children else shown_value(node, verdict.found, known)
-    line = Line(depth, verdict.holds, text, found, bool(verdict.children))
-    return [line, *(inner for child in verdict.children for inner in _lines(child, known, depth + 1))]
+    found = "" if children else shown_value(node, verdict.found, known)
+    line = Line(depth, verdict.holds, text, found, bool(children))
+    return [line, *(inner for child in children for inner in _lines(child, known, depth + 1))]
