@@ -37,7 +37,18 @@ def test_the_supervisor_imports_neither_django_nor_a_driver(tmp_path: Path) -> N
 
 
 def test_the_wheel_holds_templates_static_files_and_translations(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(tmp_path),
+        str(ROOT),
+    ]
     subprocess.run(command, check=True, timeout=120, stdin=subprocess.DEVNULL)
     [wheel] = tmp_path.glob("hetang-*.whl")
     packed = set(zipfile.ZipFile(wheel).namelist())
