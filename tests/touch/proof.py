@@ -1,7 +1,8 @@
 """Kills the processes of a broadcast at random and lets the provider count: nothing lost, nothing doubled.
 
-`python -m tests.touch.proof kills --people 20000 --kills 5 --mode drop` prints one JSON line. It works in a scratch database of the server in HETANG_DATABASE_URL. `caps` plans two broadcasts at once instead. Workers
-are forks, so that a kill costs milliseconds: "web" launches, "worker" plans and settles, "dispatcher" sends.
+`python -m tests.touch.proof kills --people 20000 --kills 5 --mode drop` prints one JSON line. It works in a scratch
+database of the server in HETANG_DATABASE_URL. `caps` plans four broadcasts at once instead. Workers are forks, so that
+a kill costs milliseconds: "web" launches, "worker" plans and settles, "dispatcher" sends.
 """
 
 from __future__ import annotations

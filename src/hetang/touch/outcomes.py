@@ -51,9 +51,10 @@ def run_once() -> float:
 
 def move_task(task: SendTask, old: str, new: str, *, reason: str = "", also: str = "", **values: Any) -> list[int]:
     """Move all people of a task that are in state `old`; returns them. In the caller's transaction."""
-    planned_at = Programme.objects.values_list("planned_at", flat=True).get(pk=task.programme_id)
     where = "t.planned_at = %(planned)s and t.task = %(task)s"
-    return ledger.move(old, new, where, values | {"planned": planned_at, "task": task.pk}, reason=reason, also=also)
+    return ledger.move(
+        old, new, where, values | {"planned": task.programme.planned_at, "task": task.pk}, reason=reason, also=also
+    )
 
 
 def tell(task: SendTask, kind: str, customers: Sequence[int], reason: str = "") -> None:

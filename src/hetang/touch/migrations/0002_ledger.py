@@ -30,7 +30,7 @@ create table touch_touch (
   reason text not null default '',
   address text not null,
   attempt uuid,
-  primary key (planned_at, id)
+  primary key (id, planned_at) -- in this order: no index may lead with planned_at, which is the same for a whole plan
 ) partition by range (planned_at);
 create table touch_touch_default partition of touch_touch default;
 create index touch_reserved on touch_touch (customer, slot_at) include (channel, message_class, planned_at)
