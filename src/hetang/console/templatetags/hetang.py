@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import pgettext
 
 from hetang.console import figures
+from hetang.console.operations.stages import stage_label
 from hetang.console.paging import Page
 from hetang.platform.brand import brand
 
@@ -217,6 +218,12 @@ def day(value: Any) -> SafeString:
 def ago(at: Any) -> SafeString:
     """How long ago, in one unit (`3 hours ago`), by the installation's clock."""
     return figures.ago(at)
+
+
+@register.filter
+def stage(code: str) -> str:
+    """The stage of a job, named."""
+    return stage_label(code)
 
 
 @register.filter
