@@ -59,7 +59,7 @@ def revoke(request: HttpRequest, key_id: int) -> HttpResponse:
 
 @transaction.atomic
 def _create(request: HttpRequest, values: dict[str, object]) -> str:
-    user = User.objects.filter(pk=actor_of(request).user_id).first()
+    user = User.objects.get(username=actor_of(request).name)
     key, plain = api_keys.create(str(values["name"]), list(values["scopes"]), user)  # type: ignore[call-overload]
     changes = {"name": key.name, "prefix": key.prefix, "scopes": key.scopes}
     audit.record(actor_of(request), "api_key.created", "api_key", key.pk, changes)
