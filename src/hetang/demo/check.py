@@ -12,7 +12,6 @@ import json
 import os
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -261,6 +260,6 @@ def _wait_for(url: str, timeout_s: float = 60.0) -> None:
         try:
             with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own address
                 return
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:  # refused, reset, or too slow for now
             time.sleep(0.1)
     raise TimeoutError(f"{url} does not answer")
