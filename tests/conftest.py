@@ -55,10 +55,18 @@ def engine(django_db_setup: None) -> Iterator[str]:
 
 
 @pytest.fixture
-def clickhouse(engine: str) -> Iterator[str]:
-    """The engine, with every ClickHouse table emptied after the test."""
-    yield engine
+def clickhouse(engine: str, transactional_db: None) -> Iterator[str]:
+    """The engine, with every ClickHouse table emptied after the test.
+
+    The raised epoch tells its live sets that this is not the database of the test before (as after a restore).
+    """
+    from django.db import connection
+
     from hetang.platform import clickhouse
+
+    with connection.cursor() as cursor:
+        cursor.execute("update facts_epoch set epoch = epoch + 1")
+    yield engine
 
     for (table,) in clickhouse.rows("select name from system.tables where database = currentDatabase()"):
         clickhouse.command(f"truncate table if exists {table}")

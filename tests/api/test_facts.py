@@ -57,7 +57,7 @@ def test_an_unreadable_request_is_refused(client, key, body, code):
 
 
 def test_without_a_key_or_with_the_wrong_scope_nothing_is_read(client):
-    reader = api_keys.create("reader", ["facts:read"], None)[1]
+    reader = api_keys.create("reader", [], None)[1]  # no scope at all
     body = {"source": "pos", "facts": [visit(1)]}
     for plain in (None, "htk_wrong", reader):
         assert send(client, body, plain).status_code == 401
