@@ -52,7 +52,8 @@ SUBSCRIPTIONS: list[str] = [
 
 # Loops that the worker process runs, each under its own lease: dotted paths to `hetang.platform.loops.Loop`s.
 LOOPS: list[str] = [
-    "hetang.facts.loops:subscriptions",
+    "hetang.facts.loops:leading",
+    "hetang.facts.loops:following",
     "hetang.audiences.loops:refresh",
     "hetang.touch.loops:planning",
     "hetang.touch.loops:dispatch",

@@ -1,4 +1,8 @@
-"""The worker's loop that lets the streams follow the log."""
+"""The worker's loops that let the streams follow the log.
+
+Two of them, so that recognising people and adding up their orders go on side by side: under load every connection gets
+its share of the machine, and the streams must not fall behind the many that bring facts in.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,13 @@ from hetang.platform.loops import Loop
 IDLE_S = 0.1
 
 
+def _lead() -> float:
+    return 0.0 if run_once(dependent=False) else IDLE_S
+
+
 def _follow() -> float:
-    return 0.0 if run_once() else IDLE_S
+    return 0.0 if run_once(dependent=True) else IDLE_S
 
 
-subscriptions = Loop("subscriptions", _follow)
+leading = Loop("subscriptions.leading", _lead)
+following = Loop("subscriptions.following", _follow)

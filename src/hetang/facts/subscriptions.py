@@ -87,10 +87,15 @@ def advance(subscription: Subscription) -> int:
         return 0
 
 
-def run_once() -> bool:
-    """One window of every stream. True if any stream had a full window, so that more is probably waiting."""
+def run_once(dependent: bool | None = None) -> bool:
+    """One window of every stream, or only of those that follow another (True) or follow none (False).
+
+    True if any stream had a full window, so that more is probably waiting.
+    """
     busy = False
     for subscription in all_subscriptions():
+        if dependent not in (None, subscription.after is not None):
+            continue
         if not subscription.patient:
             busy |= advance(subscription) >= subscription.batch
         elif _is_due(subscription.name, busy):
