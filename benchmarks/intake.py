@@ -1,6 +1,6 @@
 """How many facts a second come in over HTTP, and how soon they are visible.
 
-Runs the whole product on an own temporary home (web, worker, engine, PostgreSQL) with the generator on the same machine.
+Runs the whole product on an own temporary home (web, worker, engine, PostgreSQL), the generator beside it.
 
 - `facts_per_s`: validated, durable, deduplicated facts in batches of 1,000 orders and visits, offered at `OFFERED` a
   second, and how far the streams are behind at the end.

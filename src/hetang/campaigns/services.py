@@ -170,7 +170,8 @@ def request_of(broadcast: Broadcast, slot_at: datetime) -> planning.Request:
 def dry_run(actor: Actor, broadcast: Broadcast, *, wait: bool = False) -> Plan:
     """Split the audience as it is now without sending anything (预演).
 
-    The planning loop does the work; `wait` does it here. Raises Forbidden, CampaignError, and what `take_snapshot` raises.
+    The planning loop does the work; `wait` does it here. Raises Forbidden, CampaignError, and whatever
+    `take_snapshot` raises.
     """
     _authorise(actor, EDIT, broadcast.campaign.org_node)
     problems = check(broadcast)
