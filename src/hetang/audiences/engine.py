@@ -19,7 +19,7 @@ from typing import Any, cast
 from django.db import connection, connections
 from pyroaring import BitMap
 
-from hetang.audiences import following, history, queries
+from hetang.audiences import catalogues, following, history, queries
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.live import LiveSets
 from hetang.audiences.plans import Moment, Query
@@ -206,9 +206,8 @@ class SetService:
     # inside --------------------------------------------------------------------------------------------------
 
     def _evaluate(self, payload: dict[str, Any]) -> tuple[View, Evaluation]:
-        document = payload.get("rule")
-        node, known = _parse(document)
         state = self._current()
+        node, known = _parse(payload.get("rule"))
         view = View(state, self._cache if payload.get("cached", True) else None)
         try:
             return view, evaluate(node, known, state.moment, view, self._scope(view, payload.get("scope")))
@@ -243,7 +242,10 @@ class SetService:
         if self._sets is None:
             self._sets = LiveSets.load(self._file) or following.build(now)
         version = following.history_version()
+        before = self._sets.position.database
         self._sets = following.follow(self._sets, now)
+        if self._sets.position.database != before:
+            catalogues.forget()  # after a restore the same codes may have other ids
         index = {family: dict(known) for family, known in self._sets.families.items()}
         moment = Moment(clock.local_day(now), clock.zone().key)
         self._state = State(LiveSets(self._sets.position, index, []), version, moment)
