@@ -169,7 +169,8 @@ class SetService:
         }
 
     def evaluate(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """`rule`, `scope`, `sample` (how many numbers), `members` (whether all, as base64 of roaring bytes)."""
+        """`rule`, `scope`, `sample` (how many numbers), `members` (whether all, as base64 of roaring bytes), `fresh`
+        (what was committed before the question counts; else the answer may be a quarter of a second old)."""
         _, found = self._evaluate(payload)
         answer: dict[str, Any] = {
             "count": len(found.members),
@@ -206,7 +207,7 @@ class SetService:
     # inside --------------------------------------------------------------------------------------------------
 
     def _evaluate(self, payload: dict[str, Any]) -> tuple[View, Evaluation]:
-        state = self._current()
+        state = self._current(0.0 if payload.get("fresh") else FRESH_S)
         node, known = _parse(payload.get("rule"))
         view = View(state, self._cache if payload.get("cached", True) else None)
         try:
@@ -229,10 +230,10 @@ class SetService:
         visible = view.live("home_store", tuple(stores))
         return visible | (view.live("friends", (1, tuple(staff))) if staff else BitMap())
 
-    def _current(self) -> State:
-        """The state, at most `FRESH_S` old."""
+    def _current(self, oldest_s: float = FRESH_S) -> State:
+        """The state, at most so old."""
         with self._lock:
-            if self._state is None or time.monotonic() - self._read_at > FRESH_S:
+            if self._state is None or time.monotonic() - self._read_at > oldest_s:
                 self._look()
             return cast(State, self._state)
 

@@ -65,8 +65,8 @@ def preview(rule: dict[str, Any], scope: Scope, sample: int = 8, cached: bool = 
 
 
 def evaluate(rule: dict[str, Any], scope: Scope) -> BitMap:
-    """Everybody in scope who fits. Raises like `preview`."""
-    payload = {"rule": rule, "scope": _paths(scope), "members": True}
+    """Everybody in scope who fits, counting all that is committed by now. Raises like `preview`."""
+    payload = {"rule": rule, "scope": _paths(scope), "members": True, "fresh": True}
     answer = engine_client.call("sets", "evaluate", payload, timeout_s=120)
     return BitMap.deserialize(base64.b64decode(answer["members"]))
 
