@@ -102,7 +102,7 @@ class Product:
 
         os.environ["HETANG_HOME"] = str(self.home)
         environment.home.cache_clear()
-        environment.secrets_of_home.cache_clear()
+        environment.forget_secrets()
         engine = f"http://127.0.0.1:{ports.remembered(self.home)['engine']}"
         os.environ |= {"HETANG_CLICKHOUSE_URL": engine, "HETANG_SETS_URL": engine}
         os.environ["HETANG_DATABASE_URL"] = postgres.start(self.home).url  # adopts the running one

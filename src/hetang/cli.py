@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from hetang import __version__
 
@@ -71,6 +73,10 @@ def _operator_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
     _add(commands, "upgrade", _upgrade, "bring the data directory to this version (with the product stopped)")
     _add(commands, "doctor", _doctor, "explain what is wrong 检查运行环境")
     _add(commands, "rebuild-history", _rebuild_history, "empty the columnar history and read the log again, as a job")
+    audit = commands.add_parser("audit", help="the audit log").add_subparsers(dest="audit_command", required=True)
+    verify = _add(audit, "verify", _audit_verify, "say whether the audit log is as it was sealed, and what is not")
+    verify.add_argument("--json", action="store_true", help="as JSON; the exit code is 1 when something is wrong")
+    _add(audit, "seal", _audit_seal, "seal what is final now, without waiting for the worker")
     user = commands.add_parser("user", help="people who may log in")
     add = _add(user.add_subparsers(dest="user_command", required=True), "add", _user_add, "add a user with a role")
     add.add_argument("username")
@@ -237,6 +243,27 @@ def _rebuild_history(_options: argparse.Namespace) -> int:
         jobs.enqueue("history.rebuild", "Rebuild the columnar history", {})
     print("The worker empties the history and reads the log again; the operations page shows its lag.")
     return 0
+
+
+def _audit_verify(options: argparse.Namespace) -> int:
+    with _privacy_commands() as commands:
+        return int(commands.verify_audit(as_json=options.json))
+
+
+def _audit_seal(_options: argparse.Namespace) -> int:
+    with _privacy_commands() as commands:
+        return int(commands.seal_audit())
+
+
+@contextmanager
+def _privacy_commands() -> Iterator[Any]:
+    """The commands of the privacy room, with the database there."""
+    from hetang.platform import environment, supervisor
+
+    with supervisor.database(environment.ensure_home()) as url:
+        os.environ["HETANG_DATABASE_URL"] = url
+        _django()
+        yield import_module("hetang.privacy.commands")
 
 
 def _user_add(options: argparse.Namespace) -> int:

@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "hetang.insights",
     "hetang.connectors.wecom",
     "hetang.imports",
+    "hetang.privacy",
     "hetang.console",
 ]
 
@@ -59,6 +60,7 @@ LOOPS: list[str] = [
     "hetang.touch.loops:dispatch",
     "hetang.touch.loops:outcomes",
     "hetang.connectors.wecom.callbacks:loop",
+    "hetang.privacy.loops:sealing",
 ]
 
 # JSON services of the engine process: name -> dotted path of a factory (`hetang.platform.engine.Service`).

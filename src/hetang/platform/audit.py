@@ -1,4 +1,5 @@
-"""Who did what to which object: one row per write, in the writer's transaction, data instead of prose.
+"""Who did what to which object, and who looked at whom: one row per write, in the writer's transaction, data not prose.
+
 
 Wording for people lives with the console (`hetang.console.audit.wording`); here are codes and values.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection
@@ -63,6 +65,27 @@ def record(  # noqa: PLR0917 - who, what, to which: always these, in this order
             " values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
             row,
         )
+
+
+LOOK = "look."  # actions of looking begin so
+LOOK_AGAIN = timedelta(minutes=5)  # reloading a page within this time is the same look
+
+
+def look(actor: Actor, action: str, target_type: str, target_id: object, details: dict[str, Any] | None = None) -> None:
+    """Note that somebody looked at personal data: `action` is `look.` and a word, `details` never a personal value.
+
+    The same person, action, object and details within five minutes are one look. One index probe, rarely a row.
+    """
+    if not action.startswith(LOOK):
+        raise ValueError(f"{action!r} is no way of looking")
+    recent = "select 1 from platform_auditentry where target_type = %s and target_id = %s and at > %s and actor = %s"
+    wanted = json.dumps(details or {}, default=str, ensure_ascii=False)
+    values = [target_type, str(target_id), clock.now() - LOOK_AGAIN, actor.name, action, wanted]
+    with connection.cursor() as cursor:
+        cursor.execute(f"{recent} and action = %s and changes = %s::jsonb limit 1", values)
+        if cursor.fetchone():
+            return
+    record(actor, action, target_type, target_id, details)
 
 
 def masked(changes: dict[str, Any], personal_names: bool = False) -> dict[str, Any]:

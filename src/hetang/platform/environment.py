@@ -1,24 +1,36 @@
 """What the process was told by its environment: the data directory, the servers, the secrets.
 
 All mutable state lives below one directory, the *home* (`HETANG_HOME`, `--home`). Secrets are created
-once in `home/secrets.json` (mode 0600) and never travel through a command line or a log.
+once in `home/secrets.json` (mode 0600) and never travel through a command line or a log. Keys are rotated while the
+product runs: every process looks at the file again within `RELOAD_S` and takes what changed.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 DEFAULT_HOME = Path.home() / ".hetang"
+RELOAD_S = 1.0
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """Keys of one installation. `sealing` maps a key id to 32 bytes in hex; `sealing_current` names the one in use."""
+    """Keys of one installation, each 32 bytes in hex where nothing else is said.
+
+    `sealing` maps a key id to a key, `sealing_current` names the one that seals. `lookup` hashes identifiers;
+    `lookup_other` is the second lookup key while that is being rotated, else empty. `audit` signs the seals of the
+    audit log, `erasure` hashes the list of erased people and is never rotated: nothing is left to hash anew.
+    """
 
     django: str
     lookup: str
@@ -26,6 +38,10 @@ class Secrets:
     sealing_current: str
     engine: str
     simulator: str
+    audit: str
+    erasure: str
+    links: str
+    lookup_other: str = ""
 
 
 @cache
@@ -42,36 +58,105 @@ def ensure_home() -> Path:
     return root
 
 
-@cache
-def secrets_of_home() -> Secrets:
-    """Read the secrets of this home, creating them on first use (atomically: two processes agree on one file)."""
+class _Cached:
+    """The secrets as this process last read them."""
+
+    value: Secrets | None = None
+    stamp: tuple[int, int, int] = (0, 0, 0)
+    looked_at = float("-inf")
+
+
+def secrets_of_home(*, fresh: bool = False) -> Secrets:
+    """The secrets of this home, created on first use. A change is noticed within `RELOAD_S`, at once if `fresh`."""
+    if _Cached.value is None or fresh or time.monotonic() - _Cached.looked_at > RELOAD_S:
+        path = ensure_home() / "secrets.json"
+        if not path.exists():
+            _create_secrets(path)
+        stamp = _stamp(path)
+        if _Cached.value is None or stamp != _Cached.stamp:
+            _Cached.value, _Cached.stamp = _read_secrets(path), stamp
+        _Cached.looked_at = time.monotonic()
+    return _Cached.value
+
+
+def forget_secrets() -> None:
+    """Drop what was read (another home in the same process: benchmarks, tests)."""
+    _Cached.value = None
+
+
+def change_secrets(change: Callable[[dict[str, Any]], None]) -> Secrets:
+    """Rewrite the file durably and atomically; two changes at a time wait for each other. Returns the new secrets."""
     path = ensure_home() / "secrets.json"
-    if not path.exists():
-        _create_secrets(path)
-    return Secrets(**json.loads(path.read_text()))
+    with _only_writer(path):
+        values = json.loads(path.read_text())
+        change(values)
+        draft = _draft(path, values)
+        draft.replace(path)
+        _sync_folder(path.parent)
+    return secrets_of_home(fresh=True)
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    about = path.stat()
+    return about.st_ino, about.st_mtime_ns, about.st_size
+
+
+def _read_secrets(path: Path) -> Secrets:
+    """Secrets that later versions added are made when an older file is read."""
+    values = json.loads(path.read_text())
+    if not set(_NEW) <= set(values):
+        with _only_writer(path):
+            values = {**{name: make() for name, make in _NEW.items()}, **json.loads(path.read_text())}
+            _draft(path, values).replace(path)
+    return Secrets(**values)
+
+
+_NEW: dict[str, Callable[[], Any]] = {
+    "django": lambda: secrets.token_urlsafe(48),
+    "lookup": lambda: secrets.token_hex(32),
+    "sealing": lambda: {"1": secrets.token_hex(32)},
+    "sealing_current": lambda: "1",
+    "engine": lambda: secrets.token_urlsafe(32),
+    "simulator": lambda: secrets.token_urlsafe(32),
+    "audit": lambda: secrets.token_hex(32),
+    "erasure": lambda: secrets.token_hex(32),
+    "links": lambda: secrets.token_hex(32),
+}
 
 
 def _create_secrets(path: Path) -> None:
-    values = {
-        "django": secrets.token_urlsafe(48),
-        "lookup": secrets.token_hex(32),
-        "sealing": {"1": secrets.token_hex(32)},
-        "sealing_current": "1",
-        "engine": secrets.token_urlsafe(32),
-        "simulator": secrets.token_urlsafe(32),
-    }
-    draft = path.with_name(f"secrets.{os.getpid()}.json")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        json.dump(values, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
+    draft = _draft(path, {name: make() for name, make in _NEW.items()})
     try:
         os.link(draft, path)  # fails if another process was first: its secrets count
     except FileExistsError:
         pass
     finally:
         draft.unlink()
+
+
+def _draft(path: Path, values: dict[str, Any]) -> Path:
+    draft = path.with_name(f"secrets.{secrets.token_hex(4)}.json")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        json.dump(values, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return draft
+
+
+@contextmanager
+def _only_writer(path: Path) -> Iterator[None]:
+    with path.with_name("secrets.lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def database_url() -> str:

@@ -18,32 +18,62 @@ from hetang.platform.environment import secrets_of_home
 
 def seal(plain: bytes) -> bytes:
     """Encrypt with the current key. About 2 microseconds for short values."""
-    key_id = secrets_of_home().sealing_current
+    current = secrets_of_home()
+    key_id = current.sealing_current
     nonce = os.urandom(12)
     name = key_id.encode()
-    return bytes([len(name)]) + name + nonce + _cipher(key_id).encrypt(nonce, plain, name)
+    return bytes([len(name)]) + name + nonce + _cipher(current.sealing[key_id]).encrypt(nonce, plain, name)
 
 
 def unseal(sealed: bytes | memoryview) -> bytes:
-    """Decrypt what `seal` made, with whichever key it names. Raises `cryptography.exceptions.InvalidTag` if altered."""
+    """Decrypt what `seal` made, with whichever key it names.
+
+    Raises `cryptography.exceptions.InvalidTag` if altered, KeyError if its key is gone.
+    """
     data = bytes(sealed)
     end = 1 + data[0]
     name = data[1:end]
-    return _cipher(name.decode()).decrypt(data[end : end + 12], data[end + 12 :], name)
+    return _cipher(_key(name.decode())).decrypt(data[end : end + 12], data[end + 12 :], name)
+
+
+def key_of(sealed: bytes | memoryview) -> str:
+    """The id of the key that a value was sealed with."""
+    data = bytes(sealed)
+    return data[1 : 1 + data[0]].decode()
 
 
 def lookup_key(kind: str, value: str) -> str:
     """Keyed hash (32 hex digits) of a normalised identifier; the same value of another kind hashes differently."""
-    digest = hashlib.blake2b(digest_size=16, key=_lookup_secret())
+    return _hashed(secrets_of_home().lookup, kind, value)
+
+
+def lookup_keys(kind: str, value: str) -> list[str]:
+    """All hashes by which an identifier may be known: one, or two while the lookup key is being rotated."""
+    current = secrets_of_home()
+    return [_hashed(key, kind, value) for key in (current.lookup, current.lookup_other) if key]
+
+
+def erasure_key(kind: str, value: str) -> str:
+    """Keyed hash (32 hex digits) by which the list of erased people knows an identifier, for ever."""
+    return _hashed(secrets_of_home().erasure, kind, value)
+
+
+def _key(key_id: str) -> str:
+    known = secrets_of_home().sealing
+    return known[key_id] if key_id in known else secrets_of_home(fresh=True).sealing[key_id]
+
+
+def _hashed(key: str, kind: str, value: str) -> str:
+    digest = hashlib.blake2b(digest_size=16, key=_bytes(key))
     digest.update(f"{kind}\0{value}".encode())
     return digest.hexdigest()
 
 
 @cache
-def _cipher(key_id: str) -> AESGCM:
-    return AESGCM(bytes.fromhex(secrets_of_home().sealing[key_id]))
+def _cipher(key: str) -> AESGCM:
+    return AESGCM(_bytes(key))
 
 
 @cache
-def _lookup_secret() -> bytes:
-    return bytes.fromhex(secrets_of_home().lookup)
+def _bytes(key: str) -> bytes:
+    return bytes.fromhex(key)
