@@ -80,7 +80,7 @@ def look(actor: Actor, action: str, target_type: str, target_id: object, details
         raise ValueError(f"{action!r} is no way of looking")
     recent = "select 1 from platform_auditentry where target_type = %s and target_id = %s and at > %s and actor = %s"
     wanted = json.dumps(details or {}, default=str, ensure_ascii=False)
-    values = [target_type, str(target_id), clock.now() - LOOK_AGAIN, actor.name, action, wanted]
+    values: list[Any] = [target_type, str(target_id), clock.now() - LOOK_AGAIN, actor.name, action, wanted]
     with connection.cursor() as cursor:
         cursor.execute(f"{recent} and action = %s and changes = %s::jsonb limit 1", values)
         if cursor.fetchone():
