@@ -74,6 +74,9 @@ JOBS: list[str] = [
     "hetang.demo.jobs",
 ]
 
+# Who needs an audience, asked before one is archived: `(audience id) -> list[hetang.audiences.ports.Use]`.
+AUDIENCE_USERS: list[str] = ["hetang.campaigns.queries:drafts_to"]
+
 # Channels by which touches leave the house: name -> dotted path of a `hetang.touch.ports.Channel` factory.
 CHANNELS: dict[str, str] = {"wecom": "hetang.connectors.wecom.channel:channel"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 from pyroaring import BitMap
 
 from hetang.audiences import history as asked
+from hetang.audiences.buckets import Drawn
 from hetang.audiences.matching import Line, Person, Purchase, Received, Visit
 from hetang.audiences.plans import Moment, Query
 from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule
@@ -116,6 +118,7 @@ class Population:
         self.people = people
         self.universe = BitMap(h.number for h in people if h.alive)
         self.known: dict[Query, BitMap] = {}
+        self.drawn = Drawn()
 
     def live(self, family: str, keys: tuple[Any, ...]) -> BitMap:
         if family == "friends":
@@ -127,6 +130,7 @@ class Population:
             "consent": lambda h: keys[0] in h.consents,
             "left_alone": lambda h: h.left_alone,
             "home_store": lambda h: any(STORES[i - 1] == h.home for i in keys),
+            "bucket": lambda h: h.number in self.drawn.between(*keys, highest=len(self.people)),
         }[family]
         return BitMap(h.number for h in self.people if fits(h))
 
@@ -226,6 +230,15 @@ def fits_relation(rule: dict[str, Any], h: Human) -> bool:
 
 def fits_audience(rule: dict[str, Any], h: Human) -> bool:
     return "gold" in h.tags or len(h.orders) < 2
+
+
+def fits_bucket(rule: dict[str, Any], h: Human) -> bool:
+    seed = hashlib.blake2b(b"bucket\0" + rule.get("draw", "").encode(), digest_size=8).digest()
+    x = (h.number + int.from_bytes(seed, "big") + 0x9E3779B97F4A7C15) % 2**64
+    x = (x ^ x // 2**30) * 0xBF58476D1CE4E5B9 % 2**64
+    x = (x ^ x // 2**27) * 0x94D049BB133111EB % 2**64
+    place = (x ^ x // 2**31) // 2**32
+    return rule["from"] <= 1 + place * 100 // 2**32 <= rule["to"]
 
 
 def fits_store(rule: dict[str, Any], h: Human) -> bool:

@@ -66,6 +66,7 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
                 "behaviour",
                 "audience",
                 "do_not_disturb",
+                "bucket",
             ]
         )
     )
@@ -81,6 +82,10 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
             return {"type": kind, "number": draw(st.integers(1, 3)), "staff": draw(st.one_of(st.just([]), some(STAFF)))}
         case "audience":
             return {"type": kind, "audience": "regulars"}
+        case "bucket":
+            first = draw(st.integers(1, 100))
+            named = {"draw": draw(st.sampled_from(["spring", "春"]))} if draw(st.booleans()) else {}
+            return {"type": kind, "from": first, "to": draw(st.integers(first, 100)), **named}
         case "store":
             where = draw(st.one_of(some(STORES), st.sampled_from(["north", "empty"])))
             op = draw(st.sampled_from(["home", "favourite", "bought_at"]))

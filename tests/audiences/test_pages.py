@@ -13,13 +13,15 @@ from django.test import Client
 
 from hetang.audiences import catalogues, services
 from hetang.audiences.models import Audience
+from hetang.campaigns import services as campaigns
+from hetang.campaigns.models import Broadcast
 from hetang.commerce import history as commerce_history
 from hetang.customers.models import Tag, TagGroup
 from hetang.facts.intake import Draft, record
 from hetang.facts.subscriptions import run_until_idle
-from hetang.platform import access, brand, engine_client
+from hetang.platform import access, brand, clock, engine_client
 from hetang.platform.models import Brand, Grant, OrgNode, User
-from hetang.resources.models import Product, Store
+from hetang.resources.models import CategoryLabel, Product, Store
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
@@ -176,6 +178,79 @@ def test_save_edit_refresh_explain_archive(client: Client) -> None:
     assert "Twice" in client.get("/audiences/").content.decode()
     assert client.post(page + "archive").status_code == 302
     assert client.get(page).status_code == 404
+
+
+def broadcast_to(audience: Audience, name: str) -> Broadcast:
+    today = clock.today()
+    node = OrgNode.objects.get(code="brand")
+    fields = campaigns.CampaignFields("Autumn", today, today, node.pk)
+    campaign = campaigns.save_campaign(access.system("t"), fields)
+    texts = [{"text": "Hello", "attachments": [], "weight": 1}]
+    composition = campaigns.Composition(name, audience.pk, texts, "https://example.com/")
+    return campaigns.save_broadcast(access.system("t"), campaign, composition)
+
+
+def test_archiving_looks_at_what_uses_the_audience(client: Client) -> None:
+    audience = saved()
+    page = f"/audiences/{audience.public_id}/"
+    draft = broadcast_to(audience, "Bread week")
+    html = client.get(page).content.decode()
+    assert "Broadcast of “Autumn”" in html
+    assert "1 broadcast that is not sent yet is written to it:" in html
+    answer = client.post(page + "archive", follow=True)  # as a page that was drawn before the draft was made
+    assert "Broadcasts that are not sent yet are written to it: Bread week." in answer.content.decode()
+    assert client.post(page + "archive", {"unsent": "yes"}, follow=True).redirect_chain == [("/audiences/", 302)]
+    assert [one.code for one in campaigns.check(draft)] == ["audience_gone"]
+    html = client.get("/audiences/?show=archived").content.decode()
+    assert "Twice" in html
+    assert client.post(page + "restore").status_code == 302
+    member = {"all": [{"type": "audience", "audience": str(audience.public_id)}]}
+    client.post("/audiences/save", {"tree": json.dumps(member), "name": "Outer"})
+    html = client.get(page).content.decode()
+    assert "It cannot be archived yet" in html
+    assert "Audience that includes it" in html
+    answer = client.post(page + "archive", {"unsent": "yes"}, follow=True)
+    assert "It is used by other audiences: Outer." in answer.content.decode()
+    assert Audience.objects.filter(archived_at=None).count() == 2
+
+
+def test_a_draft_can_be_discarded(client: Client) -> None:
+    draft = broadcast_to(saved(), "Bread week")
+    page = f"/campaigns/broadcasts/{draft.public_id}"
+    assert "Discard this draft" in client.get(page + "/edit").content.decode()
+    assert client.post(page + "/discard").status_code == 302
+    assert not Broadcast.objects.exists()
+    assert client.post(page + "/discard").status_code == 404
+
+
+def test_products_are_searched_on_the_server(client: Client) -> None:
+    Product.objects.bulk_create(Product(sku=f"x{n}", name=f"Thing {n:03}", category="tea") for n in range(60))
+    CategoryLabel.objects.create(category="tea", zh_hans="茶", en="Tea")
+    catalogues.forget()
+
+    def found(source: str, text: str) -> tuple[list[str], bool]:
+        answer = client.get(f"/audiences/values/{source}", {"q": text}).json()
+        return [value for value, _label in answer["values"]], answer["more"]
+
+    assert found("products", "green") == (["p1"], False)
+    assert found("products", "x7") == (["x7"], False)
+    assert found("products", "茶 green") == (["p1"], False)
+    assert found("products", "thing 04")[0] == ["x4", *(f"x{n}" for n in range(40, 50))]
+    everything, more = found("products", "")
+    assert (len(everything), everything[0], more) == (50, "p1", True)
+    assert found("products", "100%") == ([], False)
+    assert found("categories", "Te") == (["tea"], False)
+    assert client.get("/audiences/values/secrets").status_code == 404
+    state = {"tree": {"all": []}, "past": []}
+    html = post(client, state, do="add::bought")
+    assert 'url="/audiences/values/products"' in html
+    assert 'source="source-categories"' in html
+    html = post(client, state, **{"f-all-0-event": "bought", "f-all-0-op": "at_least", "f-all-0-value": "1",
+                                  "f-all-0-days": "30", "f-all-0-sku": "p1"})  # fmt: skip
+    assert "product “Green tea”" in html
+    html = post(client, state, **{"f-all-0-sku": ""}, do="draw")
+    html = post(client, state, do="undo")
+    assert '<option value="p1" selected>Green tea · p1</option>' in html
 
 
 def test_an_unfinished_rule_is_not_saved(client: Client) -> None:

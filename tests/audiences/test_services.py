@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from pyroaring import BitMap
 
 from hetang.audiences import catalogues, queries, services
@@ -189,6 +191,68 @@ def test_cycles_and_use_are_seen() -> None:
     services.archive(HEADQUARTERS, outer)
     services.archive(HEADQUARTERS, inner)
     assert list(queries.visible(EVERYTHING)) == []
+
+
+def test_an_audience_being_archived_is_not_taken_into_a_rule() -> None:
+    """Two connections: whoever comes second sees what the first one did, and nothing is left half done."""
+    root = OrgNode.objects.get(code="brand")
+    inner = services.save(HEADQUARTERS, name="Inner", rule=rule(TEA_TWICE), org_node=root)
+    member = {"type": "audience", "audience": str(inner.public_id)}
+    problems: list[str] = []
+    saved = threading.Event()
+
+    def archive() -> None:
+        try:
+            services.archive(HEADQUARTERS, inner)
+        except AudienceInUse as used:
+            problems.extend(used.names)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=archive)
+    with transaction.atomic():
+        services.save(HEADQUARTERS, name="Outer", rule=rule(member), org_node=root)
+        thread.start()
+        saved.wait(0.3)  # long enough for the other to arrive at the row that this one holds
+        assert thread.is_alive()
+    thread.join(10)
+    assert problems == ["Outer"]
+    assert Audience.objects.filter(archived_at=None).count() == 2
+
+    services.archive(HEADQUARTERS, Audience.objects.get(name="Outer"))
+    services.archive(HEADQUARTERS, inner)
+    with pytest.raises(InvalidRule):
+        services._hold(rule(member))
+
+
+def test_an_archived_audience_comes_back_unless_its_name_is_taken() -> None:
+    root = OrgNode.objects.get(code="brand")
+    first = services.save(HEADQUARTERS, name="Tea", rule=rule(TEA_TWICE), org_node=root, live=True)
+    services.archive(HEADQUARTERS, first)
+    second = services.save(HEADQUARTERS, name="Tea", rule=rule(), org_node=root)
+    with pytest.raises(NameTaken):
+        services.restore(HEADQUARTERS, first)
+    services.archive(HEADQUARTERS, second)
+    services.restore(HEADQUARTERS, first)
+    assert list(queries.visible(EVERYTHING)) == [first]
+    assert list(queries.archived(EVERYTHING)) == [second]
+    with pytest.raises(StaleVersion):
+        services.restore(HEADQUARTERS, first)
+    actions = AuditEntry.objects.order_by("id").values_list("action", flat=True)
+    assert list(actions)[-2:] == ["audience.archived", "audience.restored"]
+
+
+def test_random_buckets_are_a_part_of_everybody() -> None:
+    def bucket(first: int, last: int) -> dict[str, Any]:
+        return {"type": "bucket", "from": first, "to": last, "draw": "spring"}
+
+    parts = [queries.evaluate(rule(bucket(n, n + 9)), EVERYTHING) for n in range(1, 100, 10)]
+    assert sum(len(part) for part in parts) == 4
+    assert BitMap.union(*parts) == queries.evaluate(rule(), EVERYTHING)
+    known = catalogues.catalogue(fresh=True)
+    named = parse(rule(bucket(1, 10)), known)
+    assert describe(named, known, "zh-hans") == "随机分桶第 1–10 桶（共 100 桶）（抽签“spring”）"
+    assert describe(named, known, "en") == "random buckets 1 to 10 of 100 of the draw “spring”"
 
 
 def test_the_engine_says_what_is_wrong() -> None:

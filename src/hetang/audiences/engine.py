@@ -20,6 +20,7 @@ from django.db import connection, connections
 from pyroaring import BitMap
 
 from hetang.audiences import catalogues, following, history, queries
+from hetang.audiences.buckets import Drawn
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.live import LiveSets
 from hetang.audiences.plans import Moment, Query
@@ -84,10 +85,11 @@ class State:
 class View:
     """The sets as one evaluation sees them (`sets.Source`): one version of the history, no change under its feet."""
 
-    def __init__(self, state: State, cache: LeafCache | None) -> None:
+    def __init__(self, state: State, cache: LeafCache | None, drawn: Drawn) -> None:
         self._still = state.sets
         self._version = state.version
         self._cache = cache
+        self._drawn = drawn
         self._answers: dict[Query, BitMap] = {}
 
     @property
@@ -98,6 +100,10 @@ class View:
         if family == "friends":
             number, staff = keys
             return self._still.friends(int(str(number)), staff)  # type: ignore[arg-type]
+        if family == "bucket":
+            draw, first, last = keys
+            highest = self.universe.max() if self.universe else 0
+            return self._drawn.between(str(draw), int(str(first)), int(str(last)), highest)
         return self._still.union(family, keys)
 
     def prepare(self, queries: Sequence[Query]) -> None:
@@ -132,6 +138,7 @@ class SetService:
         self._saved = LiveSets().position
         self._last_call = float("-inf")
         self._cache = LeafCache()
+        self._drawn = Drawn()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -209,7 +216,7 @@ class SetService:
     def _evaluate(self, payload: dict[str, Any]) -> tuple[View, Evaluation]:
         state = self._current(0.0 if payload.get("fresh") else FRESH_S)
         node, known = _parse(payload.get("rule"))
-        view = View(state, self._cache if payload.get("cached", True) else None)
+        view = View(state, self._cache if payload.get("cached", True) else None, self._drawn)
         try:
             return view, evaluate(node, known, state.moment, view, self._scope(view, payload.get("scope")))
         except ServiceError:

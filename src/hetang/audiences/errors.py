@@ -28,11 +28,12 @@ class StaleVersion(AudienceError):
 
 
 class AudienceInUse(AudienceError):
-    """Other audiences are made from it."""
+    """Other audiences are made from it (`names`), or something not yet done needs it (`waiting`)."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        super().__init__(", ".join(names))
+    def __init__(self, names: Sequence[str], waiting: Sequence[str] = ()) -> None:
+        super().__init__(", ".join([*names, *waiting]))
         self.names = list(names)
+        self.waiting = list(waiting)
 
 
 # Sentences for the codes of `rules.Problem`; parameters in braces.

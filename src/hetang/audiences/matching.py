@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from hetang.audiences.buckets import bucket
 from hetang.audiences.plans import Moment, compare, day_bounds, first_day
 from hetang.audiences.reading import nested
 from hetang.audiences.rules import (
@@ -26,6 +27,7 @@ from hetang.audiences.rules import (
     ConsentGiven,
     DateOf,
     Friends,
+    InBucket,
     LeftAlone,
     MemberOf,
     Metric,
@@ -159,6 +161,9 @@ def _condition(  # noqa: PLR0911 - one for each kind
         case Friends(number, staff):
             friends = sorted(userid for userid in person.friends if not staff or userid in staff)
             return friends, len(friends) >= number
+        case InBucket(draw, first, last):
+            drawn = bucket(draw, person.number)
+            return drawn, first <= drawn <= last
         case AtStore():
             return _at_store(node, person, catalogue)
         case Attribute():

@@ -24,6 +24,7 @@ from hetang.audiences.rules import (
     ConsentGiven,
     DateOf,
     Friends,
+    InBucket,
     LeftAlone,
     Metric,
     Scalar,
@@ -35,7 +36,7 @@ EARLIEST_DAY = date(1970, 1, 1)  # ClickHouse's Date begins here
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """Everybody in any of the live sets of a family: tag, consent, left_alone, home_store, friends."""
+    """Everybody in any of the live sets of a family: tag, consent, left_alone, home_store, friends, bucket."""
 
     family: str
     keys: tuple[Hashable, ...]
@@ -81,6 +82,8 @@ def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  #
             return _unless(Live("left_alone", (True,)), not on)
         case Friends(number, staff):
             return Live("friends", (number, tuple(sorted(catalogue.staff[userid].id for userid in staff))))
+        case InBucket(draw, first, last):
+            return Live("bucket", (draw, first, last))
         case AtStore():
             return _at_store(condition, catalogue)
         case Attribute():

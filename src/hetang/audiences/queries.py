@@ -48,6 +48,12 @@ def visible(scope: Scope) -> QuerySet[Audience]:
     return found.filter(inside)
 
 
+def archived(scope: Scope) -> QuerySet[Audience]:
+    """Archived audiences of the nodes of a scope."""
+    found = Audience.objects.exclude(archived_at=None).select_related("org_node")
+    return found if scope.everything else found.filter(org_node__in=scope.org_nodes())
+
+
 def preview(rule: dict[str, Any], scope: Scope, sample: int = 8, cached: bool = True) -> Preview:
     """Evaluate a rule over the people in scope. `cached` false asks the history afresh (benchmarks).
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from hetang.audiences.rules import (
     ATTRIBUTE_OPS,
+    BUCKETS,
     COMPARISONS,
     DATE_OPS,
     DAYS_SINCE,
@@ -37,6 +38,7 @@ from hetang.audiences.rules import (
     ConsentGiven,
     DateOf,
     Friends,
+    InBucket,
     InvalidRule,
     LeftAlone,
     MemberOf,
@@ -382,6 +384,16 @@ def _audience(r: _Reader, raw: dict[str, Any], path: Path) -> Condition | None:
     return MemberOf(public_id)
 
 
+def _bucket(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+    r.only(raw, {"type", "draw", "from", "to"}, path)
+    draw = r.text(raw, "draw", path, required=False)
+    first = r.whole(raw.get("from"), (*path, "from"), 1, BUCKETS)
+    last = r.whole(raw.get("to"), (*path, "to"), 1, BUCKETS)
+    if first > last:
+        r.problem((*path, "to"), "wrong_way_round")
+    return InBucket(draw, first, last)
+
+
 _CONDITIONS: dict[str, Callable[[_Reader, dict[str, Any], Path], Condition | None]] = {
     "tag": _tagged,
     "attribute": _attribute,
@@ -393,5 +405,6 @@ _CONDITIONS: dict[str, Callable[[_Reader, dict[str, Any], Path], Condition | Non
     "do_not_disturb": _left_alone,
     "relation": _friends,
     "audience": _audience,
+    "bucket": _bucket,
 }
 TYPES = tuple(_CONDITIONS)

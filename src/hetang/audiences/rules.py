@@ -18,6 +18,7 @@ MAX_VALUES = 1000
 MAX_TEXT = 200
 MAX_DAYS = 36_500
 MAX_NUMBER = 10**15
+BUCKETS = 100
 
 COUNTS = ("orders", "orders_30", "orders_90", "orders_365", "visits")
 MONEY = ("gmv", "average_order_value", "refunded")
@@ -148,7 +149,29 @@ class MemberOf:
     audience: str
 
 
-Condition = Tagged | Attribute | Metric | DateOf | AtStore | Behaviour | ConsentGiven | LeftAlone | Friends | MemberOf
+@dataclass(frozen=True, slots=True)
+class InBucket:
+    """In one of the buckets `first` to `last` of the hundred into which the draw `draw` puts all customers
+    (`buckets.bucket`). The empty name is the draw that everybody shares."""
+
+    draw: str
+    first: int
+    last: int
+
+
+Condition = (
+    Tagged
+    | Attribute
+    | Metric
+    | DateOf
+    | AtStore
+    | Behaviour
+    | ConsentGiven
+    | LeftAlone
+    | Friends
+    | MemberOf
+    | InBucket
+)
 Node = All | AnyOf | Not | Condition
 
 

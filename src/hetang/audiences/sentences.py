@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from hetang.audiences.rules import (
+    BUCKETS,
     DAYS_SINCE,
     FAVOURITES,
     MONEY,
@@ -19,6 +20,7 @@ from hetang.audiences.rules import (
     ConsentGiven,
     DateOf,
     Friends,
+    InBucket,
     LeftAlone,
     MemberOf,
     Metric,
@@ -287,6 +289,16 @@ def _member(w: _Writer, node: MemberOf) -> str:
     return w.say(f"属于人群“{name}”", f"is in the audience “{name}”")
 
 
+def _bucket(w: _Writer, node: InBucket) -> str:
+    named = w.say(f"（抽签“{node.draw}”）", f" of the draw “{node.draw}”") if node.draw else ""
+    if node.first == node.last:
+        return w.say(f"随机分桶第 {node.first} 桶{named}", f"random bucket {node.first} of {BUCKETS}{named}")
+    return w.say(
+        f"随机分桶第 {node.first}–{node.last} 桶（共 {BUCKETS} 桶）{named}",
+        f"random buckets {node.first} to {node.last} of {BUCKETS}{named}",
+    )
+
+
 _WRITERS = {
     Tagged: _tagged,
     Attribute: _attribute,
@@ -298,4 +310,5 @@ _WRITERS = {
     LeftAlone: _left_alone,
     Friends: _friends,
     MemberOf: _member,
+    InBucket: _bucket,
 }

@@ -15,7 +15,9 @@ from pyroaring import BitMap
 from hetang.audiences import catalogues, queries
 from hetang.audiences.errors import AudienceInUse, NameTaken, OutsideScope, StaleVersion
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
+from hetang.audiences.ports import waiting_uses
 from hetang.audiences.reading import parse
+from hetang.audiences.rules import InvalidRule, Problem, named_in
 from hetang.facts import intake
 from hetang.facts.intake import Draft
 from hetang.platform import audit, clock
@@ -52,16 +54,36 @@ def save(
     fields = {"name": name, "rule": rule, "org_node": org_node, "description": description, "live": live}
     try:
         with transaction.atomic():
+            _hold(rule)
             saved = _create(actor, fields) if audience is None else _update(audience, fields)
             _keep_version(actor, saved)
             changes = {"name": name, "version": saved.version, "rule": rule}
             audit.record(actor, "audience.saved", "audience", saved.public_id, changes, org_node.id)
     except IntegrityError as clash:
-        if "audience_name_once" in str(clash):
-            raise NameTaken from clash
-        raise
+        raise _named(clash) from clash
     catalogues.forget()
     return saved
+
+
+def _named(clash: IntegrityError) -> Exception:
+    return NameTaken() if "audience_name_once" in str(clash) else clash
+
+
+def _hold(rule: dict[str, Any]) -> None:
+    """Keep the audiences that a rule names from being archived until the rule is committed."""
+    named = sorted(named_in(rule, "audience"))
+    if not named:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select public_id::text from audiences_audience where public_id::text = any(%s) and archived_at is null"
+            " order by id for share",
+            [named],
+        )
+        held = {row[0] for row in cursor.fetchall()}
+    gone = [Problem(("rule",), "unknown_audience", {"code": one}) for one in named if one not in held]
+    if gone:
+        raise InvalidRule(gone)
 
 
 def _create(actor: Actor, fields: dict[str, Any]) -> Audience:
@@ -84,20 +106,45 @@ def _keep_version(actor: Actor, audience: Audience) -> None:
     )
 
 
-def archive(actor: Actor, audience: Audience) -> None:
-    """Put an audience away; its history stays. Raises AudienceInUse, OutsideScope, StaleVersion, Forbidden."""
-    actor.require("audiences:edit")
-    if not actor.scope("audiences:edit").covers(audience.org_node.path):
-        raise OutsideScope
-    users = queries.used_by(audience)
-    if users:
-        raise AudienceInUse([user.name for user in users])
+def archive(actor: Actor, audience: Audience, *, though_waiting: bool = False) -> None:
+    """Put an audience away; its history stays.
+
+    `though_waiting`: also when unsent broadcasts are written to it (they then need another one). Raises AudienceInUse,
+    OutsideScope, StaleVersion, Forbidden.
+    """
+    _authorise(actor, audience)
     with transaction.atomic():
         changed = Audience.objects.filter(id=audience.id, archived_at=None).update(archived_at=clock.now(), live=False)
         if changed != 1:
             raise StaleVersion
+        # After the update: whoever saves a rule that names it holds its row until the rule is there (`_hold`).
+        names = [user.name for user in queries.used_by(audience)]
+        waiting = [] if though_waiting else [use.name for use in waiting_uses(audience.id)]
+        if names or waiting:
+            raise AudienceInUse(names, waiting)
         audit.record(actor, "audience.archived", "audience", audience.public_id, {}, audience.org_node_id)
     catalogues.forget()
+
+
+def restore(actor: Actor, audience: Audience) -> None:
+    """Bring an archived audience back, not refreshed by itself. Raises NameTaken, OutsideScope, StaleVersion,
+    Forbidden."""
+    _authorise(actor, audience)
+    try:
+        with transaction.atomic():
+            changed = Audience.objects.filter(id=audience.id).exclude(archived_at=None).update(archived_at=None)
+            if changed != 1:
+                raise StaleVersion
+            audit.record(actor, "audience.restored", "audience", audience.public_id, {}, audience.org_node_id)
+    except IntegrityError as clash:
+        raise _named(clash) from clash
+    catalogues.forget()
+
+
+def _authorise(actor: Actor, audience: Audience) -> None:
+    actor.require("audiences:edit")
+    if not actor.scope("audiences:edit").covers(audience.org_node.path):
+        raise OutsideScope
 
 
 def take_snapshot(audience_id: int) -> AudienceSnapshot:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from django.db.models import Q, QuerySet
 from pyroaring import BitMap
 
+from hetang.audiences.ports import Use
 from hetang.campaigns.models import Broadcast, Campaign
 from hetang.campaigns.rules import extra_taps
 from hetang.platform.access import Scope
@@ -34,6 +35,12 @@ def visible_broadcasts(scope: Scope) -> QuerySet[Broadcast]:
     return Broadcast.objects.filter(campaign__in=visible_campaigns(scope)).select_related(
         "campaign__org_node", "audience", "programme", "dry_run"
     )
+
+
+def drafts_to(audience_id: int) -> list[Use]:
+    """Broadcasts that are written to an audience and not sent yet: without it they need another one."""
+    drafts = Broadcast.objects.filter(audience_id=audience_id, programme=None).order_by("-id")
+    return [Use(name, public_id) for name, public_id in drafts.values_list("name", "public_id")]
 
 
 @dataclass

@@ -131,6 +131,18 @@ def save_broadcast(
     return kept
 
 
+def discard(actor: Actor, broadcast: Broadcast) -> None:
+    """Throw a draft away. Raises Forbidden, and CampaignError("already_sent") when it has been confirmed."""
+    _authorise(actor, EDIT, broadcast.campaign.org_node)
+    with transaction.atomic():
+        if not Broadcast.objects.filter(pk=broadcast.pk, programme=None).delete()[0]:
+            raise CampaignError(Problem("", "already_sent"))
+        _forget(broadcast)
+        name = {"name": broadcast.name}
+        node = broadcast.campaign.org_node_id
+        audit.record(actor, "broadcast.discarded", "broadcast", broadcast.public_id, name, node)
+
+
 def check(broadcast: Broadcast) -> list[Problem]:
     """Everything that keeps a composition from being sent."""
     problems = check_variants(broadcast.channel, broadcast.variants, broadcast.design, LINK_BYTES)

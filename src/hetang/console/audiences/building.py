@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,11 +20,11 @@ from hetang.audiences import queries, services
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.errors import NameTaken, OutsideScope, StaleVersion, message
 from hetang.audiences.models import Audience
-from hetang.audiences.rules import MAX_DEPTH, Catalogue, InvalidRule, Problem
+from hetang.audiences.rules import MAX_DEPTH, Catalogue, InvalidRule, Problem, named_in
 from hetang.audiences.sentences import describe
 from hetang.console.audiences import drafts, people
 from hetang.console.audiences.drafts import Rule
-from hetang.console.audiences.fields import Field, fields_of, label_of, new_conditions, sources
+from hetang.console.audiences.fields import Field, fields_of, label_of, new_conditions, short_lists, sources
 from hetang.console.audiences.templates import STARTS, start
 from hetang.platform.access import Actor, Scope, actor_of, needs
 from hetang.platform.engine_client import EngineUnavailable, ServiceError
@@ -157,7 +158,7 @@ def _page_context(
         **_drawn(actor_of(request), rule, past, known, ""),
         "audience": audience,
         "name": audience.name if audience else "",
-        "sources": sources(known),
+        "sources": short_lists(known),
         "starts": STARTS if audience is None else (),
     }
 
@@ -206,6 +207,7 @@ def _drawn(actor: Actor, rule: Rule, past: list[Rule], known: Catalogue, focus: 
         "people": people.rows(result.preview.sample) if result.preview else [],
         "offered": new_conditions(known),
         "build_url": reverse("audiences:build"),
+        "inline": tuple(short_lists(known)),
     }
 
 
@@ -281,7 +283,12 @@ def _input(one: Field, place: str, known: Catalogue) -> Input:
 
 
 def _skus(request: HttpRequest) -> list[str]:
-    return [str(value) for name, value in request.POST.items() if name.endswith("-sku") and value][:100]
+    """The products that the posted rule names, or named before: undo may bring them back."""
+    found = {str(value) for name, value in request.POST.items() if name.endswith("-sku") and value}
+    for name in ("tree", "past"):
+        with contextlib.suppress(ValueError, RecursionError):
+            found |= named_in({"was": json.loads(request.POST.get(name) or "null")}, "sku")
+    return sorted(found)[:1000]
 
 
 def _own(request: HttpRequest, public_id: str) -> Audience:

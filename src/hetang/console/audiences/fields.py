@@ -14,6 +14,7 @@ from hetang.audiences import rules, sentences
 from hetang.audiences.rules import Catalogue
 
 Choices = Sequence[tuple[str, str]]
+INLINE = 300
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: P
         case "do_not_disturb":
             choices = [("yes", _("is on")), ("no", _("is off"))]
             return [Field("on", _("Do-not-disturb"), "truth", leaf.get("on", True), choices)]
+        case "bucket":
+            return _bucket(leaf)
         case "audience":
             return [Field("audience", _("Audience"), "pick", leaf.get("audience", ""), source="audiences")]
         case _:
@@ -124,6 +127,7 @@ def label_of(leaf: dict[str, Any]) -> str:
         "relation": _("WeCom friend"),
         "consent": _("Consent given"),
         "do_not_disturb": _("Do-not-disturb"),
+        "bucket": _("Random bucket"),
         "audience": _("Audience"),
     }.get(str(leaf.get("type")), "?")
 
@@ -143,6 +147,7 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         ("relation", {"type": "relation", "number": 1, "staff": []}),
         ("consent", {"type": "consent", "purpose": "marketing", "channel": "wecom", "given": True}),
         ("do_not_disturb", {"type": "do_not_disturb", "on": True}),
+        ("bucket", {"type": "bucket", "from": 1, "to": 10}),
         ("audience", {"type": "audience", "audience": ""}),
     ]
     if first_attribute:
@@ -152,7 +157,7 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
-    """The searchable lists of a page: (value, label)."""
+    """Everything that can be picked: (value, label). Of the products only those that the rule names."""
     place = 0 if _chinese() else 1
     return {
         "tags": [(code, tag.name) for code, tag in known.tags.items()],
@@ -161,14 +166,26 @@ def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
         "staff": [(userid, staff.name) for userid, staff in known.staff.items()],
         "categories": sorted(((c, names[place]) for c, names in known.categories.items()), key=lambda pair: pair[1]),
         "audiences": [(public_id, saved.name) for public_id, saved in known.audiences.items()],
+        "products": [(sku, product_label(sku, name)) for sku, name in known.products.items()],
     }
+
+
+def short_lists(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
+    """The lists that travel with the page; longer ones (and products) are searched on the server."""
+    return {name: found for name, found in sources(known).items() if len(found) <= INLINE and name != "products"}
+
+
+def product_label(sku: str, name: str, category: str = "") -> str:
+    """A product as lists show it."""
+    return " · ".join(part for part in (name, category, sku) if part)
 
 
 def _chinese() -> bool:
     return (get_language() or "").startswith("zh")
 
 
-def _named(names: tuple[str, str]) -> str:
+def named(names: tuple[str, str]) -> str:
+    """A (Chinese, English) pair in the current language."""
     return names[0] if _chinese() else names[1]
 
 
@@ -208,13 +225,13 @@ def _behaviour(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
     if event in {"bought", "spent"}:
         category = leaf.get("category", "")
         found.append(Field("category", _("Category"), "pick", category, source="categories", optional=True))
-        found.append(Field("sku", _("Product (SKU)"), "text", leaf.get("sku", ""), optional=True))
+        found.append(Field("sku", _("Product"), "pick", leaf.get("sku", ""), source="products", optional=True))
     if event != "received":
         found.append(
             Field("stores", _("Stores"), "pick", leaf.get("stores", []), source="stores", many=True, optional=True)
         )
     else:
-        channels = [("", _("any channel")), *((code, _named(n)) for code, n in sentences.CHANNEL_NAMES.items())]
+        channels = [("", _("any channel")), *((code, named(n)) for code, n in sentences.CHANNEL_NAMES.items())]
         found.append(Field("channel", _("Channel"), "select", leaf.get("channel", ""), channels, optional=True))
     return found
 
@@ -247,7 +264,7 @@ def _compared(leaf: dict[str, Any], kind: str, digits: int = 2, hint: str = "") 
 
 def _metric(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
     metric = leaf.get("metric", "orders")
-    names = [(code, _named(sentences.METRIC_NAMES[code])) for code in rules.METRICS]
+    names = [(code, named(sentences.METRIC_NAMES[code])) for code in rules.METRICS]
     which = Field("metric", _("Key figure"), "select", metric, names, shape=True)
     if metric in rules.FAVOURITES:
         ops: Sequence[str] = ("in", "empty", "not_empty")
@@ -291,7 +308,7 @@ def _attribute(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
 
 
 def _date(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
-    times = [(code, _named(names)) for code, names in sentences.TIME_NAMES.items()]
+    times = [(code, named(names)) for code, names in sentences.TIME_NAMES.items()]
     for code, definition in known.attributes.items():
         if definition.type == "date":
             times.append((f"attribute:{code}", definition.label_zh if _chinese() else definition.label_en))
@@ -334,11 +351,27 @@ def _relation(leaf: dict[str, Any]) -> list[Field]:
 
 
 def _consent(leaf: dict[str, Any]) -> list[Field]:
-    purposes = [(code, _named(names)) for code, names in sentences.PURPOSE_NAMES.items()]
-    channels = [(code, _named(names)) for code, names in sentences.CHANNEL_NAMES.items()]
+    purposes = [(code, named(names)) for code, names in sentences.PURPOSE_NAMES.items()]
+    channels = [(code, named(names)) for code, names in sentences.CHANNEL_NAMES.items()]
     given = [("yes", _("has agreed")), ("no", _("has not agreed"))]
     return [
         Field("given", _("Consent given"), "truth", leaf.get("given", True), given),
         Field("purpose", _("Purpose"), "select", leaf.get("purpose", "marketing"), purposes),
         Field("channel", _("Channel"), "select", leaf.get("channel", "wecom"), channels),
+    ]
+
+
+def _bucket(leaf: dict[str, Any]) -> list[Field]:
+    """Each of the hundred buckets holds about one per cent of everybody."""
+    return [
+        Field("from", _("From bucket"), "number", leaf.get("from", 1), hint=_("1 to 100, about 1 % each")),
+        Field("to", _("To bucket"), "number", leaf.get("to", 10)),
+        Field(
+            "draw",
+            _("Name of the draw"),
+            "text",
+            leaf.get("draw", ""),
+            optional=True,
+            hint=_("same name: same buckets; another name: drawn anew"),
+        ),
     ]

@@ -2,18 +2,20 @@
 
 from django.urls import path
 
-from hetang.console.audiences import building, views
+from hetang.console.audiences import building, uses, values, views
 
 app_name = "audiences"
 urlpatterns = [
     path("", views.audience_list, name="list"),
     path("new", building.new, name="new"),
     path("build", building.build, name="build"),
+    path("values/<slug:source>", values.values, name="values"),
     path("save", building.save, name="save"),
     path("<uuid:public_id>/", views.detail, name="detail"),
     path("<uuid:public_id>/edit", building.edit, name="edit"),
     path("<uuid:public_id>/history", views.history, name="history"),
     path("<uuid:public_id>/why", views.why, name="why"),
     path("<uuid:public_id>/refresh", views.refresh, name="refresh"),
-    path("<uuid:public_id>/archive", views.archive, name="archive"),
+    path("<uuid:public_id>/archive", uses.archive, name="archive"),
+    path("<uuid:public_id>/restore", uses.restore, name="restore"),
 ]

@@ -8,7 +8,18 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from hetang.audiences import rules
-from hetang.audiences.rules import AtStore, Behaviour, Catalogue, ConsentGiven, Friends, LeftAlone, Metric, Node, Tagged
+from hetang.audiences.rules import (
+    AtStore,
+    Behaviour,
+    Catalogue,
+    ConsentGiven,
+    Friends,
+    InBucket,
+    LeftAlone,
+    Metric,
+    Node,
+    Tagged,
+)
 from hetang.console import figures
 
 
@@ -25,6 +36,8 @@ def shown_value(node: Node, found: Any, known: Catalogue) -> str:  # noqa: PLR09
         return _("has agreed") if found else _("has not agreed")
     if isinstance(node, LeftAlone):
         return _("is on") if found else _("is off")
+    if isinstance(node, InBucket):
+        return _("bucket %(n)d") % {"n": found}
     if isinstance(node, Metric):
         return _metric(node, found, known)
     if isinstance(node, Behaviour):

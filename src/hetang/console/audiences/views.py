@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from hetang.audiences import queries, services
 from hetang.audiences.catalogues import catalogue
-from hetang.audiences.errors import AudienceError, AudienceInUse, message
+from hetang.audiences.errors import message
 from hetang.audiences.matching import Verdict
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
 from hetang.audiences.reading import parse
@@ -24,6 +24,7 @@ from hetang.audiences.sentences import describe
 from hetang.console.audiences import people
 from hetang.console.audiences.building import trouble
 from hetang.console.audiences.templates import STARTS
+from hetang.console.audiences.uses import uses_of
 from hetang.console.audiences.verdicts import shown_value
 from hetang.console.paging import keyset
 from hetang.customers import queries as customers
@@ -39,7 +40,8 @@ CHART_POINTS = 120
 def audience_list(request: HttpRequest) -> HttpResponse:
     """Saved audiences that the actor may see, the newest first, with the size of their newest snapshot."""
     scope = actor_of(request).scope("audiences:view")
-    found = queries.visible(scope)
+    away = request.GET.get("show") == "archived"
+    found = queries.archived(scope) if away else queries.visible(scope)
     text = request.GET.get("q", "").strip()
     if text:
         found = found.filter(name__icontains=text)
@@ -47,7 +49,15 @@ def audience_list(request: HttpRequest) -> HttpResponse:
     known = catalogue()
     for audience in page:
         _describe(audience, known)
-    values = {"page": page, "q": text, "starts": STARTS, "own": scope.covers}
+    mine = actor_of(request).scope("audiences:edit")
+    values = {
+        "page": page,
+        "q": text,
+        "starts": STARTS,
+        "away": away,
+        "archived": away or queries.archived(scope).exists(),
+        "may_restore": {audience.pk for audience in page if mine.covers(audience.org_node.path)} if away else set(),
+    }
     return render(request, "console/audiences/list.html", values)
 
 
@@ -65,7 +75,7 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
         "trouble": problem,
         "people": people.rows(preview.sample) if preview else [],
         "tabs": _tabs(audience, "detail"),
-        "used_by": queries.used_by(audience),
+        "uses": uses_of(audience, actor_of(request)),
         "parts": _sized(audience, known, preview) if preview else [],
         "mine": actor_of(request).scope("audiences:edit").covers(audience.org_node.path),
     }
@@ -121,24 +131,6 @@ def refresh(request: HttpRequest, public_id: str) -> HttpResponse:
     except ServiceError as refused:
         messages.error(request, trouble(refused))
     return redirect("audiences:history", audience.public_id)
-
-
-@require_POST
-@needs("audiences:edit")
-def archive(request: HttpRequest, public_id: str) -> HttpResponse:
-    """Put an audience away."""
-    audience = _one(request, public_id, "audiences:edit")
-    try:
-        services.archive(actor_of(request), audience)
-    except AudienceInUse as used:
-        names = ", ".join(used.names)
-        messages.error(request, _("It is used by other audiences: %(names)s. Change those first.") % {"names": names})
-        return redirect("audiences:detail", audience.public_id)
-    except AudienceError:
-        messages.error(request, _("It has been changed or archived meanwhile."))
-    else:
-        messages.success(request, _("Archived. Its history is kept."))
-    return redirect("audiences:list")
 
 
 @dataclass(frozen=True)

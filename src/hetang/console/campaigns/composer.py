@@ -92,6 +92,20 @@ def edit(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 @require_POST
 @needs(EDIT)
+def discard(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Throw a draft away."""
+    broadcast = broadcast_or_404(request, public_id)
+    try:
+        services.discard(actor_of(request), broadcast)
+    except CampaignError as refused:
+        messages.error(request, words.sentence(refused.problems[0]))
+        return redirect("campaigns:broadcast", broadcast.public_id)
+    messages.success(request, gettext("The draft is gone."))
+    return redirect("campaigns:detail", broadcast.campaign.public_id)
+
+
+@require_POST
+@needs(EDIT)
 def preview(request: HttpRequest) -> HttpResponse:
     """The live part: phone, byte counts and what is wrong, while somebody types."""
     return render(request, "console/campaigns/preview.html", _preview(request, _read(request.POST)))

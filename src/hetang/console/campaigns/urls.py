@@ -20,6 +20,7 @@ urlpatterns = [
     path("broadcasts/preview", composer.preview, name="preview"),
     path("broadcasts/<uuid:public_id>/", progress.show, name="broadcast"),
     path("broadcasts/<uuid:public_id>/edit", composer.edit, name="edit_broadcast"),
+    path("broadcasts/<uuid:public_id>/discard", composer.discard, name="discard_broadcast"),
     path("broadcasts/<uuid:public_id>/split", splits.split, name="split"),
     path("broadcasts/<uuid:public_id>/split/body", splits.split_body, name="split_body"),
     path("broadcasts/<uuid:public_id>/people/<slug:reason>", splits.people, name="people"),

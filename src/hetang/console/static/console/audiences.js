@@ -1,4 +1,5 @@
-// <h-pick source="datalist id">: a select (single or multiple) that one fills by typing. The select stays the truth.
+// <h-pick>: a select (single or multiple) that one fills by typing; the select stays the truth. What it offers comes
+// from the page (`source`: the id of a datalist) or from the server (`url`), which answers {values: [[value, label]], more}.
 const SHOWN = 50;
 
 class Pick extends HTMLElement {
@@ -43,33 +44,66 @@ class Pick extends HTMLElement {
   }
 
   offer() {
-    const wanted = this.input.value.trim().toLowerCase();
-    const taken = new Set(this.chosen().map((option) => option.value));
-    const source = document.getElementById(this.getAttribute("source"));
-    const found = [];
-    for (const option of source?.options ?? []) {
-      if (taken.has(option.value)) continue;
-      if (wanted && !`${option.textContent} ${option.value}`.toLowerCase().includes(wanted)) continue;
-      found.push(option);
-      if (found.length === SHOWN) break;
+    const wanted = this.input.value.trim();
+    this.asked?.abort();
+    clearTimeout(this.later);
+    if (this.hasAttribute("source")) { this.show(this.known(wanted.toLowerCase()), wanted); return; }
+    if (this.list.hidden) this.say(this.getAttribute("busy"));
+    this.later = setTimeout(() => this.ask(wanted), wanted ? 180 : 0);
+  }
+
+  // The matches of a short list, which came with the page.
+  known(wanted) {
+    const options = [...document.getElementById(this.getAttribute("source"))?.options ?? []];
+    const fits = (option) => !wanted || `${option.textContent} ${option.value}`.toLowerCase().includes(wanted);
+    return options.filter(fits).map((option) => [option.value, option.textContent]);
+  }
+
+  // The matches of a long list, from the server; a newer question makes an older answer void.
+  async ask(wanted) {
+    this.asked = new AbortController();
+    try {
+      const answer = await fetch(`${this.getAttribute("url")}?q=${encodeURIComponent(wanted)}`, { signal: this.asked.signal });
+      if (!answer.ok) throw new Error(String(answer.status));
+      const { values, more } = await answer.json();
+      if (document.activeElement === this.input) this.show(values, wanted, more);
+    } catch (problem) {
+      if (problem.name !== "AbortError") this.say(this.getAttribute("trouble"));
     }
-    this.list.replaceChildren(...found.map((option, index) => {
-      const item = Object.assign(document.createElement("li"), { textContent: option.textContent, id: `${this.list.id}-${index}` });
-      item.dataset.value = option.value;
+  }
+
+  show(values, wanted, more) {
+    const taken = new Set(this.chosen().map((option) => option.value));
+    const found = values.filter(([value]) => !taken.has(value));
+    this.list.replaceChildren(...found.slice(0, SHOWN).map(([value, label], index) => {
+      const item = Object.assign(document.createElement("li"), { textContent: label, id: `${this.list.id}-${index}` });
+      item.dataset.value = value;
       item.setAttribute("role", "option");
       return item;
     }));
-    if (!found.length) {
-      const none = Object.assign(document.createElement("li"), { className: "muted", textContent: this.getAttribute("none") });
-      this.list.append(none);
-    }
-    this.list.hidden = false;
-    this.input.setAttribute("aria-expanded", "true");
+    if (!found.length) this.note(this.getAttribute("none"));
+    else if (more || found.length > SHOWN) this.note(this.getAttribute("more"));
+    this.open();
     this.point(wanted && found.length ? 0 : -1);
   }
 
+  say(text) { this.list.replaceChildren(); this.note(text); this.open(); this.point(-1); }
+
+  note(text) {
+    if (!text) return;
+    const note = Object.assign(document.createElement("li"), { className: "pick-note", textContent: text });
+    note.setAttribute("role", "option");
+    note.setAttribute("aria-disabled", "true");
+    this.list.append(note);
+  }
+
+  open() {
+    this.list.hidden = false;
+    this.input.setAttribute("aria-expanded", "true");
+  }
+
   point(index) {
-    const items = [...this.list.querySelectorAll("[role=option]")];
+    const items = [...this.list.querySelectorAll("li[data-value]")];
     this.at = items.length ? (index + items.length) % items.length : -1;
     if (index < 0) this.at = -1;
     items.forEach((item, place) => item.setAttribute("aria-selected", String(place === this.at)));
@@ -79,10 +113,10 @@ class Pick extends HTMLElement {
   }
 
   key(event) {
-    const count = this.list.querySelectorAll("[role=option]").length;
+    const count = this.list.querySelectorAll("li[data-value]").length;
     if (event.key === "ArrowDown") { event.preventDefault(); this.list.hidden ? this.offer() : this.point((this.at + 1) % Math.max(count, 1)); }
     else if (event.key === "ArrowUp") { event.preventDefault(); this.point(this.at <= 0 ? count - 1 : this.at - 1); }
-    else if (event.key === "Enter") { event.preventDefault(); this.take(this.list.querySelectorAll("[role=option]")[this.at]); }
+    else if (event.key === "Enter") { event.preventDefault(); this.take(this.list.querySelectorAll("li[data-value]")[this.at]); }
     else if (event.key === "Escape") { event.stopPropagation(); this.close(); }
     else if (event.key === "Backspace" && !this.input.value) this.drop(this.chosen().at(-1)?.value);
   }
@@ -111,6 +145,8 @@ class Pick extends HTMLElement {
   }
 
   close() {
+    this.asked?.abort();
+    clearTimeout(this.later);
     this.list.hidden = true;
     this.input.setAttribute("aria-expanded", "false");
   }

@@ -1,0 +1,69 @@
+"""What a condition may name, searched on the server: a brand has thousands of products and advisers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from operator import and_
+
+from django.db.models import Case, IntegerField, Q, Value, When
+from django.http import Http404, HttpRequest, JsonResponse
+from django.views.decorators.http import require_GET
+
+from hetang.audiences.catalogues import catalogue
+from hetang.audiences.rules import Catalogue
+from hetang.console.audiences.fields import named, product_label, sources
+from hetang.platform.access import needs
+from hetang.resources.models import Product
+
+SHOWN = 50
+MAX_WORDS = 6
+Option = tuple[str, str]
+
+
+@require_GET
+@needs("audiences:view")
+def values(request: HttpRequest, source: str) -> JsonResponse:
+    """`{"values": [[value, label], ...], "more": bool}`: the best fifty matches of `q`, every word of it somewhere in
+    name, code or (products) category."""
+    words = request.GET.get("q", "").lower().split()[:MAX_WORDS]
+    known = catalogue()
+    if source == "products":
+        found = _products(words, known)
+    elif source in sources(known):
+        found = _matching(sources(known)[source], words)
+    else:
+        raise Http404(source)
+    return JsonResponse({"values": found[:SHOWN], "more": len(found) > SHOWN})
+
+
+def _matching(options: Iterable[Option], words: list[str]) -> list[Option]:
+    """Options that hold every word; those that begin with the first one come first."""
+    found = [(v, label) for v, label in options if all(word in f"{label} {v}".lower() for word in words)]
+    if words:
+        found.sort(key=lambda option: not option[1].lower().startswith(words[0]))
+    return found
+
+
+def _products(words: list[str], known: Catalogue) -> list[Option]:
+    """An exact number comes first, then names that begin with the first word. One scan of the products."""
+    rows = Product.objects.filter(reduce(and_, (_holds(word, known) for word in words), Q()))
+    first = words[0] if words else ""
+    place = Case(
+        When(sku__iexact=first, then=Value(0)),
+        When(name__istartswith=first, then=Value(1)),
+        default=Value(2),
+        output_field=IntegerField(),
+    )
+    rows = rows.order_by(*([place] if words else []), "name", "sku")
+    found = rows.values_list("sku", "name", "category")[: SHOWN + 1]
+    return [(sku, product_label(sku, name, _category(code, known))) for sku, name, code in found]
+
+
+def _holds(word: str, known: Catalogue) -> Q:
+    named_so = [code for code, labels in known.categories.items() if any(word in label.lower() for label in labels)]
+    return Q(name__icontains=word) | Q(sku__istartswith=word) | Q(category__in=named_so)
+
+
+def _category(code: str, known: Catalogue) -> str:
+    return named(known.categories[code]) if code in known.categories else code
