@@ -32,6 +32,8 @@ KEYWORDS = {
     **dict.fromkeys(("pgettext", "pgettext_lazy"), _CONTEXT_FIRST),
     **dict.fromkeys(("npgettext", "npgettext_lazy"), ((1, "c"), 2, 3)),
 }
+# Between Chinese characters these read as mistakes; Chinese has marks of its own: ，；：？！（）
+_HALF_WIDTH = re.compile(r"[\u4e00-\u9fff][,;:?!()]|[,;:?!()][\u4e00-\u9fff]")
 _PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|\{(\w+)\}")
 
 Key = tuple[str, str]  # context ("" for none), singular
@@ -46,11 +48,12 @@ class Report:
     conflicts: list[str] = field(default_factory=list)
     placeholders: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    half_width: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
-        return not (self.missing or self.fuzzy or self.conflicts or self.placeholders or self.stale)
+        return not (self.missing or self.fuzzy or self.conflicts or self.placeholders or self.stale or self.half_width)
 
 
 def used() -> dict[Key, str]:
@@ -133,6 +136,8 @@ def _judge_catalog(room: str, catalog: Catalog, translated: dict[Key, tuple[str,
             report.fuzzy.append(f"{room}: {_shown(key)}")
         if not _text(message):
             continue
+        if _HALF_WIDTH.search(_PLACEHOLDER.sub("字", _text(message))):
+            report.half_width.append(f"{room}: {_text(message)!r}")
         if _placeholders(key[1]) != _placeholders(_text(message)):
             report.placeholders.append(f"{room}: {_shown(key)} -> {_text(message)!r}")
         before = translated.setdefault(key, (room, message))

@@ -1,3 +1,3 @@
-from tests.touch.conftest import wednesday_morning
+from tests.touch.conftest import shipped_limits, wednesday_morning
 
-__all__ = ["wednesday_morning"]
+__all__ = ["shipped_limits", "wednesday_morning"]

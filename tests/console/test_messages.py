@@ -25,6 +25,11 @@ def test_two_rooms_do_not_say_one_thing_differently(report: messages.Report) -> 
     assert report.conflicts == []
 
 
+def test_chinese_is_set_with_chinese_marks(report: messages.Report) -> None:
+    """Half-width commas, colons and brackets between Chinese characters look like a mistake to a reader."""
+    assert report.half_width == []
+
+
 def test_the_compiled_files_equal_the_readable_ones(report: messages.Report) -> None:
     assert report.stale == []
 

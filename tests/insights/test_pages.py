@@ -90,8 +90,8 @@ def test_the_board_says_it_in_a_sentence_first(shop: None) -> None:
 def test_the_board_speaks_chinese(shop: None) -> None:
     page = text(browser(language="zh-hans"), "/insights/board?period=7d")
 
-    assert "净销售额 $1,050.00,比 2026-02-26 至 2026-03-04 增加 $350.00(50.0%)。" in page
-    assert "客单价(笔均)" in page
+    assert "净销售额 $1,050.00，比 2026-02-26 至 2026-03-04 增加 $350.00（50.0%）。" in page
+    assert "客单价（笔均）" in page
     assert "观察值" in page
 
 
@@ -185,7 +185,7 @@ def test_before_the_window_is_over_the_report_says_when() -> None:
     page = text(browser(), f"/insights/reports/{made.public_id}")
 
     assert "Not measurable yet: orders count until 2026-03-11 11:00." in page
-    assert "还不能衡量:订单统计到 2026-03-11 11:00 为止" in text(
+    assert "还不能衡量：订单统计到 2026-03-11 11:00 为止" in text(
         browser(language="zh-hans"), f"/insights/reports/{made.public_id}"
     )
     assert "Conversion per person reached" not in page

@@ -17,10 +17,10 @@ def mask_email(plain: str) -> str:
 
 
 def mask_name(plain: str) -> str:
-    """`王小明` -> `王**`; `Anna Smith` -> `A*** S***`."""
+    """`王小明` -> `王**`; `Anna Smith` -> `A*** S***`. How long a name is stays hidden, too."""
     if plain.isascii():
         return " ".join(f"{word[:1]}***" for word in plain.split())
-    return plain[:1] + "*" * (len(plain) - 1)
+    return plain[:1] + "**"
 
 
 def mask(kind: str, plain: str) -> str:

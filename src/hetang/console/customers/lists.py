@@ -33,6 +33,7 @@ class Row:
 
     customer: Customer
     name: str
+    known_by: str
     tags: list[str]
     sums: CustomerMetric | None
 
@@ -61,9 +62,9 @@ def rows(page: Page[Customer]) -> list[Row]:
     """What the list shows of each customer; five queries for the whole page."""
     numbers = [customer.number for customer in page]
     names, sums, tags = queries.names_of(numbers), commerce.sums_of(numbers), _tags_of(numbers)
-    nameless = recognised_by([number for number in numbers if number not in names])
+    known_by = recognised_by(numbers)  # masked names look alike; a number tells people apart
     return [
-        Row(one, names.get(one.number) or nameless.get(one.number, ""), tags[one.number], sums.get(one.number))
+        Row(one, names.get(one.number, ""), known_by.get(one.number, ""), tags[one.number], sums.get(one.number))
         for one in page
     ]
 
