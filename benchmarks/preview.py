@@ -181,8 +181,8 @@ def make_user(name: str) -> str:
     """A user of headquarters; returns the password."""
     from datetime import UTC, datetime
 
-    from hetang.platform.access import HEADQUARTERS
     from hetang.platform.models import Grant, OrgNode, User
+    from hetang.platform.roles import HEADQUARTERS
 
     user = User.objects.create_user(name, "benchmark-only", created_at=datetime.now(UTC))
     Grant.objects.create(user=user, role=HEADQUARTERS, org_node=OrgNode.objects.get(parent=None))

@@ -80,7 +80,11 @@ def _operator_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
     user = commands.add_parser("user", help="people who may log in")
     add = _add(user.add_subparsers(dest="user_command", required=True), "add", _user_add, "add a user with a role")
     add.add_argument("username")
-    add.add_argument("--role", default="headquarters", help="headquarters (default) or store_manager")
+    add.add_argument(
+        "--role",
+        default="headquarters",
+        help="administrator, headquarters (default), region, store_manager, adviser, service_desk, analyst, auditor",
+    )
     add.add_argument("--node", default="", help="code of the place in the organisation (default: the whole brand)")
     add.add_argument("--display-name", default="")
 

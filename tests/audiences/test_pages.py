@@ -19,7 +19,7 @@ from hetang.commerce import history as commerce_history
 from hetang.customers.models import Tag, TagGroup
 from hetang.facts.intake import Draft, record
 from hetang.facts.subscriptions import run_until_idle
-from hetang.platform import access, brand, clock, engine_client
+from hetang.platform import access, brand, clock, engine_client, roles
 from hetang.platform.models import Brand, Grant, OrgNode, User
 from hetang.resources.models import CategoryLabel, Product, Store
 
@@ -65,7 +65,7 @@ def client_of(role: str, node: str) -> Client:
 
 @pytest.fixture
 def client() -> Client:
-    return client_of(access.HEADQUARTERS, "brand")
+    return client_of(roles.HEADQUARTERS, "brand")
 
 
 def hidden(html: str, name: str) -> Any:
@@ -263,7 +263,7 @@ def test_an_unfinished_rule_is_not_saved(client: Client) -> None:
 
 def test_a_store_manager_sees_her_own_people_and_changes_nothing() -> None:
     audience = saved()
-    client = client_of(access.STORE_MANAGER, "s2")
+    client = client_of(roles.STORE_MANAGER, "s2")
     html = client.get("/audiences/new").content.decode()
     assert counted(html) == "1"
     page = client.get(f"/audiences/{audience.public_id}/").content.decode()

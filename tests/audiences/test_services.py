@@ -22,7 +22,7 @@ from hetang.customers.models import Customer, Tag, TagGroup
 from hetang.facts.intake import Draft, record
 from hetang.facts.models import Fact
 from hetang.facts.subscriptions import run_until_idle
-from hetang.platform import access, brand
+from hetang.platform import access, brand, roles
 from hetang.platform.access import Actor, Held, Scope
 from hetang.platform.engine_client import ServiceError
 from hetang.platform.models import AuditEntry, OrgNode
@@ -80,7 +80,7 @@ def number(member: str) -> int:
 
 
 def manager(path: str) -> Actor:
-    return Actor("manager", None, (Held(access.STORE_MANAGER, path, whole_brand=False),))
+    return Actor("manager", None, (Held(roles.STORE_MANAGER, path, whole_brand=False),))
 
 
 def test_preview_counts_everybody_or_the_scope_with_the_size_of_each_part() -> None:
@@ -170,7 +170,7 @@ def test_saving_keeps_versions_and_refuses_what_must_not_be() -> None:
         services.save(HEADQUARTERS, name="Tea!", rule=rule(), org_node=root, audience=seen)
     with pytest.raises(NameTaken):
         services.save(HEADQUARTERS, name="Tea!", rule=rule(), org_node=root)
-    outside = Actor("hq", None, (Held(access.HEADQUARTERS, OrgNode.objects.get(code="s1").path, whole_brand=False),))
+    outside = Actor("hq", None, (Held(roles.HEADQUARTERS, OrgNode.objects.get(code="s1").path, whole_brand=False),))
     with pytest.raises(OutsideScope):
         services.save(outside, name="Mine", rule=rule(), org_node=root)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hetang.platform import clock, organisation
-from hetang.platform.access import HEADQUARTERS, STORE_MANAGER
 from hetang.platform.models import Brand, Grant, OrgNode, User
+from hetang.platform.roles import ADMINISTRATOR, HEADQUARTERS, STORE_MANAGER
 from hetang.resources.models import Staff, Store
 
 PASSWORD = "a long password"
@@ -21,7 +21,7 @@ class Cast:
     store_b: Store
     anna: Staff  # adviser of store A
     bela: Staff  # adviser of store B
-    headquarters: User
+    headquarters: User  # operates and administers, as the first user of an installation does
     manager_a: User
     nobody: User
 
@@ -31,13 +31,15 @@ def make() -> Cast:
     Brand.objects.update_or_create(id=1, defaults={"name": "Lotus & Co", "currency": "CNY"})
     root = organisation.root()
     store_a, store_b = store("A", root), store("B", root)
+    headquarters = user("headquarters", HEADQUARTERS, root)
+    Grant.objects.create(user=headquarters, role=ADMINISTRATOR, org_node=root)
     return Cast(
         root=root,
         store_a=store_a,
         store_b=store_b,
         anna=adviser("anna", store_a),
         bela=adviser("bela", store_b),
-        headquarters=user("headquarters", HEADQUARTERS, root),
+        headquarters=headquarters,
         manager_a=user("manager_a", STORE_MANAGER, store_a.org_node),
         nobody=user("nobody"),
     )

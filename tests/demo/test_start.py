@@ -8,8 +8,8 @@ from hetang.demo import load, source, start, users
 from hetang.demo.jobs import demo_load  # noqa: F401 - registers the handler
 from hetang.demo.load import Share
 from hetang.platform import brand, clock
-from hetang.platform.access import HEADQUARTERS, STORE_MANAGER
 from hetang.platform.models import Brand, Grant, JobRun, User
+from hetang.platform.roles import HEADQUARTERS, STORE_MANAGER
 
 pytestmark = pytest.mark.django_db
 

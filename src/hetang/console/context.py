@@ -8,8 +8,9 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from hetang.console.menu import menu_of
-from hetang.platform.access import ROLES, Actor, actor_of
+from hetang.platform.access import Actor, actor_of
 from hetang.platform.brand import brand
+from hetang.platform.roles import ROLES, roles
 
 THEME_COOKIE = "hetang_theme"
 THEMES = ("light", "dark")
@@ -30,12 +31,13 @@ def console(request: HttpRequest) -> dict[str, Any]:
             "can": actor.permissions,
             "menu": SimpleLazyObject(lambda: menu_of(request)),
             "user_label": getattr(user, "display_name", "") or user.get_username(),
-            "role_label": role_label(actor),
+            "role_label": SimpleLazyObject(lambda: role_label(actor)),
         }
     return values
 
 
 def role_label(actor: Actor) -> str:
     """The roles that somebody holds, named."""
-    codes = sorted({held.role for held in actor.held if held.role in ROLES})
-    return " · ".join(str(ROLES[code].label) for code in codes)
+    codes = sorted({held.role for held in actor.held})
+    known = ROLES if all(code in ROLES for code in codes) else roles()
+    return " · ".join(str(known[code].label) for code in codes if code in known)

@@ -6,7 +6,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from hetang.platform.access import PERMISSIONS, Forbidden
+from hetang.platform.access import Forbidden
+from hetang.platform.roles import PERMISSIONS
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
@@ -14,7 +15,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # 
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    what = PERMISSIONS[exception.permission] if isinstance(exception, Forbidden) else ""
+    what = PERMISSIONS[exception.permission].label if isinstance(exception, Forbidden) else ""
     need = _("It needs the permission “%(what)s”. Ask headquarters for it.") % {"what": what} if what else ""
     return _page(request, 403, _("You may not do this"), need or _("Ask headquarters if you need it."))
 

@@ -20,8 +20,8 @@ from django.utils.translation import gettext_lazy as _
 
 from hetang.platform import audit, clock, environment, organisation
 from hetang.platform import brand as brand_cache
-from hetang.platform.access import HEADQUARTERS
 from hetang.platform.models import Brand, Grant, OrgNode, User
+from hetang.platform.roles import ADMINISTRATOR, HEADQUARTERS
 
 CURRENCIES = {"CNY": 2, "USD": 2, "EUR": 2, "GBP": 2, "HKD": 2, "SGD": 2, "TWD": 2, "JPY": 0}
 _LOCK = 0x48455441  # advisory lock: two browsers cannot both make the first user
@@ -96,8 +96,10 @@ def create_first_user(values: dict[str, Any], language: str) -> User | None:
     root = organisation.root()
     OrgNode.objects.filter(pk=root.pk, name="").update(name=values["brand"])
     user = User.objects.create_user(values["username"], values["password"], language=language, created_at=clock.now())
-    Grant.objects.create(user=user, role=HEADQUARTERS, org_node=root)
-    audit.record(user.username, "user.created", "user", user.pk, {"username": user.username, "role": HEADQUARTERS})
+    for role in (ADMINISTRATOR, HEADQUARTERS):
+        Grant.objects.create(user=user, role=role, org_node=root, granted_at=clock.now())
+    changes = {"username": user.username, "roles": [ADMINISTRATOR, HEADQUARTERS]}
+    audit.record(user.username, "user.created", "user", user.pk, changes)
     (environment.home() / "setup-code").unlink(missing_ok=True)
     return user
 

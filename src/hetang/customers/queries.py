@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from django.db import connection
 from django.db.models import QuerySet
 
-from hetang.customers.access import visible_sql
 from hetang.customers.models import (
     AttributeDefinition,
     Consent,
@@ -231,11 +230,6 @@ def shown_identity(number: int) -> str:
     order = {"member": 0, "card": 1, "phone": 2, "email": 3}
     rows = sorted(Identity.objects.filter(customer=number)[:20], key=lambda row: (order.get(row.kind, 9), row.pk))
     return _identity(rows[0]).shown if rows else ""
-
-
-def visible(paths: Sequence[str], alias: str = "c") -> tuple[str, dict[str, object]]:
-    """The org-scope rule as a condition on `customers_customer {alias}` for set SQL: see `access.visible_sql`."""
-    return visible_sql(paths, alias)
 
 
 def _identity(row: Identity) -> IdentityView:

@@ -12,9 +12,9 @@ from django.db import transaction
 
 from hetang.demo import world
 from hetang.platform import clock, organisation
-from hetang.platform.access import HEADQUARTERS, STORE_MANAGER
 from hetang.platform.environment import home
 from hetang.platform.models import Grant, OrgNode, User
+from hetang.platform.roles import ADMINISTRATOR, HEADQUARTERS, STORE_MANAGER
 from hetang.resources.models import Store
 from hetang.resources.rules import StoreRow
 from hetang.resources.services import upsert_stores
@@ -37,7 +37,7 @@ def create() -> list[Login]:
     path = home() / "demo-logins.json"
     logins = _read(path) or _draw(path)
     with transaction.atomic():
-        _ensure(logins[0], "演示 · 总部运营", organisation.root())
+        _ensure(logins[0], "演示 · 总部运营", organisation.root(), also=ADMINISTRATOR)
         _ensure(logins[1], f"演示 · {world.store_name(MANAGED_STORE)}店长", _store_node())
     return logins
 
@@ -60,14 +60,15 @@ def _read(path: Path) -> list[Login]:
         return []
 
 
-def _ensure(login: Login, display_name: str, node: OrgNode) -> None:
+def _ensure(login: Login, display_name: str, node: OrgNode, also: str = "") -> None:
     user = User.objects.filter(username=login.username).first()
     if user is None:
         user = User(username=login.username, display_name=display_name, created_at=clock.now())
     if not user.check_password(login.password):
         user.set_password(login.password)
         user.save()
-    Grant.objects.get_or_create(user=user, role=login.role, org_node=node)
+    for role in filter(None, (login.role, also)):
+        Grant.objects.get_or_create(user=user, role=role, org_node=node)
 
 
 def _store_node() -> OrgNode:

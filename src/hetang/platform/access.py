@@ -1,7 +1,12 @@
 """Who may do what, and for which part of the organisation. The only place that decides it.
 
-A *permission* is a code `area:verb`. A *role* is a named set of permissions. A *grant* gives a user a role at a node
-of the organisation: it holds for that node and everything below. What an `Actor` may do is the sum of her grants.
+A *permission* is a code `area:verb`, a *role* a named set of permissions (`hetang.platform.roles`). A *grant* gives a
+user a role at a node of the organisation: it holds for that node and everything below, until it expires. What an
+`Actor` may do is the sum of her grants.
+
+A node that names a *legal entity* is another company's (a franchisee's), with everything below it. A grant from outside
+reaches in, but only for counts and for customers without their identity; `Actor.own_scope` is the part in which the
+grant's own company keeps the customers. See docs/access.md.
 
 Every view declares what it needs (`@needs("customers:view")`, `@signed_in`, or Django's `@login_not_required`);
 `hetang.console.middleware` refuses a view that declares nothing, and a test walks every address.
@@ -9,68 +14,22 @@ Every view declares what it needs (`@needs("customers:view")`, `@signed_in`, or 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
+from django.db import connection
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponseBase
-from django.utils.functional import Promise
 from django.utils.module_loading import import_string
-from django.utils.translation import gettext_lazy as _
 
-from hetang.platform.models import Grant, OrgNode, User
-
-PERMISSIONS: dict[str, str | Promise] = {
-    "facts:view": _("See what the fact log holds"),
-    "facts:replay": _("Replay or dismiss held facts"),
-    "customers:view": _("See customers"),
-    "customers:edit": _("Change tags, consents and do-not-disturb of customers"),
-    "imports:run": _("Import files"),
-    "audiences:view": _("See audiences"),
-    "audiences:edit": _("Make and change audiences"),
-    "campaigns:view": _("See campaigns and broadcasts"),
-    "campaigns:edit": _("Prepare campaigns and broadcasts"),
-    "campaigns:send": _("Send broadcasts"),
-    "reports:view": _("See reports"),
-    "board:view": _("See the board"),
-    "operations:view": _("See the state of the system"),
-    "settings:edit": _("Change settings, users and API keys"),
-    "simulator:use": _("Play with the simulator"),
-}
-
-HEADQUARTERS, STORE_MANAGER = "headquarters", "store_manager"
-
-
-@dataclass(frozen=True)
-class Role:
-    """A named set of permissions."""
-
-    code: str
-    label: str | Promise
-    permissions: frozenset[str]
-
-
-ROLES: dict[str, Role] = {
-    HEADQUARTERS: Role(HEADQUARTERS, _("Headquarters"), frozenset(PERMISSIONS)),
-    STORE_MANAGER: Role(
-        STORE_MANAGER,
-        _("Store manager"),
-        frozenset(
-            {
-                "customers:view",
-                "customers:edit",
-                "audiences:view",
-                "campaigns:view",
-                "reports:view",
-                "board:view",
-            }
-        ),
-    ),
-}
+from hetang.platform import clock
+from hetang.platform.models import OrgNode, User
+from hetang.platform.roles import PERMISSIONS, ROLES
 
 
 class Forbidden(PermissionDenied):
@@ -83,10 +42,14 @@ class Forbidden(PermissionDenied):
 
 @dataclass(frozen=True)
 class Scope:
-    """The part of the organisation that a permission reaches. `everything` is the whole brand."""
+    """A part of the organisation: what lies below one of `paths`, less what lies below a `without` that is deeper.
+
+    `everything` adds the whole brand to the paths. Only scopes that leave out other companies have a `without`.
+    """
 
     paths: tuple[str, ...]
     everything: bool = False
+    without: tuple[str, ...] = ()
 
     @property
     def nothing(self) -> bool:
@@ -94,33 +57,57 @@ class Scope:
 
     def covers(self, path: str) -> bool:
         """Whether the node with this path lies inside the scope."""
-        return self.everything or any(path.startswith(prefix) for prefix in self.paths)
+        return any(
+            path.startswith(inside) and not any(path.startswith(one) for one in left_out)
+            for inside, left_out in self._parts()
+        )
 
     def org_node_ids_sql(self) -> tuple[str, list[Any]]:
         """A subselect of the ids of all nodes inside, with its parameters: `... in (<sql>)`."""
-        if self.everything:
+        if self.everything and not self.without:
             return "select id from platform_orgnode", []
-        return "select id from platform_orgnode where path like any(%s)", [[f"{path}%" for path in self.paths]]
+        if not self.without:
+            return "select id from platform_orgnode where path like any(%s)", [[f"{path}%" for path in self.paths]]
+        params: list[Any] = []
+        for inside, left_out in self._parts():
+            params += [f"{inside}%", [f"{path}%" for path in left_out]]
+        condition = " or ".join("(path like %s and path not like all(%s::text[]))" for _part in self._parts())
+        return f"select id from platform_orgnode where {condition or 'false'}", params
 
     def org_nodes(self) -> QuerySet[OrgNode]:
         """The nodes inside."""
-        if self.everything:
+        if self.everything and not self.without:
             return OrgNode.objects.all()
-        inside = Q(pk__in=[])
-        for path in self.paths:
-            inside |= Q(path__startswith=path)
-        return OrgNode.objects.filter(inside)
+        found = Q(pk__in=[])
+        for inside, left_out in self._parts():
+            outside = Q(pk__in=[])
+            for path in left_out:
+                outside |= Q(path__startswith=path)
+            found |= Q(path__startswith=inside) & ~outside
+        return OrgNode.objects.filter(found)
+
+    def _parts(self) -> list[tuple[str, list[str]]]:
+        """Each path with what is left out below it."""
+        paths = (*self.paths, "") if self.everything else self.paths
+        return [
+            (path, [one for one in self.without if one.startswith(path) and len(one) > len(path)]) for path in paths
+        ]
 
 
 @dataclass(frozen=True)
 class Held:
-    """One grant as the actor holds it: the role's permissions at a node's path."""
+    """One grant as the actor holds it: permissions at a node's path. `foreign` are the paths of other legal entities
+    below it. Without `permissions` they are those of the shipped role."""
 
     role: str
     path: str
     whole_brand: bool
+    permissions: frozenset[str] | None = None
+    foreign: tuple[str, ...] = ()
 
     def allows(self, permission: str) -> bool:
+        if self.permissions is not None:
+            return permission in self.permissions
         role = ROLES.get(self.role)
         return role is not None and permission in role.permissions
 
@@ -143,17 +130,37 @@ class Actor:
         if not self.can(permission):
             raise Forbidden(permission)
 
-    def scope(self, permission: str) -> Scope:
-        """Where the permission holds; an empty scope when it holds nowhere."""
-        _known(permission)
-        return self._scopes(permission)
+    def require_at(self, permission: str, node: OrgNode) -> None:
+        """Raises `Forbidden` when no grant allows it at this node."""
+        if not self.scope(permission).covers(node.path):
+            raise Forbidden(permission)
 
-    def _scopes(self, permission: str) -> Scope:
-        allowing = [held for held in self.held if held.allows(permission)]
+    def scope(self, permission: str) -> Scope:
+        """Where the permission holds; an empty scope when it holds nowhere. Counts and sums may be shown for it."""
+        allowing = self._allowing(permission)
         return Scope(
             paths=_outermost(held.path for held in allowing),
             everything=any(held.whole_brand for held in allowing),
         )
+
+    def own_scope(self, permission: str) -> Scope:
+        """The part of the scope whose customers belong to the company for which the permission was granted.
+
+        Identities are shown, data are changed and exported only there. The same as `scope` where the organisation has
+        one company.
+        """
+        allowing = self._allowing(permission)
+        if not any(held.foreign for held in allowing):
+            return self.scope(permission)
+        return Scope(
+            paths=tuple(sorted({held.path for held in allowing if not held.whole_brand})),
+            everything=any(held.whole_brand for held in allowing),
+            without=_outermost(path for held in allowing for path in held.foreign),
+        )
+
+    def _allowing(self, permission: str) -> list[Held]:
+        _known(permission)
+        return [held for held in self.held if held.allows(permission)]
 
     @cached_property
     def permissions(self) -> frozenset[str]:
@@ -175,16 +182,48 @@ def _outermost(paths: Any) -> tuple[str, ...]:
 
 def system(name: str) -> Actor:
     """The installation itself acting (a job, the command line): every permission for the whole brand."""
-    return Actor(name=name, user_id=None, held=(Held(HEADQUARTERS, "", whole_brand=True),))
+    return Actor(name=name, user_id=None, held=(Held("system", "", True, frozenset(PERMISSIONS)),))
 
 
 def actor_for(user: User) -> Actor:
-    """The actor behind a user; one query. An inactive user may do nothing."""
+    """The actor behind a user; one query. An inactive user may do nothing, an expired grant gives nothing."""
     if not user.is_active:
         return Actor(name=user.username, user_id=user.pk, held=())
-    grants = Grant.objects.filter(user=user).values_list("role", "org_node__path", "org_node__kind")
-    held = tuple(Held(role, path, kind == OrgNode.BRAND) for role, path, kind in grants)
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, [user.pk, clock.now()])
+        held = tuple(
+            Held(role, path, kind == OrgNode.BRAND, _permissions_of(role, own), tuple(foreign))
+            for role, path, kind, own, foreign in cursor.fetchall()
+        )
     return Actor(name=user.username, user_id=user.pk, held=held)
+
+
+def _permissions_of(role: str, own: str | None) -> frozenset[str]:
+    """Of a shipped role, or of the brand's own (its JSON); a role that is gone allows nothing."""
+    if role in ROLES:
+        return ROLES[role].permissions
+    return frozenset(json.loads(own)) & frozenset(PERMISSIONS) if own else frozenset()
+
+
+# Each grant with its own role's permissions and the outermost nodes below that belong to another company than its node.
+_HELD = """
+select g.role, n.path, n.kind, r.permissions::text,
+  array(
+    select f.path from platform_orgnode f
+    where f.legal_entity <> '' and f.path like n.path || '%%' and f.path <> n.path and f.legal_entity <> entity.name
+  )
+from platform_grant g
+join platform_orgnode n on n.id = g.org_node_id
+left join platform_ownrole r on r.code = g.role
+cross join lateral (
+  select coalesce((
+    select a.legal_entity from platform_orgnode a
+    where a.legal_entity <> '' and n.path like a.path || '%%' order by length(a.path) desc limit 1
+  ), '') as name
+) entity
+where g.user_id = %s and (g.expires_at is null or g.expires_at > %s)
+order by g.id
+"""
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -200,10 +239,31 @@ def actor_of(request: HttpRequest) -> Actor:
 def visible_customers(actor: Actor, permission: str) -> QuerySet[Any]:
     """Customers (not merged away) that the actor may see: home store or an active relation inside her scope.
 
-    The customers room says what that means (settings.VISIBLE_CUSTOMERS); every list and every lookup starts here.
+    The customers room says what that means (settings.VISIBLE_CUSTOMERS); every list and every lookup starts here. Those
+    of another company among them are shown without identity: ask `foreign_among` before drawing anybody.
     """
+    return _customers_within(actor.scope(permission))
+
+
+def own_customers(actor: Actor, permission: str) -> QuerySet[Any]:
+    """Customers that belong to the actor's own company: those whom she may identify, search, change and export.
+
+    A customer belongs to every company in which her home store or an active relation lies.
+    """
+    return _customers_within(actor.own_scope(permission))
+
+
+def foreign_among(actor: Actor, permission: str, numbers: Collection[int]) -> set[int]:
+    """Those of the (visible) customers who are another company's. No query where the organisation has one company."""
+    if not numbers or not actor.own_scope(permission).without:
+        return set()
+    own = own_customers(actor, permission).filter(pk__in=list(numbers)).values_list("pk", flat=True)
+    return set(numbers) - set(own)
+
+
+def _customers_within(scope: Scope) -> QuerySet[Any]:
     visible: Callable[[Scope], QuerySet[Any]] = import_string(settings.VISIBLE_CUSTOMERS.replace(":", "."))
-    return visible(actor.scope(permission))
+    return visible(scope)
 
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])

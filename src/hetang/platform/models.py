@@ -43,7 +43,13 @@ class OrgNode(models.Model):
     code = models.CharField(max_length=64, unique=True)
     name = models.CharField(max_length=120)
     path = models.CharField(max_length=400, unique=True)
+    # The company to which the node and everything below belong where it is not the brand's own: a franchisee.
     legal_entity = models.CharField(max_length=120, blank=True, default="")
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["legal_entity"], condition=~models.Q(legal_entity=""), name="orgnode_other_entity")
+        ]
 
 
 class UserManager(BaseUserManager["User"]):
@@ -68,13 +74,32 @@ class User(AbstractBaseUser):
     objects = UserManager()
 
 
+class OwnRole(models.Model):
+    """A role that the brand made itself: a named set of permissions. Shipped roles are in `platform.roles`."""
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=40, unique=True)
+    name = models.CharField(max_length=40, unique=True)
+    description = models.CharField(max_length=200, blank=True, default="")
+    permissions = models.JSONField(default=list)
+    version = models.IntegerField(default=1)  # counts changes; who edits an older one is told
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True)
+
+
 class Grant(models.Model):
-    """A role at a node of the organisation: it holds for the node and everything below."""
+    """A role at a node of the organisation: it holds for the node and everything below, until `expires_at`.
+
+    `role` is the code of a shipped role or of an `OwnRole`.
+    """
 
     id = models.BigAutoField(primary_key=True)
     user = models.ForeignKey(User, models.CASCADE, related_name="grants")
     role = models.CharField(max_length=40)
     org_node = models.ForeignKey(OrgNode, models.PROTECT)
+    expires_at = models.DateTimeField(null=True)
+    granted_at = models.DateTimeField(null=True)
+    granted_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
 
     class Meta:
         constraints: ClassVar = [

@@ -1,38 +1,154 @@
-"""Adding somebody who may log in."""
+"""People who may log in: made, given roles and taken them, switched off and on. Each step audited.
+
+Who manages users does so for her part of the organisation: she gives roles there, and changes only people all of whose
+roles lie there. Nobody changes her own roles, and somebody who manages users for the whole brand always remains.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Q, QuerySet
 
 from hetang.platform import audit, clock, organisation
-from hetang.platform.access import ROLES
-from hetang.platform.models import Grant, OrgNode, User
+from hetang.platform.access import Actor, Forbidden, system
+from hetang.platform.models import Grant, OrgNode, OwnRole, User
+from hetang.platform.roles import ROLES
+
+VIEW, MANAGE = "users:view", "users:manage"
+_LOCK = 0x68657475  # advisory lock: whoever may take the last administrator away does it alone
 
 
 class UserRefused(Exception):
-    """The user cannot be added as asked; the message says why."""
+    """The user cannot be made or changed as asked. `code` for surfaces, the message for the command line."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def add(username: str, password: str, *, role: str, node_code: str = "", display_name: str = "") -> User:
+    """From the command line: a user with `role` at the place `node_code` and below (empty: the whole brand).
+
+    Raises UserRefused.
+    """
+    node = _node(node_code)
+    if role not in ROLES and not OwnRole.objects.filter(code=role).exists():
+        raise UserRefused("role_unknown", f"there is no role {role!r}; choose one of {', '.join(ROLES)}")
+    with transaction.atomic():
+        user = create(system("cli"), username, password, display_name=display_name)
+        give(system("cli"), user, role, node)
+    return user
+
+
+def create(actor: Actor, username: str, password: str, *, display_name: str = "") -> User:
+    """A user without any role. Raises Forbidden, UserRefused (name_taken, password_weak)."""
+    actor.require(MANAGE)
+    user = User(username=username.strip(), display_name=display_name.strip(), created_at=clock.now())
+    try:
+        validate_password(password, user)
+    except ValidationError as problem:
+        raise UserRefused("password_weak", " ".join(problem.messages)) from problem
+    user.set_password(password)
+    try:
+        with transaction.atomic():
+            user.save()
+            audit.record(actor, "user.created", "user", user.pk, {"username": user.username})
+    except IntegrityError as clash:
+        raise UserRefused("name_taken", f"{username} exists already") from clash
+    return user
 
 
 @transaction.atomic
-def add(username: str, password: str, *, role: str, node_code: str = "", display_name: str = "") -> User:
-    """Create a user who has `role` at the place `node_code` and below (empty: the whole brand). Raises UserRefused."""
-    if role not in ROLES:
-        raise UserRefused(f"there is no role {role!r}; choose one of {', '.join(ROLES)}")
-    if User.objects.filter(username=username).exists():
-        raise UserRefused(f"{username} exists already")
-    try:
-        validate_password(password)
-    except ValidationError as problem:
-        raise UserRefused(" ".join(problem.messages)) from problem
-    node = _node(node_code)
-    user = User.objects.create_user(username, password, display_name=display_name or username, created_at=clock.now())
-    Grant.objects.create(user=user, role=role, org_node=node)
-    audit.record(
-        "cli", "user.created", "user", str(user.id), {"username": username, "role": role, "node": node.code}, node.id
-    )
-    return user
+def give(actor: Actor, user: User, role: str, node: OrgNode, expires_at: datetime | None = None) -> Grant:
+    """Give a role at a node, or set the expiry of one that she has there. Raises Forbidden, UserRefused."""
+    actor.require_at(MANAGE, node)
+    _not_herself(actor, user)
+    if role not in ROLES and not OwnRole.objects.select_for_update(no_key=True).filter(code=role).exists():
+        raise UserRefused("role_unknown", f"there is no role {role!r}")
+    if expires_at is not None and expires_at <= clock.now():
+        raise UserRefused("expiry_past", "the role would have expired already")
+    with rights_change():
+        values = {"expires_at": expires_at, "granted_at": clock.now(), "granted_by_id": actor.user_id}
+        grant, _made = Grant.objects.update_or_create(user=user, role=role, org_node=node, defaults=values)
+        changes = {"role": role, "org_node": node.code, "expires_at": expires_at}
+        audit.record(actor, "grant.added", "user", user.pk, changes, org_node_id=node.pk)
+    return grant
+
+
+@transaction.atomic
+def take(actor: Actor, grant: Grant) -> None:
+    """Take a role away. Raises Forbidden, UserRefused (herself, last_administrator)."""
+    actor.require_at(MANAGE, grant.org_node)
+    _not_herself(actor, grant.user)
+    with rights_change():
+        Grant.objects.filter(pk=grant.pk).delete()
+        changes = {"role": grant.role, "org_node": grant.org_node.code}
+        audit.record(actor, "grant.removed", "user", grant.user_id, changes, org_node_id=grant.org_node_id)
+
+
+@transaction.atomic
+def set_active(actor: Actor, user: User, active: bool) -> bool:
+    """Switch a user off or on; False when she was so already. Raises Forbidden, UserRefused."""
+    require_whole(actor, user)
+    _not_herself(actor, user)
+    with rights_change():
+        changed = User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active)
+        if changed:
+            audit.record(actor, "user.switched", "user", user.pk, {"active": [not active, active]})
+    return changed == 1
+
+
+def seen_by(actor: Actor) -> QuerySet[User]:
+    """Users with a role in the part of the organisation that the actor sees, and those without any role."""
+    scope = actor.scope(VIEW)
+    if scope.everything:
+        return User.objects.all()
+    inside = Grant.objects.filter(org_node__in=scope.org_nodes().values("pk")).values("user")
+    return User.objects.filter(Q(pk__in=inside) | Q(grants=None))
+
+
+def may_manage(actor: Actor, user: User) -> bool:
+    """Whether all of a user's roles lie where the actor manages users: only then she may change the user herself."""
+    scope = actor.scope(MANAGE)
+    nodes = user.grants.values_list("org_node__path", flat=True)
+    return actor.can(MANAGE) and all(scope.covers(path) for path in nodes)
+
+
+def require_whole(actor: Actor, user: User) -> None:
+    """Raises Forbidden unless the actor may change the user herself."""
+    if not may_manage(actor, user):
+        raise Forbidden(MANAGE)
+
+
+@contextmanager
+def rights_change() -> Iterator[None]:
+    """Within the caller's transaction: one change of rights at a time, and none takes the last administrator away."""
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
+    before = _administrator_exists()
+    yield
+    if before and not _administrator_exists():
+        raise UserRefused("last_administrator", "nobody would be left who manages users for the whole brand")
+
+
+def _administrator_exists() -> bool:
+    """Whether somebody active manages users for the whole brand, without an end."""
+    managing = [role.code for role in ROLES.values() if MANAGE in role.permissions]
+    managing += OwnRole.objects.filter(permissions__contains=[MANAGE]).values_list("code", flat=True)
+    return Grant.objects.filter(
+        role__in=managing, org_node__kind=OrgNode.BRAND, expires_at=None, user__is_active=True
+    ).exists()
+
+
+def _not_herself(actor: Actor, user: User) -> None:
+    if actor.user_id == user.pk:
+        raise UserRefused("herself", "nobody changes her own rights")
 
 
 def _node(code: str) -> OrgNode:
@@ -40,5 +156,5 @@ def _node(code: str) -> OrgNode:
         return organisation.root()
     node = OrgNode.objects.filter(code=code).first()
     if node is None:
-        raise UserRefused(f"there is no place with the code {code!r} in the organisation")
+        raise UserRefused("node_unknown", f"there is no place with the code {code!r} in the organisation")
     return node

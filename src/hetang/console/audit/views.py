@@ -23,7 +23,7 @@ _EXPORT_ROWS = 100_000
 
 
 @require_GET
-@needs("settings:edit")
+@needs("audit:view")
 def audit_list(request: HttpRequest) -> HttpResponse:
     """Who did what, newest first."""
     page = keyset(_chosen(request), ("-at", "-id"), request)
@@ -40,7 +40,7 @@ def audit_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@needs("settings:edit")
+@needs("audit:view")
 def export(request: HttpRequest) -> StreamingHttpResponse:
     """The filtered log as CSV, newest first, at most 100,000 rows. The export itself is audited."""
     audit.record(actor_of(request), "audit.exported", "audit", "", {"filter": request.GET.dict()})

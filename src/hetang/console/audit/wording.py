@@ -12,6 +12,10 @@ ACTIONS: dict[str, str | Promise] = {
     "user.switched": _("switched a user on or off"),
     "grant.added": _("gave a role"),
     "grant.removed": _("took a role away"),
+    "role.created": _("made a role"),
+    "role.changed": _("changed a role"),
+    "role.deleted": _("deleted a role"),
+    "org_node.changed": _("changed a place of the organisation"),
     "brand.changed": _("changed the brand's settings"),
     "api_key.created": _("made an API key"),
     "api_key.revoked": _("revoked an API key"),
@@ -53,6 +57,8 @@ ACTIONS: dict[str, str | Promise] = {
 
 TARGETS: dict[str, str | Promise] = {
     "user": _("user"),
+    "role": _("role"),
+    "org_node": _("place"),
     "brand": _("brand"),
     "api_key": _("API key"),
     "job": _("job"),

@@ -68,7 +68,7 @@ def brand_settings(request: HttpRequest) -> HttpResponse:
         save(actor_of(request), form.cleaned_data)
         messages.success(request, _("Saved."))
         return redirect("settings:brand")
-    values = {"form": form, "tabs": tabs("brand")}
+    values = {"form": form, "tabs": tabs("brand", actor_of(request))}
     return render(request, "console/settings/brand.html", values, status=422 if form.errors else 200)
 
 

@@ -32,7 +32,7 @@ class KeyForm(forms.Form):
 
 
 @never_cache
-@needs("settings:edit")
+@needs("keys:manage")
 def key_list(request: HttpRequest) -> HttpResponse:
     """All keys, and the form of a new one. The plain key is in the answer to its making and nowhere else."""
     form = KeyForm(request.POST or None)
@@ -41,12 +41,17 @@ def key_list(request: HttpRequest) -> HttpResponse:
         plain = _create(request, form.cleaned_data)
         form = KeyForm()
     keys = ApiKey.objects.select_related("created_by").order_by("-id")[:200]
-    values = {"form": form, "plain": plain, "keys": [(key, _scope_labels(key)) for key in keys], "tabs": tabs("keys")}
+    values = {
+        "form": form,
+        "plain": plain,
+        "keys": [(key, _scope_labels(key)) for key in keys],
+        "tabs": tabs("keys", actor_of(request)),
+    }
     return render(request, "console/settings/keys.html", values, status=422 if form.errors else 200)
 
 
 @require_POST
-@needs("settings:edit")
+@needs("keys:manage")
 def revoke(request: HttpRequest, key_id: int) -> HttpResponse:
     """Stop a key for good."""
     key = get_object_or_404(ApiKey, pk=key_id)

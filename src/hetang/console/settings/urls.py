@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from hetang.console.settings import brand, keys, users
+from hetang.console.settings import brand, keys, organisation, roles, users
 
 app_name = "settings"
 urlpatterns = [
@@ -15,4 +15,11 @@ urlpatterns = [
     path("users/<int:user_id>/active", users.set_active, name="user-active"),
     path("users/<int:user_id>/grants", users.grant_add, name="grant-add"),
     path("users/<int:user_id>/grants/<int:grant_id>/remove", users.grant_remove, name="grant-remove"),
+    path("roles/", roles.role_list, name="roles"),
+    path("roles/new", roles.role_new, name="role-new"),
+    path("roles/<slug:code>/", roles.role_detail, name="role"),
+    path("roles/<slug:code>/edit", roles.role_edit, name="role-edit"),
+    path("roles/<slug:code>/delete", roles.role_delete, name="role-delete"),
+    path("organisation/", organisation.place_list, name="organisation"),
+    path("organisation/<int:node_id>/", organisation.place_edit, name="place"),
 ]

@@ -1,160 +1,226 @@
-"""Users and their grants."""
+"""Users and their roles."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from hetang.console.paging import keyset
 from hetang.console.settings.tabs import tabs
-from hetang.platform import audit, clock
-from hetang.platform.access import HEADQUARTERS, ROLES, actor_of, needs
+from hetang.platform import clock, users
+from hetang.platform.access import Actor, actor_of, needs
 from hetang.platform.models import Grant, OrgNode, User
+from hetang.platform.roles import Role, roles
+from hetang.platform.users import UserRefused
+
+REFUSALS: dict[str, str | Promise] = {
+    "name_taken": gettext_lazy("This user name is taken. Choose another."),
+    "role_unknown": gettext_lazy("This role does not exist any more. Choose another."),
+    "expiry_past": gettext_lazy("This day has passed. Choose a later one."),
+    "herself": gettext_lazy("Nobody changes her own rights. Ask a colleague."),
+    "last_administrator": gettext_lazy(
+        "Nobody would be left who manages users for the whole brand. Give somebody else the administrator role first."
+    ),
+}
 
 
 class GrantForm(forms.Form):
-    """A role at a place of the organisation."""
+    """A role at a place of the organisation, perhaps for a time."""
 
-    role = forms.ChoiceField(label=gettext_lazy("Role"), choices=[(role.code, role.label) for role in ROLES.values()])
+    role = forms.ChoiceField(label=gettext_lazy("Role"))
     org_node = forms.ModelChoiceField(
         label=gettext_lazy("Where"),
-        queryset=OrgNode.objects.order_by("path"),
+        queryset=OrgNode.objects.none(),
         help_text=gettext_lazy("It holds for this place and everything below."),
     )
+    until = forms.DateField(
+        label=gettext_lazy("Until (included)"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text=gettext_lazy("Empty: without an end. For a stand-in, choose the last day."),
+    )
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.fields["org_node"].label_from_instance = _node_label  # type: ignore[attr-defined]
+    def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choice: Any = self.fields["role"]
+        choice.choices = [(role.code, role.label) for role in roles().values()]
+        node: Any = self.fields["org_node"]
+        node.queryset = actor.scope(users.MANAGE).org_nodes().order_by("path")
+        node.label_from_instance = indented
 
 
 class UserForm(GrantForm):
-    """A new user with a first grant."""
+    """A new user with a first role."""
 
     username = forms.CharField(label=gettext_lazy("User name"), max_length=80)
     display_name = forms.CharField(label=gettext_lazy("Display name"), max_length=80, required=False)
     password = forms.CharField(
         label=gettext_lazy("Password"),
         min_length=10,
-        widget=forms.PasswordInput,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text=gettext_lazy("At least 10 characters."),
     )
-    field_order = ("username", "display_name", "password", "role", "org_node")
+    field_order = ("username", "display_name", "password", "role", "org_node", "until")
 
     def clean_username(self) -> str:
         name: str = self.cleaned_data["username"].strip()
         if User.objects.filter(username=name).exists():
-            raise ValidationError(_("This user name is taken. Choose another."))
+            raise ValidationError(str(REFUSALS["name_taken"]))
         return name
 
 
-@needs("settings:edit")
+@dataclass(frozen=True)
+class Line:
+    """A grant as it is drawn."""
+
+    grant: Grant
+    role: Role | None
+    place: str
+    ended: bool
+    removable: bool = False
+
+
+@require_GET
+@needs("users:view")
 def user_list(request: HttpRequest) -> HttpResponse:
-    """Everybody who may log in, with her grants."""
-    page = keyset(User.objects.prefetch_related("grants__org_node"), ("id",), request)
-    rows = [(user, [_grant_label(grant) for grant in user.grants.all()]) for user in page]
-    return render(request, "console/settings/users.html", {"page": page, "rows": rows, "tabs": tabs("users")})
+    """Everybody who may log in, with her roles."""
+    actor = actor_of(request)
+    page = keyset(users.seen_by(actor).prefetch_related("grants__org_node"), ("id",), request)
+    known = roles()
+    rows = [(user, [_line(grant, known) for grant in user.grants.all()]) for user in page]
+    values = {"page": page, "rows": rows, "tabs": tabs("users", actor)}
+    return render(request, "console/settings/users.html", values)
 
 
-@needs("settings:edit")
+@needs("users:manage")
 def user_new(request: HttpRequest) -> HttpResponse:
     """Make a user."""
-    form = UserForm(request.POST or None)
+    actor = actor_of(request)
+    form = UserForm(request.POST or None, actor=actor)
     if request.method == "POST" and form.is_valid():
-        user = _create(request, form.cleaned_data)
-        messages.success(request, _("%(name)s can log in now.") % {"name": user.username})
-        return redirect("settings:user", user.pk)
+        try:
+            user = _create(actor, form.cleaned_data)
+        except UserRefused as refused:
+            form.add_error("password" if refused.code == "password_weak" else None, sentence(refused))
+        else:
+            messages.success(request, _("%(name)s can log in now.") % {"name": user.username})
+            return redirect("settings:user", user.pk)
     status = 422 if form.errors else 200
     return render(request, "console/settings/user_new.html", {"form": form}, status=status)
 
 
-@needs("settings:edit")
+@require_GET
+@needs("users:view")
 def user_detail(request: HttpRequest, user_id: int) -> HttpResponse:
-    """One user: grants, and the switch."""
-    user = get_object_or_404(User, pk=user_id)
-    grants = [(grant, _grant_label(grant)) for grant in user.grants.select_related("org_node").order_by("id")]
-    values = {"person": user, "grants": grants, "form": GrantForm(), "itself": user.pk == request.user.pk}
+    """One user: her roles, and the switch."""
+    actor = actor_of(request)
+    user = seen_or_404(actor, user_id)
+    known, manages = roles(), actor.scope(users.MANAGE)
+    itself = user.pk == request.user.pk
+    grants = [
+        _line(grant, known, removable=not itself and manages.covers(grant.org_node.path))
+        for grant in user.grants.select_related("org_node", "granted_by").order_by("id")
+    ]
+    values = {
+        "person": user,
+        "grants": grants,
+        "itself": itself,
+        "may_change": not itself and users.may_manage(actor, user),
+        "form": GrantForm(actor=actor) if actor.can(users.MANAGE) and not itself else None,
+    }
     return render(request, "console/settings/user.html", values)
 
 
 @require_POST
-@needs("settings:edit")
+@needs("users:manage")
 def set_active(request: HttpRequest, user_id: int) -> HttpResponse:
     """Switch a user on or off; nobody can lock herself out."""
-    user = get_object_or_404(User, pk=user_id)
-    active = request.POST.get("active") == "1"
-    if user.pk == request.user.pk:
-        messages.error(request, _("You cannot switch yourself off."))
-    else:
-        with transaction.atomic():
-            if User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
-                audit.record(actor_of(request), "user.switched", "user", user.pk, {"active": [not active, active]})
-        messages.success(request, _("Saved."))
-    return redirect("settings:user", user_id)
+    user = seen_or_404(actor_of(request), user_id)
+    return _do(request, user, lambda: users.set_active(actor_of(request), user, request.POST.get("active") == "1"))
 
 
 @require_POST
-@needs("settings:edit")
+@needs("users:manage")
 def grant_add(request: HttpRequest, user_id: int) -> HttpResponse:
     """Give a user a role somewhere."""
-    user = get_object_or_404(User, pk=user_id)
-    form = GrantForm(request.POST)
+    actor = actor_of(request)
+    user = seen_or_404(actor, user_id)
+    form = GrantForm(request.POST, actor=actor)
     if not form.is_valid():
         messages.error(request, _("Choose a role and a place."))
         return redirect("settings:user", user_id)
-    with transaction.atomic():
-        role, node = form.cleaned_data["role"], form.cleaned_data["org_node"]
-        grant, made = Grant.objects.get_or_create(user=user, role=role, org_node=node)
-        if made:
-            changes = {"role": grant.role, "org_node": node.code}
-            audit.record(actor_of(request), "grant.added", "user", user.pk, changes, org_node_id=node.pk)
-    messages.success(request, _("Saved."))
-    return redirect("settings:user", user_id)
+    role, node, until = (form.cleaned_data[name] for name in ("role", "org_node", "until"))
+    return _do(request, user, lambda: users.give(actor, user, role, node, end_of(until)))
 
 
 @require_POST
-@needs("settings:edit")
+@needs("users:manage")
 def grant_remove(request: HttpRequest, user_id: int, grant_id: int) -> HttpResponse:
-    """Take a role away; one's own last way into the settings stays."""
-    grant = get_object_or_404(Grant.objects.select_related("org_node"), pk=grant_id, user_id=user_id)
-    if user_id == request.user.pk and grant.role == HEADQUARTERS:
-        messages.error(request, _("You cannot take your own headquarters role away. Ask a colleague."))
-        return redirect("settings:user", user_id)
-    with transaction.atomic():
-        changes = {"role": grant.role, "org_node": grant.org_node.code}
-        audit.record(actor_of(request), "grant.removed", "user", user_id, changes, org_node_id=grant.org_node_id)
-        grant.delete()
-    messages.success(request, _("Saved."))
-    return redirect("settings:user", user_id)
+    """Take a role away."""
+    actor = actor_of(request)
+    user = seen_or_404(actor, user_id)
+    grant = get_object_or_404(Grant.objects.select_related("org_node", "user"), pk=grant_id, user=user)
+    return _do(request, user, lambda: users.take(actor, grant))
+
+
+def seen_or_404(actor: Actor, user_id: int) -> User:
+    """The user, if she has a role where the actor sees users (or none at all)."""
+    return get_object_or_404(users.seen_by(actor).distinct(), pk=user_id)
+
+
+def end_of(day: date | None) -> datetime | None:
+    """The end of a local day, as an instant."""
+    return None if day is None else datetime.combine(day + timedelta(days=1), time(), clock.zone())
+
+
+def sentence(refused: UserRefused) -> str:
+    """Why a change was refused, in the current language."""
+    return str(REFUSALS.get(refused.code, refused))
+
+
+def indented(node: OrgNode) -> str:
+    """A node in a select: deeper ones further in; another company is named."""
+    depth = node.path.count(".") - 1
+    company = f" · {node.legal_entity}" if node.legal_entity else ""
+    return f"{' ' * 3 * depth}{place_name(node)}{company}"
+
+
+def place_name(node: OrgNode) -> str:
+    """What a place is called; the root without a name is the whole brand."""
+    return str(node.name or _("Whole brand"))
+
+
+def _do(request: HttpRequest, user: User, verb: Callable[[], object]) -> HttpResponseRedirect:
+    """Carry a change out; a refusal becomes a sentence."""
+    try:
+        verb()
+    except UserRefused as refused:
+        messages.error(request, sentence(refused))
+    else:
+        messages.success(request, _("Saved."))
+    return redirect("settings:user", user.pk)
 
 
 @transaction.atomic
-def _create(request: HttpRequest, values: dict[str, str | OrgNode]) -> User:
-    user = User.objects.create_user(
-        str(values["username"]),
-        str(values["password"]),
-        display_name=values["display_name"],
-        created_at=clock.now(),
-    )
-    node = values["org_node"]
-    assert isinstance(node, OrgNode)  # noqa: S101 - the form's field makes it so
-    Grant.objects.create(user=user, role=str(values["role"]), org_node=node)
-    changes = {"username": user.username, "role": values["role"], "org_node": node.code}
-    audit.record(actor_of(request), "user.created", "user", user.pk, changes, org_node_id=node.pk)
+def _create(actor: Actor, values: dict[str, Any]) -> User:
+    user = users.create(actor, values["username"], values["password"], display_name=values["display_name"])
+    users.give(actor, user, values["role"], values["org_node"], end_of(values["until"]))
     return user
 
 
-def _grant_label(grant: Grant) -> str:
-    role = ROLES.get(grant.role)
-    return f"{role.label if role else grant.role} · {_node_label(grant.org_node)}"
-
-
-def _node_label(node: OrgNode) -> str:
-    depth = node.path.count(".") - 1
-    return f"{' ' * 3 * depth}{node.name or _('Whole brand')}"
+def _line(grant: Grant, known: dict[str, Role], removable: bool = False) -> Line:
+    ended = grant.expires_at is not None and grant.expires_at <= clock.now()
+    return Line(grant, known.get(grant.role), place_name(grant.org_node), ended, removable)

@@ -1,0 +1,160 @@
+"""The permissions that exist and the roles that Hetang ships. Declared here once; everything else refers to them.
+
+A *permission* is a code `area:verb`. A *role* is a named set of permissions. Shipped roles may be copied, never
+changed; a brand's own roles are rows (`OwnRole`, written by `hetang.platform.own_roles`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from hetang.platform.models import OwnRole
+
+Text = str | Promise
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One thing that may be allowed. `sensitive`: it reaches personal data in bulk, money or other people's rights."""
+
+    code: str
+    label: Text
+    area: str
+    sensitive: bool = False
+
+
+AREAS: dict[str, Text] = {
+    "people": pgettext_lazy("menu", "People"),
+    "reach": _("Reach"),
+    "results": _("Results"),
+    "system": _("System"),
+}
+
+PERMISSIONS: dict[str, Permission] = {
+    one.code: one
+    for one in (
+        Permission("customers:view", _("See customers"), "people"),
+        Permission("customers:edit", _("Change tags, consents and do-not-disturb of customers"), "people"),
+        Permission("audiences:view", _("See audiences"), "people"),
+        Permission("audiences:edit", _("Make and change audiences"), "people"),
+        Permission("imports:run", _("Import files"), "people", sensitive=True),
+        Permission("campaigns:view", _("See campaigns and broadcasts"), "reach"),
+        Permission("campaigns:edit", _("Prepare campaigns and broadcasts"), "reach"),
+        Permission("campaigns:send", _("Send broadcasts"), "reach", sensitive=True),
+        Permission("board:view", _("See the board"), "results"),
+        Permission("reports:view", _("See reports"), "results"),
+        Permission("operations:view", _("See the state of the system"), "system"),
+        Permission("facts:view", _("See what the fact log holds"), "system", sensitive=True),
+        Permission("facts:replay", _("Replay or dismiss held facts"), "system"),
+        Permission("settings:edit", _("Change the brand's settings and the contact limits"), "system"),
+        Permission("audit:view", _("Read the audit log"), "system", sensitive=True),
+        Permission("users:view", _("See users, roles and the organisation"), "system"),
+        Permission(
+            "users:manage", _("Manage users, roles, log-in rules and the organisation"), "system", sensitive=True
+        ),
+        Permission("keys:manage", _("Make and revoke API keys"), "system", sensitive=True),
+        Permission("simulator:use", _("Play with the simulator"), "system"),
+    )
+}
+SENSITIVE = frozenset(code for code, one in PERMISSIONS.items() if one.sensitive)
+
+ADMINISTRATOR, HEADQUARTERS, REGION, STORE_MANAGER = "administrator", "headquarters", "region", "store_manager"
+ADVISER, SERVICE_DESK, ANALYST, AUDITOR = "adviser", "service_desk", "analyst", "auditor"
+
+
+@dataclass(frozen=True)
+class Role:
+    """A named set of permissions. `meant_for` says in a sentence who should hold it."""
+
+    code: str
+    label: Text
+    permissions: frozenset[str]
+    meant_for: Text = ""
+    own: bool = False
+
+
+# Who administers does not operate, who operates does not administer: a person may hold both, and then it shows.
+_ADMINISTERS = frozenset({"users:manage", "keys:manage"})
+
+ROLES: dict[str, Role] = {
+    role.code: role
+    for role in (
+        Role(
+            ADMINISTRATOR,
+            _("Administrator"),
+            _ADMINISTERS | {"users:view", "settings:edit", "audit:view", "operations:view"},
+            _("Gives people their roles and sets the rules of logging in. Sees no customers and sends nothing."),
+        ),
+        Role(
+            HEADQUARTERS,
+            _("Headquarters"),
+            frozenset(PERMISSIONS) - _ADMINISTERS,
+            _("Runs the private domain for the whole brand: imports, audiences, broadcasts, limits, results."),
+        ),
+        Role(
+            REGION,
+            _("Region"),
+            frozenset(
+                {
+                    *("customers:view", "customers:edit", "audiences:view", "audiences:edit"),
+                    *("campaigns:view", "campaigns:edit", "campaigns:send", "reports:view", "board:view"),
+                }
+            ),
+            _("Plans and sends for the stores of a region."),
+        ),
+        Role(
+            STORE_MANAGER,
+            _("Store manager"),
+            frozenset(
+                {
+                    *("customers:view", "customers:edit", "audiences:view"),
+                    *("campaigns:view", "reports:view", "board:view"),
+                }
+            ),
+            _("Sees the customers, broadcasts and results of one store and keeps its customers' data right."),
+        ),
+        Role(
+            ADVISER,
+            pgettext_lazy("role", "Adviser"),
+            frozenset({"customers:view", "customers:edit", "campaigns:view"}),
+            _("Looks after the customers of a store."),
+        ),
+        Role(
+            SERVICE_DESK,
+            _("Service desk"),
+            frozenset({"customers:view", "customers:edit", "audiences:view", "campaigns:view"}),
+            _("Answers customers: finds one, sees why she got a message, notes what she wants."),
+        ),
+        Role(
+            ANALYST,
+            _("Analyst"),
+            frozenset({"audiences:view", "audiences:edit", "campaigns:view", "reports:view", "board:view"}),
+            _("Works with counts and results. Sees no single customer."),
+        ),
+        Role(
+            AUDITOR,
+            _("Auditor and privacy officer"),
+            frozenset(
+                {
+                    *("audit:view", "users:view", "operations:view", "customers:view", "audiences:view"),
+                    *("campaigns:view", "reports:view", "board:view"),
+                }
+            ),
+            _("Reads everything that was done, and changes nothing."),
+        ),
+    )
+}
+
+
+def roles() -> dict[str, Role]:
+    """Every role that may be granted: the shipped ones and the brand's own, by name. One query."""
+    return ROLES | {row.code: of_row(row) for row in OwnRole.objects.order_by("name")}
+
+
+def of_row(row: OwnRole) -> Role:
+    """A brand's own role; permissions that do not exist any more fall away."""
+    return Role(row.code, row.name, frozenset(row.permissions) & frozenset(PERMISSIONS), row.description, own=True)
