@@ -25,7 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.home:
         os.environ["HETANG_HOME"] = str(Path(options.home).expanduser().resolve())
     run: Command = options.run
-    return run(options)
+    from hetang.platform.environment import Unusable
+
+    try:
+        return run(options)
+    except Unusable as problem:
+        return _refuse(problem)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,6 +92,7 @@ def _operator_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
     )
     add.add_argument("--node", default="", help="code of the place in the organisation (default: the whole brand)")
     add.add_argument("--display-name", default="")
+    add.add_argument("--generate", action="store_true", help="draw a password and print it once, instead of asking")
 
 
 def _add(
@@ -112,14 +118,11 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _supervise(options: argparse.Namespace, demo: bool) -> int:
     from hetang.platform import environment, supervisor
-    from hetang.platform.postgres import EmbeddedServerError
 
+    environment.database_url()
     plan = supervisor.Plan(environment.ensure_home(), options.host, options.port, demo)
-    environment.secrets_of_home()
-    try:
-        return supervisor.Supervisor(plan).run()
-    except (supervisor.Refused, EmbeddedServerError) as problem:
-        return _refuse(problem)
+    environment.require_secrets()
+    return supervisor.Supervisor(plan).run()
 
 
 def _demo_check() -> int:
@@ -180,16 +183,13 @@ def _prepare(options: argparse.Namespace) -> int:
     _django()
     from hetang.platform import upgrade
 
-    try:
-        upgrade.prepare()
-    except upgrade.NotReady as problem:
-        return _refuse(problem)
+    upgrade.prepare()
     if options.demo:
-        from hetang.demo import start
+        from hetang.demo import source, start
 
         try:
             start.prepare()
-        except start.NotADemo as problem:
+        except (start.NotADemo, source.DemoDataMissing) as problem:
             return _refuse(problem)
     else:
         _tell_setup_code()
@@ -207,22 +207,17 @@ def _upgrade(_options: argparse.Namespace) -> int:
     from hetang.platform import environment, supervisor
 
     home = environment.ensure_home()
-    try:
-        with supervisor.only_one(home), supervisor.database(home) as url:
-            os.environ["HETANG_DATABASE_URL"] = url
-            return _migrate()
-    except supervisor.Refused as problem:
-        return _refuse(problem)
+    environment.require_secrets()
+    with supervisor.only_one(home), supervisor.database(home) as url:
+        os.environ["HETANG_DATABASE_URL"] = url
+        return _migrate()
 
 
 def _migrate() -> int:
     _django()
     from hetang.platform import upgrade
 
-    try:
-        upgrade.check_server()
-    except upgrade.NotReady as problem:
-        return _refuse(problem)
+    upgrade.check_server()
     names = upgrade.migrate()
     for name in names:
         print(name)
@@ -237,14 +232,13 @@ def _doctor(_options: argparse.Namespace) -> int:
 
 
 def _rebuild_history(_options: argparse.Namespace) -> int:
-    from hetang.platform import environment, supervisor
+    return _on_the_home(_enqueue_rebuild)
 
-    with supervisor.database(environment.ensure_home()) as url:
-        os.environ["HETANG_DATABASE_URL"] = url
-        _django()
-        from hetang.platform import jobs
 
-        jobs.enqueue("history.rebuild", "Rebuild the columnar history", {})
+def _enqueue_rebuild() -> int:
+    from hetang.platform import jobs
+
+    jobs.enqueue("history.rebuild", "Rebuild the columnar history", {})
     print("The worker empties the history and reads the log again; the operations page shows its lag.")
     return 0
 
@@ -271,17 +265,18 @@ def _privacy_commands() -> Iterator[Any]:
 
 
 def _user_add(options: argparse.Namespace) -> int:
-    import getpass
+    return _on_the_home(lambda: _add_user(options))
 
-    from hetang.platform import environment, supervisor
 
-    password = os.environ.get("HETANG_PASSWORD") or getpass.getpass("Password 密码: ")
-    with supervisor.database(environment.ensure_home()) as url:
-        os.environ["HETANG_DATABASE_URL"] = url
-        _django()
-        from hetang.platform import users
+def _add_user(options: argparse.Namespace) -> int:
+    from django.utils import translation
 
-        try:
+    from hetang.platform import users
+
+    try:
+        users.check(options.username, options.role, options.node)
+        password = _password(options.generate)
+        with translation.override("en"):  # as everything else that is said here
             users.add(
                 options.username,
                 password,
@@ -289,10 +284,52 @@ def _user_add(options: argparse.Namespace) -> int:
                 node_code=options.node,
                 display_name=options.display_name,
             )
-        except users.UserRefused as problem:
-            return _refuse(problem)
+    except users.UserRefused as problem:
+        return _refuse(problem)
     print(f"{options.username} may log in as {options.role}")
+    if options.generate:
+        print(f"password 密码: {password}")
     return 0
+
+
+def _password(generate: bool) -> str:
+    """Drawn, or HETANG_PASSWORD, or asked for twice at the terminal. Raises Unusable."""
+    import getpass
+    import secrets
+
+    from hetang.platform.environment import Unusable
+
+    if generate:
+        return secrets.token_urlsafe(12)
+    if given := os.environ.get("HETANG_PASSWORD"):
+        return given
+    if not sys.stdin.isatty():
+        raise Unusable("there is no terminal to ask for a password: say --generate, or set HETANG_PASSWORD")
+    try:
+        password = getpass.getpass("Password 密码: ")
+        again = getpass.getpass("Once more 再输一次: ")
+    except (EOFError, KeyboardInterrupt) as stopped:
+        raise Unusable("no password was given; nobody was added") from stopped
+    if password != again:
+        raise Unusable("the two passwords differ; nobody was added")
+    return password
+
+
+def _on_the_home(work: Callable[[], int]) -> int:
+    """Do something on the database of a home that is in use, whether the product runs or not."""
+    from hetang.platform import environment, supervisor
+
+    home = environment.home()
+    if not environment.database_url() and not (home / "postgres" / "PG_VERSION").exists():
+        raise environment.Unusable(f"{home} holds no data yet; start it once with `hetang up --home {home}`")
+    environment.require_secrets()
+    with supervisor.database(environment.ensure_home()) as url:
+        os.environ["HETANG_DATABASE_URL"] = url
+        _django()
+        from hetang.platform import upgrade
+
+        upgrade.check_ready()
+        return work()
 
 
 def _refuse(problem: Exception) -> int:

@@ -25,6 +25,8 @@ PACKAGES = {
     "pyroaring": "pyroaring",
 }
 LEAST_FREE_BYTES = 2 << 30
+# Said to whoever asks while the server starts or stops: nothing is wrong.
+_PASSING = ("the database system is shutting down", "the database system is starting up")
 _OK, _NOTE, _WRONG = "✓", "!", "✗"
 
 
@@ -74,15 +76,20 @@ def packages(_home: Path) -> Iterator[Finding]:
 
 
 def data_directory(home: Path) -> Iterator[Finding]:
-    if not home.exists():
+    if not os.path.lexists(home):
+        yield from _new_directory(home)
+    elif not _is_folder(home):
         yield Finding(
-            _NOTE, f"数据目录 {home} 还不存在, 首次启动时会创建", f"{home} does not exist yet; the first start makes it"
+            _WRONG, f"{home} 不是目录, 请用 --home 另选", f"{home} is no directory; name another one with --home"
         )
-        return
-    if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
-        yield Finding(_WRONG, f"当前用户不能读写数据目录 {home}", f"this user may not write to {home}")
-        return
-    if home.stat().st_mode & 0o077:
+    elif not _usable(home):
+        yield Finding(
+            _WRONG,
+            f"当前用户不能读写数据目录 {home}(属于 {_owner(home)}): 请用该用户运行, 或用 --home 另选",
+            f"this user may not write to {home}, which belongs to {_owner(home)}: run as that user,"
+            " or name another directory with --home",
+        )
+    elif home.stat().st_mode & 0o077:
         yield Finding(
             _WRONG,
             f"其他用户可以进入数据目录, 请运行: chmod 700 {home}",
@@ -90,6 +97,31 @@ def data_directory(home: Path) -> Iterator[Finding]:
         )
     else:
         yield Finding(_OK, "数据目录仅本用户可访问", "the data directory is private to this user")
+
+
+def _new_directory(home: Path) -> Iterator[Finding]:
+    above = _existing(home)
+    if _is_folder(above) and os.access(above, os.W_OK | os.X_OK):
+        yield Finding(
+            _NOTE, f"数据目录 {home} 还不存在, 首次启动时会创建", f"{home} does not exist yet; the first start makes it"
+        )
+    else:
+        yield Finding(
+            _WRONG,
+            f"数据目录 {home} 无法在 {above} 下创建, 请用 --home 另选",
+            f"{home} cannot be made below {above}; name another one with --home",
+        )
+
+
+def secrets(home: Path) -> Iterator[Finding]:
+    """The keys of the personal data: without them a database cannot be read."""
+    files = (home / "postgres" / "PG_VERSION", home / "secrets.json")
+    if not _usable(home) or not any(file.exists() for file in files):
+        return
+    try:
+        environment.require_secrets()
+    except environment.Unusable as problem:
+        yield Finding(_WRONG, f"密钥文件 secrets.json 缺失或损坏, 请从备份恢复 ({problem})", str(problem))
 
 
 def disk(home: Path) -> Iterator[Finding]:
@@ -118,6 +150,8 @@ def ordinary_user(_home: Path) -> Iterator[Finding]:
 
 
 def running(home: Path) -> Iterator[Finding]:
+    if _blocked(home):
+        return
     known = ports.remembered(home)
     port = known.get("web", 8000)
     if _is_up(home):
@@ -137,6 +171,8 @@ def database(home: Path) -> Iterator[Finding]:
     """The PostgreSQL of this home or of HETANG_DATABASE_URL, without starting anything."""
     url = environment.database_url()
     if not url:
+        if _blocked(home):
+            return
         data = home / "postgres"
         if not (data / "PG_VERSION").exists():
             yield Finding(
@@ -154,25 +190,55 @@ def database(home: Path) -> Iterator[Finding]:
 
 
 def logs(home: Path) -> Iterator[Finding]:
+    if not _usable(home):
+        return
     for name in ("engine", "web", "worker", "simulator"):
         yield from _log_tail(home / "logs" / f"{name}.log", name)
 
 
-CHECKS: list[Check] = [python_version, packages, data_directory, disk, ordinary_user, running, database, logs]
+CHECKS: list[Check] = [
+    *(python_version, packages, data_directory, secrets, disk, ordinary_user),
+    *(running, database, logs),
+]
 
 
 def _guarded(check: Check, home: Path) -> Iterator[Finding]:
     try:
         yield from check(home)
+    except environment.Unusable as problem:
+        yield Finding(_WRONG, f"设置有误: {problem}", str(problem))
     except Exception as problem:  # a doctor that falls over its first patient helps nobody
         text = f"{check.__name__}: {type(problem).__name__}: {problem}"
         yield Finding(_WRONG, f"检查未能完成: {text}", f"this check did not finish: {text}")
 
 
 def _existing(path: Path) -> Path:
-    while not path.exists():
+    while not os.path.lexists(path):
         path = path.parent
     return path
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except PermissionError:  # below a closed folder
+        return False
+
+
+def _usable(home: Path) -> bool:
+    return _is_folder(home) and os.access(home, os.R_OK | os.W_OK | os.X_OK)
+
+
+def _blocked(home: Path) -> bool:
+    """Whether the home is there, or would be below a file, and cannot be used."""
+    return not _usable(home) and (os.path.lexists(home) or not _is_folder(_existing(home)))
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except KeyError:
+        return str(path.stat().st_uid)
 
 
 def _is_up(home: Path) -> bool:
@@ -200,8 +266,12 @@ def _engine(known: dict[str, int]) -> Iterator[Finding]:
 def _schema(url: str) -> Iterator[Finding]:
     code = (
         "import django; django.setup()\n"
+        "import sys\n"
         "from hetang.platform import upgrade\n"
-        "upgrade.check_server()\n"
+        "try:\n"
+        "    upgrade.check_server()\n"
+        "except upgrade.NotReady as problem:\n"
+        "    sys.exit(str(problem))\n"
         "print(len(upgrade.pending()), len(upgrade.from_the_future()))\n"
     )
     env = {**os.environ, "HETANG_DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "hetang.settings"}
@@ -235,6 +305,7 @@ def _log_tail(path: Path, name: str) -> Iterator[Finding]:
         stream.seek(max(0, path.stat().st_size - 64_000))
         lines = stream.read().decode(errors="replace").splitlines()
     errors = [line for line in lines if any(word in line for word in (" ERROR ", "FATAL:", "PANIC:"))]
+    errors = [line for line in errors if not line.endswith(_PASSING)]
     if errors:
         last = errors[-1][:300]
         yield Finding(_NOTE, f"{name} 日志中最近的错误: {last}", f"last error in the log of {name}: {last}")

@@ -30,7 +30,54 @@ def test_a_server_that_does_not_answer_is_wrong(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     code, report = _doctor(tmp_path, HETANG_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
     assert code == 1
-    assert "the database cannot be used" in report
+    assert "the database cannot be reached: connection failed" in report
+    assert "look at HETANG_DATABASE_URL" in report
+
+
+def test_a_password_in_a_wrong_address_is_not_repeated(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    for wrong in (
+        "postgresql://me:se-cret@127.0.0.1:1/none",
+        "mysql://me:se-cret@h/x",
+        "postgresql://me:se-cret@h:p/x",
+    ):
+        code, report = _doctor(tmp_path, HETANG_DATABASE_URL=wrong)
+        assert code == 1
+        assert "HETANG_DATABASE_URL" in report
+        assert "se-cret" not in report
+        assert "Traceback" not in report
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_file_is_no_data_directory(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("")
+    home = tmp_path / "file" / below
+    code, report = _doctor(home)
+    assert code == 1
+    assert "name another one with --home" in report
+    assert "did not finish" not in report
+    assert f"{home} is a file, or lies below one" in _refused("up", home)
+
+
+def test_lost_or_damaged_keys_are_told_and_no_new_ones_are_made(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "PG_VERSION").write_text("18")
+    keys = tmp_path / "secrets.json"
+    for said in ("is missing", "is damaged"):
+        code, report = _doctor(tmp_path)
+        assert code == 1
+        assert f"{keys} {said}" in report
+        assert f"{keys} {said}" in _refused("up", tmp_path)
+        assert keys.exists() == (said == "is damaged")
+        keys.write_text("{")
+
+
+def test_what_a_server_says_while_it_stops_is_no_finding(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "worker.log").write_text("FATAL:  the database system is shutting down\n")
+    assert "shutting down" not in _doctor(tmp_path)[1]
 
 
 @pytest.mark.django_db
@@ -45,6 +92,15 @@ def test_the_servers_version_and_text_order_are_checked(monkeypatch: pytest.Monk
     monkeypatch.setattr(upgrade, "_UNICODE_SAFE", ())
     with pytest.raises(upgrade.NotReady, match="sorts text by"):
         upgrade.check_server()
+
+
+def _refused(command: str, home: Path) -> str:
+    """What a command says that is refused, which it does without a traceback."""
+    arguments = [sys.executable, "-m", "hetang.cli", command, "--home", str(home)]
+    done = subprocess.run(arguments, env=clean_environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
 
 
 def _doctor(home: Path, **environment: str) -> tuple[int, str]:

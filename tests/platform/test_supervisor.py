@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import httpx
 import psutil
 import psycopg
 import pytest
@@ -107,11 +108,35 @@ def test_nothing_survives_the_supervisors_kill_and_the_next_start_finds_everythi
     tree = product.tree()
     product.process.send_signal(signal.SIGKILL)
     product.process.wait()
+    went: list[float] = []
+    watcher = threading.Thread(target=lambda: went.append(wait_until(lambda: not alive(tree), 60)))
+    watcher.start()
     product.start()  # at once: children of the killed one may still be on their way out
     assert alive(tree) == []
+    watcher.join()
+    assert went[0] < 12, "a worker without supervisor and database waited for its jobs to be handed back"
     rows = _rows(product.database_url)
     assert rows is not None
     assert -1 in rows
+
+
+def test_somebody_added_while_it_runs_may_log_in(product: Product) -> None:
+    added = subprocess.run(
+        [sys.executable, "-m", "hetang.cli", "user", "add", "zhou", "--generate", "--home", str(product.home)],
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    password = added.stdout.splitlines()[1].removeprefix("password 密码: ")
+    with httpx.Client(base_url=product.address, headers={"Referer": product.address}) as client:
+        client.get("/login")
+        form = {"username": "zhou", "password": password, "csrfmiddlewaretoken": client.cookies["hetang_csrf"]}
+        assert client.post("/login", data={**form, "password": "wrong"}).status_code == 422
+        entered = client.post("/login", data=form)
+    assert (entered.status_code, entered.headers["location"]) == (302, "/")
 
 
 def test_sigterm_stops_everything_cleanly(product: Product) -> None:

@@ -7,6 +7,7 @@ product runs: every process looks at the file again within `RELOAD_S` and takes 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 DEFAULT_HOME = Path.home() / ".hetang"
 RELOAD_S = 1.0
@@ -44,6 +46,10 @@ class Secrets:
     lookup_other: str = ""
 
 
+class Unusable(Exception):
+    """The data directory or a setting of the environment cannot be used; the message says what to do."""
+
+
 @cache
 def home() -> Path:
     """The data directory. Children get it from the supervisor through `HETANG_HOME`."""
@@ -51,11 +57,30 @@ def home() -> Path:
 
 
 def ensure_home() -> Path:
-    """Create the home and its folders, private to this user."""
+    """Create the home and its folders, private to this user. Raises Unusable."""
     root = home()
-    for folder in (root, root / "files", root / "run", root / "logs", root / "sets", root / "static"):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        for folder in (root, root / "files", root / "run", root / "logs", root / "sets", root / "static"):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+    except OSError as problem:
+        raise Unusable(why_unusable(root, problem)) from problem
     return root
+
+
+def why_unusable(root: Path, problem: OSError) -> str:
+    """What is wrong with a data directory, and the way out."""
+    if problem.errno in (errno.EEXIST, errno.ENOTDIR):
+        return f"{root} is a file, or lies below one; name another data directory with --home"
+    if problem.errno in (errno.EACCES, errno.EPERM):
+        return (
+            f"this user may not write to {problem.filename}; run as the user that owns it,"
+            " or name another data directory with --home"
+        )
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space is left for {root}; free some, or name another data directory with --home"
+    return f"the data directory {root} cannot be used: {problem}"
 
 
 class _Cached:
@@ -102,13 +127,18 @@ def _stamp(path: Path) -> tuple[int, int, int]:
 
 
 def _read_secrets(path: Path) -> Secrets:
-    """Secrets that later versions added are made when an older file is read."""
-    values = json.loads(path.read_text())
-    if not set(_NEW) <= set(values):
-        with _only_writer(path):
-            values = {**{name: make() for name, make in _NEW.items()}, **json.loads(path.read_text())}
-            _draft(path, values).replace(path)
-    return Secrets(**values)
+    """Secrets that later versions added are made when an older file is read. Raises Unusable for a damaged file."""
+    try:
+        values = json.loads(path.read_text())
+        if not set(_NEW) <= set(values) and set(_FIRST) <= set(values):
+            with _only_writer(path):
+                values = {**{name: make() for name, make in _NEW.items()}, **json.loads(path.read_text())}
+                _draft(path, values).replace(path)
+        return Secrets(**values)
+    except OSError as problem:
+        raise Unusable(why_unusable(path.parent, problem)) from problem
+    except (ValueError, TypeError) as problem:
+        raise Unusable(f"{path} is damaged; put the file back from a backup") from problem
 
 
 _NEW: dict[str, Callable[[], Any]] = {
@@ -122,6 +152,19 @@ _NEW: dict[str, Callable[[], Any]] = {
     "erasure": lambda: secrets.token_hex(32),
     "links": lambda: secrets.token_hex(32),
 }
+# A file without these is no older one but a damaged one: new keys would make what is sealed unreadable for good.
+_FIRST = ("django", "lookup", "sealing", "sealing_current", "engine", "simulator")
+
+
+def require_secrets() -> Secrets:
+    """The secrets before anything else starts: raises Unusable also when they are missing beside a database."""
+    path = home() / "secrets.json"
+    if (home() / "postgres" / "PG_VERSION").exists() and not path.exists():
+        raise Unusable(
+            f"{path} is missing: without its keys the personal data in this directory cannot be read;"
+            " put the file back from a backup"
+        )
+    return secrets_of_home()
 
 
 def _create_secrets(path: Path) -> None:
@@ -160,8 +203,22 @@ def _sync_folder(folder: Path) -> None:
 
 
 def database_url() -> str:
-    """PostgreSQL as a libpq URL; set by the supervisor to the embedded server's socket unless the operator set it."""
-    return os.environ.get("HETANG_DATABASE_URL", "")
+    """PostgreSQL as a libpq URL; set by the supervisor to the embedded server's socket unless the operator set it.
+
+    Raises Unusable for what is no such URL; the message never repeats it, since it may hold a password.
+    """
+    url = os.environ.get("HETANG_DATABASE_URL", "")
+    if url and not _is_database_url(url):
+        raise Unusable("HETANG_DATABASE_URL must read like postgresql://user:password@host:5432/database")
+    return url
+
+
+def _is_database_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("postgresql", "postgres") and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
 
 
 def clickhouse_urls() -> list[str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from hetang.platform import children
+from hetang.platform import children, environment
 
 # Sized for a small machine with everything on it; PSS counts shared buffers once.
 SETTINGS = {
@@ -36,11 +36,12 @@ SETTINGS = {
     "max_locks_per_transaction": "128",
 }
 READY_TIMEOUT_S = 120.0  # crash recovery of 2 GB of WAL took 11 s here; slow disks take longer
+LEAST_BYTES = 200 << 20  # a new cluster takes 40 MB, its first log segments the rest
 _STATUS_LINE = 7  # of postmaster.pid
 _SOCKET_PATH_LIMIT = 90  # the kernel allows 107 bytes including the file name
 
 
-class EmbeddedServerError(Exception):
+class EmbeddedServerError(environment.Unusable):
     """The embedded server could not be started; the message says what to do."""
 
 
@@ -87,6 +88,7 @@ def start(home: Path) -> Server:
     data = home / "postgres"
     socket = socket_folder(home)
     if not (data / "PG_VERSION").exists():
+        _check_space(home)
         _initialise(data)
     if postmaster_pid(data) is not None and is_ready(data):
         return Server(data, socket, None)
@@ -136,6 +138,14 @@ def is_ready(data: Path) -> bool:
     except FileNotFoundError:
         return False
     return len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready"
+
+
+def _check_space(home: Path) -> None:
+    free = shutil.disk_usage(home).free
+    if free < LEAST_BYTES:
+        raise EmbeddedServerError(
+            f"only {free >> 20} MB of disk are free for {home}; a new database needs {LEAST_BYTES >> 20} MB"
+        )
 
 
 def _initialise(data: Path) -> None:

@@ -32,7 +32,7 @@ _LOG_LIMIT = 20 << 20
 _LEFTOVER_S = 25.0
 
 
-class Refused(Exception):
+class Refused(environment.Unusable):
     """The product cannot start as asked; the message says why and what to do."""
 
 

@@ -10,17 +10,17 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection
 
 from hetang import __version__
-from hetang.platform import clock, partitions
+from hetang.platform import clock, environment, partitions
 
 OLDEST_SERVER = 15
 _UNICODE_SAFE = ("C", "C.UTF-8", "C.utf8", "POSIX")
 _UPGRADE_LOCK = 0x68657467  # "hetg": two processes must not migrate one database at once
 
 
-class NotReady(Exception):
+class NotReady(environment.Unusable):
     """The database cannot be used as it is; the message says what to do."""
 
 
@@ -30,17 +30,28 @@ def prepare() -> None:
     Raises NotReady with what to do.
     """
     check_server()
-    missing, unknown = pending(), from_the_future()
-    if unknown:
-        raise NotReady(
-            f"this data directory was written by a newer Hetang ({', '.join(unknown[:3])}…); install that version again"
-        )
+    missing = _pending_of_ours()
     if missing and not is_unused():
         raise NotReady(f"{len(missing)} migrations are pending (first: {missing[0]}); run `hetang upgrade`, then start")
     if missing:
         migrate()
     partitions.ensure(clock.now())
     collect_static()
+
+
+def check_ready() -> None:
+    """Whether a command may work on the database: set up, and by this version. Raises NotReady."""
+    check_server()
+    if missing := _pending_of_ours():
+        raise NotReady(f"{len(missing)} migrations are pending; start with `hetang up`, or run `hetang upgrade`")
+
+
+def _pending_of_ours() -> list[str]:
+    if unknown := from_the_future():
+        raise NotReady(
+            f"this data directory was written by a newer Hetang ({', '.join(unknown[:3])}…); install that version again"
+        )
+    return pending()
 
 
 def migrate() -> list[str]:
@@ -78,7 +89,11 @@ def is_unused() -> bool:
 
 
 def check_server() -> None:
-    """Version and text order of the server. Raises NotReady."""
+    """Whether the server answers, its version and its text order. Raises NotReady."""
+    try:
+        connection.ensure_connection()
+    except OperationalError as problem:
+        raise NotReady(f"the database cannot be reached: {_first_line(problem)}; look at HETANG_DATABASE_URL") from None
     with connection.cursor() as cursor:
         cursor.execute("select current_setting('server_version_num')::int, current_setting('server_version')")
         number, shown = cursor.fetchone()
@@ -95,6 +110,11 @@ def check_server() -> None:
             f"the database sorts text by {collation}, which changes with the system's libraries; create it with"
             " `lc_collate 'C' lc_ctype 'C.UTF-8' template template0`"
         )
+
+
+def _first_line(problem: Exception) -> str:
+    """What the driver says, without its advice. It names host and user, never the password."""
+    return str(problem).strip().split("\n", 1)[0]
 
 
 def collect_static() -> bool:

@@ -37,18 +37,27 @@ def add(username: str, password: str, *, role: str, node_code: str = "", display
 
     Raises UserRefused.
     """
-    node = _node(node_code)
-    if role not in ROLES and not OwnRole.objects.filter(code=role).exists():
-        raise UserRefused("role_unknown", f"there is no role {role!r}; choose one of {', '.join(ROLES)}")
+    check(username, role, node_code)
     with transaction.atomic():
         user = create(system("cli"), username, password, display_name=display_name)
-        give(system("cli"), user, role, node)
+        give(system("cli"), user, role, _node(node_code))
     return user
 
 
+def check(username: str, role: str, node_code: str = "") -> None:
+    """Whether somebody could be added so; before a password is asked for. Raises UserRefused."""
+    _check_name(username)
+    if role not in ROLES and not OwnRole.objects.filter(code=role).exists():
+        raise UserRefused("role_unknown", f"there is no role {role!r}; choose one of {', '.join(ROLES)}")
+    if User.objects.filter(username=username).exists():
+        raise UserRefused("name_taken", f"{username} exists already")
+    _node(node_code)
+
+
 def create(actor: Actor, username: str, password: str, *, display_name: str = "") -> User:
-    """A user without any role. Raises Forbidden, UserRefused (name_taken, password_weak)."""
+    """A user without any role. Raises Forbidden, UserRefused (name_unusable, name_taken, password_weak)."""
     actor.require(MANAGE)
+    _check_name(username.strip())
     user = User(username=username.strip(), display_name=display_name.strip(), created_at=clock.now())
     try:
         validate_password(password, user)
@@ -149,6 +158,13 @@ def _administrator_exists() -> bool:
 def _not_herself(actor: Actor, user: User) -> None:
     if actor.user_id == user.pk:
         raise UserRefused("herself", "nobody changes her own rights")
+
+
+def _check_name(username: str) -> None:
+    limit = User._meta.get_field("username").max_length
+    if not username.isprintable() or username != username.strip() or not 1 <= len(username) <= (limit or 80):
+        said = f"a user name has 1 to {limit} printable characters, without spaces around them"
+        raise UserRefused("name_unusable", said)
 
 
 def _node(code: str) -> OrgNode:

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 CONCURRENT_JOBS = 2
 _STOP_S = 10.0
 _GIVE_UP_S = 20.0  # a job that reports nothing for so long dies with the process and is rescued
+_ORPHAN_GIVE_UP_S = 2.0  # the supervisor was killed: its database goes too, and the next start waits for us
 _HOUR_S = 3600.0
 
 
@@ -32,7 +33,7 @@ def run() -> int:
     beats.start()
     runner.start()
     try:
-        asyncio.run(_consume())
+        asyncio.run(_consume(os.getppid()))
     finally:
         jobs.stopping.set()
         runner.stop(_STOP_S)
@@ -49,8 +50,8 @@ def _ensure_partitions() -> float:
 partitions_loop = loops.Loop("platform.partitions", _ensure_partitions)
 
 
-async def _consume() -> None:
-    """Take jobs from the queue until a signal arrives."""
+async def _consume(parent: int) -> None:
+    """Take jobs from the queue until a signal arrives, from the supervisor or from the kernel because it died."""
     import procrastinate
     from procrastinate.contrib.django import app
 
@@ -67,16 +68,17 @@ async def _consume() -> None:
             )
         )
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, _stop, worker)
+            asyncio.get_running_loop().add_signal_handler(number, _stop, worker, parent)
         try:
             await worker
         except asyncio.CancelledError:
             log.info("worker stops")
 
 
-def _stop(worker: asyncio.Future[None]) -> None:
+def _stop(worker: asyncio.Future[None], parent: int) -> None:
     jobs.stopping.set()
-    watchdog = threading.Timer(_GIVE_UP_S, os._exit, [1])
+    patience = _GIVE_UP_S if os.getppid() == parent else _ORPHAN_GIVE_UP_S
+    watchdog = threading.Timer(patience, os._exit, [1])
     watchdog.daemon = True
     watchdog.start()
     worker.cancel()

@@ -28,6 +28,7 @@ from hetang.platform.users import UserRefused
 
 REFUSALS: dict[str, str | Promise] = {
     "name_taken": gettext_lazy("This user name is taken. Choose another."),
+    "name_unusable": gettext_lazy("A user name has 1 to 80 characters that can be printed."),
     "role_unknown": gettext_lazy("This role does not exist any more. Choose another."),
     "expiry_past": gettext_lazy("This day has passed. Choose a later one."),
     "herself": gettext_lazy("Nobody changes her own rights. Ask a colleague."),
