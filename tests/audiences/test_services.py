@@ -135,6 +135,17 @@ def test_an_audience_of_a_store_counts_its_own_people() -> None:
     assert set(queries.members(saved.id)) == {number("ann"), number("bea")}
 
 
+def test_the_audiences_of_one_person_are_those_whose_rule_and_place_she_fits() -> None:
+    node = OrgNode.objects.get(code="s1")
+    top = OrgNode.objects.get(code="brand")
+    everybody = {"version": 1, "rule": {"all": []}}
+    theirs = rule({"type": "store", "op": "home", "stores": ["s2"]})
+    for name, document, place in (("Ours", everybody, node), ("All", everybody, top), ("Theirs", theirs, top)):
+        services.save(HEADQUARTERS, name=name, rule=document, org_node=place)
+    assert [one.name for one in queries.audiences_of(number("ann"), EVERYTHING)] == ["All", "Ours"]
+    assert [one.name for one in queries.audiences_of(number("cat"), EVERYTHING)] == ["All", "Theirs"]
+
+
 def test_why_she_is_in_names_what_each_condition_found() -> None:
     verdict = queries.explain(rule(TEA_TWICE, {"type": "store", "op": "home", "stores": ["s2"]}), number("ann"))
     assert verdict.holds is False

@@ -207,3 +207,12 @@ def test_the_list_costs_the_same_few_queries_for_any_number_of_people(
 ) -> None:
     with django_assert_max_num_queries(22):  # type: ignore[operator]
         headquarters.get("/customers/")
+
+
+def test_the_timeline_names_each_day_once_and_what_is_simulated(folk: Cast, headquarters: Client) -> None:
+    lines = headquarters.get(_address("m1")).context["lines"]
+    headings = [line.heading for line in lines if line.heading]
+    assert len(headings) == len({clock.local_day(line.at) for line in lines})
+    later = headquarters.get(f"{_address('m1')}timeline", {"day": clock.local_day(lines[0].at).isoformat()})
+    assert later.context["lines"][0].heading == ""
+    assert not any(line.simulated for line in lines)

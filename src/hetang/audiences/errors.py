@@ -74,3 +74,8 @@ def message(problem: Problem) -> str:
     """The sentence for a problem, in the current language."""
     text = str(MESSAGES.get(problem.code, gettext("This part of the rule cannot be evaluated.")))
     return text.format_map(dict(problem.params))
+
+
+def history_is_away(problem: Exception) -> bool:
+    """Whether the columnar history did not answer (restarting, unreachable), as told by where the error comes from."""
+    return type(problem).__module__.startswith(("clickhouse_connect", "urllib3"))

@@ -70,6 +70,14 @@ def moment(at: datetime | None) -> SafeString:
     return format_html('<time datetime="{}" class="nowrap">{}</time>', exact, local.strftime("%Y-%m-%d %H:%M"))
 
 
+def clock_time(at: datetime | None) -> SafeString:
+    """The time of day of an instant in the active zone; the whole instant is in the element."""
+    if not at:
+        return mark_safe(UNKNOWN)  # noqa: S308 - constant
+    exact = at.astimezone(UTC).isoformat(timespec="seconds")
+    return format_html('<time datetime="{}">{}</time>', exact, timezone.localtime(at).strftime("%H:%M"))
+
+
 def day(value: date | datetime | None) -> SafeString:
     """A day; instants are taken in the active zone."""
     if not value:

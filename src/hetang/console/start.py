@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+from django.db.models import DateTimeField, ExpressionWrapper, F
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from hetang.audiences.models import Audience
-from hetang.campaigns.models import Broadcast
-from hetang.campaigns.queries import visible_broadcasts
+from hetang.campaigns.models import Broadcast, Campaign
+from hetang.campaigns.queries import visible_broadcasts, visible_campaigns
+from hetang.console import figures
 from hetang.console.operations.status import attention
 from hetang.customers.models import Customer, Relation
+from hetang.insights.reports import reported
+from hetang.platform import clock
 from hetang.platform.access import Actor
 from hetang.platform.models import JobRun
-from hetang.touch.models import Programme
+from hetang.touch.models import TASKED, Programme
 from hetang.touch.queries import Progress, progress
 
 _SHOWN = 5
@@ -49,13 +54,21 @@ class Send:
     progress: Progress
     url: str
 
+    @property
+    def waiting(self) -> int:
+        """People whose adviser has not confirmed yet."""
+        return self.progress.open.get(TASKED, 0)
+
 
 def of(actor: Actor) -> dict[str, Any]:
     """Template context of the start. Half a dozen small queries."""
     first = first_steps(actor)
     return {
         "first_steps": first if any(not step.done for step in first) else [],
-        "items": needs_somebody(actor),
+        "items": [*needs_somebody(actor), *_broadcasts_that_wait(actor), *_reports_ready(actor)],
+        "campaigns": _campaigns_soon(actor),
+        "today": clock.today(),
+        "long_day": figures.long_day(clock.today()),
         "running_jobs": _running(actor),
         "sends": _sends(actor),
     }
@@ -118,6 +131,57 @@ def needs_somebody(actor: Actor) -> list[Item]:
     return [Item(text % {"n": count}, reverse(name)) for count, text, name in found if count]
 
 
+def _broadcasts_that_wait(actor: Actor) -> list[Item]:
+    """Broadcasts that nobody has sent yet, the newest; and those whose advisers leave people waiting."""
+    if not actor.can("campaigns:view"):
+        return []
+    found = [
+        Item(
+            ngettext(
+                "“%(name)s”: %(n)s person waits for staff to confirm.",
+                "“%(name)s”: %(n)s people wait for staff to confirm.",
+                send.waiting,
+            )
+            % {"name": send.broadcast.name, "n": figures.number(send.waiting)},
+            send.url,
+        )
+        for send in _sends(actor)
+        if send.waiting
+    ]
+    if actor.can("campaigns:edit"):
+        drafts = visible_broadcasts(actor.scope("campaigns:edit")).filter(programme=None, created_by=actor.user_id)
+        found += [
+            Item(_("“%(name)s” is written but not sent.") % {"name": one.name}, _broadcast_url(one))
+            for one in drafts.order_by("-id")[:_SHOWN]
+        ]
+    return found
+
+
+def _reports_ready(actor: Actor) -> list[Item]:
+    """Broadcasts whose window ended within the last three days."""
+    if not actor.can("reports:view"):
+        return []
+    now = clock.now()
+    ends = ExpressionWrapper(F("slot_at") + F("window_days") * timedelta(days=1), output_field=DateTimeField())
+    ready = reported(actor.scope("reports:view")).annotate(window_ends=ends)
+    ready = ready.filter(window_ends__lte=now, window_ends__gt=now - timedelta(days=3)).order_by("-window_ends")
+    return [
+        Item(_("The report of “%(name)s” is ready.") % {"name": one.name}, _url("insights:report", one.public_id))
+        for one in ready[:_SHOWN]
+    ]
+
+
+def _campaigns_soon(actor: Actor) -> list[Campaign]:
+    """Open campaigns that run now or begin within a fortnight, the first to end first."""
+    if not actor.can("campaigns:view"):
+        return []
+    today = clock.today()
+    seen = visible_campaigns(actor.scope("campaigns:view")).filter(
+        state=Campaign.OPEN, ends_on__gte=today, starts_on__lte=today + timedelta(days=14)
+    )
+    return list(seen.order_by("ends_on", "id")[:_SHOWN])
+
+
 def _running(actor: Actor) -> list[JobRun]:
     runs = JobRun.objects.filter(state__in=(JobRun.WAITING, JobRun.RUNNING)).order_by("-id")
     if not actor.can("operations:view"):
@@ -131,10 +195,14 @@ def _sends(actor: Actor) -> list[Send]:
     under_way = (Programme.RUNNING, Programme.PAUSED, Programme.PLANNING, Programme.CANCELLING)
     seen = visible_broadcasts(actor.scope("campaigns:view")).filter(programme__state__in=under_way)
     return [
-        Send(one, progress(one.programme), _url("campaigns:broadcast", one.public_id))
+        Send(one, progress(one.programme), _broadcast_url(one))
         for one in seen.order_by("-id")[:_SHOWN]
         if one.programme is not None
     ]
+
+
+def _broadcast_url(broadcast: Broadcast) -> str:
+    return _url("campaigns:broadcast", broadcast.public_id)
 
 
 def _url(name: str, *arguments: object) -> str:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from hetang.audiences import queries, services
 from hetang.audiences.catalogues import catalogue
-from hetang.audiences.errors import message
+from hetang.audiences.errors import history_is_away, message
 from hetang.audiences.matching import Verdict
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
 from hetang.audiences.reading import parse
@@ -229,7 +229,7 @@ def _explained(audience: Audience, number: int) -> dict[str, Any]:
     except InvalidRule as invalid:
         return {"trouble": " ".join(message(problem) for problem in invalid.problems[:3])}
     except Exception as away:
-        if not type(away).__module__.startswith(("clickhouse_connect", "urllib3")):
+        if not history_is_away(away):
             raise
         return {"trouble": _("The purchase history is not available now. Try again in a minute.")}
     inside = queries.in_scope(number, queries.scope_of(audience))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +14,8 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
+from hetang.audiences.errors import history_is_away
+from hetang.audiences.queries import audiences_of
 from hetang.commerce import queries as commerce
 from hetang.commerce.queries import Metrics
 from hetang.console import figures
@@ -19,7 +23,7 @@ from hetang.console.customers import words
 from hetang.console.customers.lists import customer_or_404, recognised_by, tag_choices
 from hetang.customers import queries
 from hetang.customers.models import Customer, DoNotDisturb
-from hetang.customers.queries import Portrait
+from hetang.customers.queries import Entry, Portrait
 from hetang.customers.wording import channel_word, purpose_word, relation_word
 from hetang.platform import clock
 from hetang.platform.access import actor_of, needs
@@ -36,8 +40,10 @@ class Line:
 
     symbol: str
     text: str
-    at: Any
+    at: datetime
     source: str
+    simulated: bool
+    heading: str  # the day, on its first line only
 
 
 @require_GET
@@ -77,6 +83,23 @@ def timeline(request: HttpRequest, public_id: UUID) -> HttpResponse:
     customer = customer_or_404(actor_of(request), "customers:view", public_id)
     values = {"person": customer, **_history(request, customer)}
     return render(request, "console/customers/timeline.html", values)
+
+
+@require_GET
+@needs("customers:view")
+def audiences(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The audiences that she is in now, for htmx: her purchases are asked for, which the page need not wait for."""
+    actor = actor_of(request)
+    customer = customer_or_404(actor, "customers:view", public_id)
+    values: dict[str, Any] = {"person": customer, "audiences": []}
+    if actor.can("audiences:view"):
+        try:
+            values["audiences"] = audiences_of(customer.number, actor.scope("audiences:view"))
+        except Exception as problem:
+            if not history_is_away(problem):
+                raise
+            values["away"] = True
+    return render(request, "console/customers/audiences.html", values)
 
 
 def sentence(metrics: Metrics) -> str:
@@ -124,16 +147,25 @@ def _history(request: HttpRequest, customer: Customer) -> dict[str, Any]:
     found = queries.timeline(
         customer.number, request.GET.get("before"), kinds, _PAGE, money=figures.money, sources=(sent_messages,)
     )
-    lines = [
-        Line(words.SYMBOLS.get(entry.kind, "info"), entry.text, entry.occurred_at, entry.source)
-        for entry in found.entries
-    ]
+    lines = list(_lines(found.entries, request.GET.get("day", "")))
     tabs = [{"label": _("All"), "url": "?#timeline", "current": chosen not in words.HISTORY}]
     tabs += [
         {"label": label, "url": f"?kind={code}#timeline", "current": code == chosen}
         for code, (label, _kinds, _symbol) in words.HISTORY.items()
     ]
-    return {"lines": lines, "before": found.before, "kind": chosen, "history_tabs": tabs}
+    last_day = clock.local_day(lines[-1].at).isoformat() if lines else ""
+    return {"lines": lines, "before": found.before, "day": last_day, "kind": chosen, "history_tabs": tabs}
+
+
+def _lines(entries: Iterable[Entry], day_before: str) -> Iterator[Line]:
+    """Entries newest first; `day_before` is the ISO day of the line above, which needs no second heading."""
+    for entry in entries:
+        day = clock.local_day(entry.occurred_at)
+        heading = "" if day.isoformat() == day_before else figures.long_day(day)
+        day_before = day.isoformat()
+        symbol = words.SYMBOLS.get(entry.kind, "info")
+        simulated = entry.source in words.SIMULATED_SOURCES
+        yield Line(symbol, entry.text, entry.occurred_at, entry.source, simulated, heading)
 
 
 def _attribute_label(one: queries.AttributeView) -> str:

@@ -14,6 +14,7 @@ urlpatterns = [
     path("tags/<int:tag_id>/archive", tags.tag_archive, name="tag-archive"),
     path("<uuid:public_id>/", portraits.portrait, name="portrait"),
     path("<uuid:public_id>/timeline", portraits.timeline, name="timeline"),
+    path("<uuid:public_id>/audiences", portraits.audiences, name="audiences"),
     path("<uuid:public_id>/tags", edits.change_tag, name="change-tag"),
     path("<uuid:public_id>/consents", edits.change_consent, name="change-consent"),
     path("<uuid:public_id>/do-not-disturb", edits.change_do_not_disturb, name="do-not-disturb"),

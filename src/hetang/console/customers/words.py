@@ -29,6 +29,9 @@ PURPOSES: dict[str, str | Promise] = {
 CHANNELS: dict[str, str | Promise] = {"wecom": _("WeCom"), "sms": _("SMS"), "email": _("E-mail")}
 RELATION_TONES = {"active": "good", "half": "warn", "lost_by_customer": "bad", "lost_by_staff": "bad"}
 
+# What these send is made up by the simulated world of a demo; people must be told.
+SIMULATED_SOURCES = frozenset({"demo-simulated", "simulator"})
+
 # Filters of the timeline: label, kinds, symbol.
 HISTORY: dict[str, tuple[str | Promise, tuple[str, ...], str]] = {
     "orders": (_("Purchases"), ("order.placed", "order.refunded"), "cart"),

@@ -209,6 +209,12 @@ def moment(at: Any) -> SafeString:
 
 
 @register.filter
+def clock_time(at: Any) -> SafeString:
+    """The time of day of an instant whose day stands above it."""
+    return figures.clock_time(at)
+
+
+@register.filter
 def day(value: Any) -> SafeString:
     """A calendar day in the brand's zone."""
     return figures.day(value)
