@@ -145,6 +145,11 @@ def test_uploads(world: World) -> None:
         == 40123
     )
     assert world.http.post("media/uploadimg", params=params).json()["errcode"] == 41005
+    address = world.http.post("media/uploadimg", params=params, files={"media": ("a.png", PNG)}).json()["url"]
+    for url, code in ((address, 0), ("https://shop.example/a.png", 40007), (made["media_id"], 40007)):
+        picture = {"msgtype": "image", "image": {"pic_url": url}}
+        body = {"sender": "anna", "external_userid": world.people[:1], "attachments": [picture]}
+        assert world.call("externalcontact/add_msg_template", body)["errcode"] == code
 
 
 def test_trusted_addresses(admin: SimulatorAdmin, world: World) -> None:

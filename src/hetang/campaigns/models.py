@@ -8,7 +8,7 @@ from django.db import models
 
 from hetang.audiences.models import Audience, AudienceSnapshot
 from hetang.platform.ids import public_id
-from hetang.platform.models import OrgNode, User
+from hetang.platform.models import OrgNode, StoredFile, User
 from hetang.touch.models import Plan, Programme
 
 
@@ -36,10 +36,33 @@ class Campaign(models.Model):
         ]
 
 
+class Picture(models.Model):
+    """A picture for broadcasts: the uploaded bytes (sealed), the channel's address of them, and a small JPEG."""
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    org_node = models.ForeignKey(OrgNode, models.PROTECT, related_name="+")
+    channel = models.CharField(max_length=20)
+    address = models.CharField(max_length=2048)  # what the channel gave for it; shows nothing outside its apps
+    name = models.CharField(max_length=80)
+    kind = models.CharField(max_length=4)
+    width = models.IntegerField()
+    height = models.IntegerField()
+    thumbnail = models.BinaryField()
+    file = models.OneToOneField(StoredFile, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+
+    @property
+    def attachment(self) -> dict[str, str]:
+        """The image attachment of a text. `picture` names it to us, `image` to the channel."""
+        return {"type": "image", "image": self.address, "name": self.name, "picture": str(self.public_id)}
+
+
 class Broadcast(models.Model):
     """A message to an audience, as composed. `dry_run` is the newest split made before sending; `programme` what was
-    sent. `variants` is a list of {text, attachments, weight}; the seed of every draw is the public id, so the dry run
-    and the plan draw the same people."""
+    sent. `variants` is a list of {text, attachments, weight}, where images and link cards name their `picture`. The
+    seed of every draw is the public id, so the dry run and the plan draw the same people."""
 
     DRAFT, SCHEDULED = "draft", "scheduled"
     SINGLE, CLUSTER, PERSON = "single", "cluster", "person"

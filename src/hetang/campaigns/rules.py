@@ -25,10 +25,15 @@ class ChannelRules:
     attachments: int
     personal: bool  # variables and personal links are possible
     staff_confirm: bool
+    image_bytes: int = 0
+
+    @property
+    def image_megabytes(self) -> int:
+        return self.image_bytes >> 20
 
 
 CHANNELS: Mapping[str, ChannelRules] = {
-    "wecom": ChannelRules(text_bytes=4000, attachments=9, personal=False, staff_confirm=True),
+    "wecom": ChannelRules(text_bytes=4000, attachments=9, personal=False, staff_confirm=True, image_bytes=2 << 20),
 }
 PLAIN = ChannelRules(text_bytes=2000, attachments=0, personal=False, staff_confirm=False)
 _LINK_FIELDS = {"title": 128, "desc": 512, "picurl": 2048}

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from hetang.audiences.models import Audience
 from hetang.audiences.services import take_snapshot
-from hetang.campaigns import queries
+from hetang.campaigns import pictures, queries
 from hetang.campaigns.errors import CampaignError, Problem
 from hetang.campaigns.models import Broadcast, Campaign
 from hetang.campaigns.rules import check_variants
@@ -19,11 +19,9 @@ from hetang.platform.access import Actor, Forbidden
 from hetang.platform.models import OrgNode
 from hetang.touch import planning
 from hetang.touch import services as touch
-from hetang.touch.channels import channel as channel_of
 from hetang.touch.governor import PLANNED_AHEAD_DAYS
 from hetang.touch.links import address_of, safe_target
 from hetang.touch.models import Plan, Programme
-from hetang.touch.ports import OutcomeUnknown, Refused, TaskChannel
 
 EDIT, SEND = "campaigns:edit", "campaigns:send"
 DRY_RUN_HOLDS = timedelta(minutes=30)  # a split older than this no longer says what would happen
@@ -141,6 +139,7 @@ def discard(actor: Actor, broadcast: Broadcast) -> None:
         name = {"name": broadcast.name}
         node = broadcast.campaign.org_node_id
         audit.record(actor, "broadcast.discarded", "broadcast", broadcast.public_id, name, node)
+    pictures.sweep(clock.now() + timedelta(seconds=1), pictures.named_in(broadcast.variants))
 
 
 def check(broadcast: Broadcast) -> list[Problem]:
@@ -296,21 +295,6 @@ def _steer(actor: Actor, broadcast: Broadcast, node: OrgNode | None = None) -> P
     if broadcast.programme is None:
         raise CampaignError(Problem("", "not_sent_yet"))
     return broadcast.programme
-
-
-def upload_image(channel: str, data: bytes, name: str) -> dict[str, str]:
-    """Make an image attachment. Raises CampaignError("image_refused" | "image_size" | "image_kind")."""
-    if len(data) > 2 * 1024 * 1024:
-        raise CampaignError(Problem("image", "image_size", {"megabytes": 2}))
-    if not data.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")):
-        raise CampaignError(Problem("image", "image_kind"))
-    plugged = channel_of(channel)
-    if not isinstance(plugged, TaskChannel):
-        raise CampaignError(Problem("image", "attachments_count", {"limit": 0}))
-    try:
-        return {"type": "image", "image": plugged.upload_image(data, name), "name": name}
-    except (Refused, OutcomeUnknown) as problem:
-        raise CampaignError(Problem("image", "image_refused", {"detail": str(problem)})) from problem
 
 
 def _authorise(actor: Actor, permission: str, node: OrgNode) -> None:

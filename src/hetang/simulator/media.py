@@ -12,6 +12,7 @@ from hetang.simulator.errors import WeComError
 
 MEDIA_LIFE_S = 3 * 86400.0
 _LIMITS = {"image": 10 << 20, "voice": 2 << 20, "video": 10 << 20, "file": 20 << 20}
+_PICTURES = {86400.0: 1000, 30 * 86400.0: 3000}  # at most so many in so many seconds
 _PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
 
@@ -35,13 +36,28 @@ def media_upload(call: Call, request: UploadQuery) -> dict[str, Any]:
 
 @api("media/uploadimg", "POST")
 def uploadimg(call: Call, _request: Any) -> dict[str, Any]:
-    _check(call, 2 << 20, picture=True)
-    return {"errmsg": "", "url": f"https://wework.qpic.cn/simulated/{secrets.token_urlsafe(24)}/0"}
+    upload = _check(call, 2 << 20, picture=True)
+    for span_s, most in _PICTURES.items():
+        query = "select count(*) from media where kind = 'img' and created_at > ?"
+        if call.db.execute(query, [call.now - span_s]).fetchone()[0] >= most:
+            raise WeComError(45009, f"{most} pictures")
+    url = f"https://wework.qpic.cn/simulated/{secrets.token_urlsafe(24)}/0"
+    call.db.execute(
+        "insert into media (media_id, kind, name, bytes, created_at) values (?, 'img', ?, ?, ?)",
+        [url, upload.name, len(upload.content), call.now],
+    )
+    return {"errmsg": "", "url": url}
+
+
+def uploaded(call: Call, url: str) -> bool:
+    """Whether the address was given out by uploadimg: no other picture may be sent."""
+    query = "select 1 from media where media_id = ? and kind = 'img'"
+    return call.db.execute(query, [url]).fetchone() is not None
 
 
 def usable(call: Call, media_id: str) -> bool:
     """Whether the media id was given out within the last three days."""
-    row = call.db.execute("select created_at from media where media_id = ?", [media_id]).fetchone()
+    row = call.db.execute("select created_at from media where media_id = ? and kind != 'img'", [media_id]).fetchone()
     return row is not None and call.now - row["created_at"] < MEDIA_LIFE_S
 
 

@@ -203,8 +203,8 @@ def _check_attachment(call: Call, attachment: dict[str, Any]) -> None:
     media_id = body.get("media_id") or body.get("pic_media_id")
     if media_id and not media.usable(call, media_id):
         raise WeComError(40007)
-    if kind == "image" and not media_id and not body.get("pic_url"):
-        raise WeComError(40007)
+    if kind == "image" and not media_id and not media.uploaded(call, str(body.get("pic_url") or "")):
+        raise WeComError(40007)  # what the platform answers to an address that is not its own is not documented
 
 
 def _wanted(request: AddTemplate) -> list[str] | None:

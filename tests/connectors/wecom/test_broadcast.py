@@ -8,19 +8,15 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 
-from hetang.connectors.wecom.models import App
-from hetang.connectors.wecom.services import connect
 from hetang.platform import brand, clock
 from hetang.simulator.admin import SimulatorAdmin
 from hetang.touch import dispatch, ledger, loops, outcomes, services
 from hetang.touch.models import Programme
-from tests.simulator.process import SimulatorProcess
+from tests.connectors.wecom.conftest import PEOPLE
 from tests.touch import world as brand_world
 from tests.touch.world import NOW
 
-PEOPLE = 400
 SLOT = NOW + timedelta(hours=1)
 
 
@@ -36,40 +32,6 @@ def wednesday_morning(admin: SimulatorAdmin, monkeypatch: pytest.MonkeyPatch) ->
     yield
     clock.freeze(None)
     brand.forget()
-
-
-@pytest.fixture
-def members(db: None, simulator: SimulatorProcess, admin: SimulatorAdmin) -> list[str]:
-    """The same 400 people and 10 advisers on both sides. Returns the external_userids by customer number."""
-    staff = brand_world.organisation(5, 2)
-    brand_world.people(PEOPLE, staff)
-    corp = admin.corp("Lotus", [{"agentid": 1000002}])
-    admin.staff({"userid": one.userid, "name": one.name} for one in staff)
-    external = admin.people({"key": str(number), "name": f"P{number}"} for number in range(1, PEOPLE + 1))
-    admin.relations(
-        {
-            "userid": staff[number % len(staff)].userid,
-            "external_userid": external[number - 1],
-            "createtime": 1_700_000_000,
-        }
-        for number in range(1, PEOPLE + 1)
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "update customers_relation r set external_userid = e.value"
-            " from unnest(%s::text[]) with ordinality as e(value, number) where r.customer_id = e.number",
-            [external],
-        )
-    connect(
-        corpid=corp["corpid"],
-        agentid=1000002,
-        secret=corp["apps"][0]["secret"],
-        base_url=simulator.url,
-        simulated=True,
-        calls_per_minute=60_000,
-    )
-    assert App.objects.count() == 1
-    return external
 
 
 def launch() -> Programme:

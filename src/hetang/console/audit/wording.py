@@ -35,6 +35,7 @@ ACTIONS: dict[str, str | Promise] = {
     "campaign.open": _("opened a campaign again"),
     "broadcast.created": _("made a broadcast"),
     "broadcast.changed": _("changed a broadcast"),
+    "picture.uploaded": _("uploaded a picture"),
     "broadcast.discarded": _("discarded a draft"),
     "broadcast.sent": _("confirmed a broadcast"),
     "programme.paused": _("paused a broadcast"),
@@ -73,6 +74,7 @@ TARGETS: dict[str, str | Promise] = {
     "campaign": _("campaign"),
     "governor": _("contact limits"),
     "broadcast": _("broadcast"),
+    "picture": _("picture"),
     "import": _("import"),
     "simulator": _("simulated WeCom"),
 }

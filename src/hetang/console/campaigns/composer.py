@@ -2,57 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext
+from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from hetang.audiences import queries as audiences
 from hetang.audiences.models import Audience
-from hetang.campaigns import queries, services
+from hetang.campaigns import pictures, queries, services
 from hetang.campaigns.errors import CampaignError, Problem
 from hetang.campaigns.models import Broadcast, Campaign
 from hetang.campaigns.rules import MAX_VARIANTS, check_variants, rules_of
 from hetang.console.campaigns import words
 from hetang.console.campaigns.access import EDIT, VIEW, broadcast_or_404, may
 from hetang.console.campaigns.campaigns import state_of
+from hetang.console.campaigns.drafts import CHANNEL, Draft, blank, read, take_uploads
 from hetang.console.paging import keyset
 from hetang.platform import clock
 from hetang.platform.access import actor_of, needs
+from hetang.platform.models import OrgNode
 from hetang.touch.governor import quiet
 from hetang.touch.links import address_of
 
 _CHOICES = 300
-
-
-@dataclass
-class Draft:
-    """What the form holds, readable or not. Problems are kept by field."""
-
-    name: str = ""
-    campaign: str = ""
-    audience: str = ""
-    message_class: str = "marketing"
-    target_url: str = ""
-    design: str = Broadcast.SINGLE
-    control: str = "10"
-    when: str = "now"
-    slot: str = ""
-    confirm_days: str = "3"
-    window_days: str = "7"
-    replan_after_quiet: bool = True
-    variants: list[dict[str, Any]] = field(default_factory=lambda: [_blank()])
-    problems: list[Problem] = field(default_factory=list)
-
-
-def _blank() -> dict[str, Any]:
-    return {"text": "", "weight": 1, "attachments": []}
 
 
 @require_GET
@@ -108,16 +86,51 @@ def discard(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @needs(EDIT)
 def preview(request: HttpRequest) -> HttpResponse:
     """The live part: phone, byte counts and what is wrong, while somebody types."""
-    return render(request, "console/campaigns/preview.html", _preview(request, _read(request.POST)))
+    return render(request, "console/campaigns/preview.html", _preview(request, read(request)))
+
+
+@require_POST
+@needs(EDIT)
+def take_pictures(request: HttpRequest, number: int) -> HttpResponse:
+    """Pictures were chosen for text `number`, or one was dropped: they are taken at once, and the answer is that text's
+    attachments and the preview."""
+    draft = read(request)
+    if not 1 <= number <= len(draft.variants):
+        raise Http404
+    node = _node(request, draft)
+    if node is not None:
+        take_uploads(request, draft, node, only=number)
+    values = _preview(request, draft)
+    return render(request, "console/campaigns/pictures_taken.html", values | {"text": values["texts"][number - 1]})
+
+
+@require_GET
+@needs(VIEW)
+@cache_control(private=True, max_age=86_400, immutable=True)
+def picture(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """The thumbnail of a picture."""
+    found = pictures.visible(actor_of(request).scope(VIEW)).filter(public_id=public_id).first()
+    if found is None:
+        raise Http404
+    return HttpResponse(bytes(found.thumbnail), content_type="image/jpeg")
 
 
 def _keep(request: HttpRequest, broadcast: Broadcast | None) -> HttpResponse:
-    draft = _read(request.POST)
-    _upload(request, draft)
-    if request.POST.get("do") == "add_text" and len(draft.variants) < MAX_VARIANTS:
-        draft.variants.append(_blank())
+    draft = read(request)
+    do = request.POST.get("do", "")
+    node = _node(request, draft)
+    if node is not None:
+        take_uploads(request, draft, node)
+    if do.startswith(("drop_", "remove_text_")):
+        return _page(request, draft, broadcast)
+    if do == "add_text" and len(draft.variants) < MAX_VARIANTS:
+        draft.variants.append(blank())
         draft.design = Broadcast.CLUSTER if draft.design == Broadcast.SINGLE else draft.design
         return _page(request, draft, broadcast)
+    return _save(request, draft, broadcast)
+
+
+def _save(request: HttpRequest, draft: Draft, broadcast: Broadcast | None) -> HttpResponse:
     composition = _composition(request, draft)
     campaign = broadcast.campaign if broadcast else _campaign(request, draft)
     if draft.problems or composition is None or campaign is None:
@@ -152,31 +165,40 @@ def _page(request: HttpRequest, draft: Draft, broadcast: Broadcast | None, statu
 
 
 def _preview(request: HttpRequest, draft: Draft) -> dict[str, Any]:
-    limits = rules_of("wecom")
+    limits = rules_of(CHANNEL)
     seen = actor_of(request).scope("audiences:view")
     audience = _audience(draft, seen)
     problems = draft.problems or [
         problem
-        for problem in check_variants("wecom", draft.variants, draft.design, services.LINK_BYTES)
+        for problem in check_variants(CHANNEL, draft.variants, draft.design, services.LINK_BYTES)
         if problem.code != "text_missing"
     ]
     slot = _slot(draft) if draft.when == "later" else clock.now()
+    errors = words.by_field(problems)
     return {
         "draft": draft,
-        "errors": words.by_field(problems),
+        "errors": errors,
         "limits": limits,
         "audience": audience,
-        "texts": [_shown(number, variant) for number, variant in enumerate(draft.variants, start=1)],
+        "texts": [_shown(number, variant, errors) for number, variant in enumerate(draft.variants, start=1)],
         "link": address_of("a1B2c3D4e5"),
         "quiet_until": quiet(slot, draft.message_class) if slot else None,
     }
 
 
-def _shown(number: int, variant: dict[str, Any]) -> dict[str, Any]:
+def _shown(number: int, variant: dict[str, Any], errors: dict[str, list[str]]) -> dict[str, Any]:
     card = next((item for item in variant["attachments"] if item["type"] == "link"), None)
-    images = [item for item in variant["attachments"] if item["type"] == "image"]
+    images = [item for item in variant["attachments"] if item.get("picture") and item["type"] == "image"]
     used = len(variant["text"].encode()) + (0 if card else services.LINK_BYTES + 1)
-    return variant | {"number": number, "bytes": used, "card": card, "images": images, "field": f"text_{number}"}
+    return variant | {
+        "number": number,
+        "bytes": used,
+        "card": card,
+        "images": images,
+        "field": f"text_{number}",
+        "picture_errors": errors.get(f"pictures_{number}", []),
+        "card_errors": errors.get(f"card_picture_{number}", []),
+    }
 
 
 def _audience(draft: Draft, scope: Any) -> Audience | None:
@@ -197,6 +219,18 @@ def _campaign(request: HttpRequest, draft: Draft) -> Campaign | None:
     return found
 
 
+def _node(request: HttpRequest, draft: Draft) -> OrgNode | None:
+    """Where new pictures belong: the campaign's part of the organisation, else the actor's outermost one."""
+    scope = actor_of(request).scope(EDIT)
+    try:
+        campaign = queries.visible_campaigns(scope).filter(public_id=UUID(draft.campaign)).first()
+    except ValueError:
+        campaign = None
+    if campaign is not None and scope.covers(campaign.org_node.path):
+        return campaign.org_node
+    return scope.org_nodes().order_by("path").first()
+
+
 def _from(broadcast: Broadcast) -> Draft:
     local = broadcast.slot_at.astimezone(clock.zone()) if broadcast.slot_at else None
     return Draft(
@@ -212,53 +246,8 @@ def _from(broadcast: Broadcast) -> Draft:
         confirm_days=str(broadcast.confirm_days),
         window_days=str(broadcast.window_days),
         replan_after_quiet=broadcast.replan_after_quiet,
-        variants=[_blank() | variant for variant in broadcast.variants] or [_blank()],
+        variants=[blank() | variant for variant in broadcast.variants] or [blank()],
     )
-
-
-def _read(post: QueryDict) -> Draft:
-    """The form as it came; nothing is refused here."""
-    names = ("name", "campaign", "audience", "message_class", "target_url", "design", "control", "when", "slot")
-    draft = Draft(replan_after_quiet="replan_after_quiet" in post)
-    for name in (*names, "confirm_days", "window_days"):
-        setattr(draft, name, str(post.get(name, getattr(draft, name))).strip())
-    removed = post.get("do", "").removeprefix("remove_text_")
-    count = min(sum(name.startswith("text_") for name in post), MAX_VARIANTS)
-    numbers = [n for n in range(1, count + 1) if str(n) != removed]
-    draft.variants = [_variant(post, number) for number in numbers] or [_blank()]
-    if len(draft.variants) == 1:
-        draft.design = Broadcast.SINGLE
-    return draft
-
-
-def _variant(post: QueryDict, number: int) -> dict[str, Any]:
-    dropped = set(post.getlist(f"drop_{number}"))
-    names = dict(zip(post.getlist(f"image_{number}"), post.getlist(f"image_name_{number}"), strict=False))
-    attachments: list[dict[str, Any]] = [
-        {"type": "image", "image": image, "name": name} for image, name in names.items() if image not in dropped
-    ]
-    if f"card_{number}" in post:
-        title, text = post.get(f"card_title_{number}", "").strip(), post.get(f"card_desc_{number}", "").strip()
-        attachments.append({"type": "link", "title": title, "desc": text})
-    weight = post.get(f"weight_{number}", "1")
-    return {
-        "text": post.get(f"text_{number}", "").replace("\r\n", "\n").strip(),
-        "weight": int(weight) if weight.isdecimal() and len(weight) < 4 else 0,
-        "attachments": attachments,
-    }
-
-
-def _upload(request: HttpRequest, draft: Draft) -> None:
-    """Send new pictures to the channel, which gives back what an attachment holds."""
-    for number, variant in enumerate(draft.variants, start=1):
-        for upload in request.FILES.getlist(f"upload_{number}"):
-            try:
-                data = upload.read(3 * 1024 * 1024)
-                image = services.upload_image("wecom", data, (upload.name or "image")[:80])
-            except CampaignError as refused:
-                draft.problems += [Problem(f"text_{number}", one.code, one.detail) for one in refused.problems]
-            else:
-                variant["attachments"].insert(0, image)
 
 
 def _composition(request: HttpRequest, draft: Draft) -> services.Composition | None:

@@ -68,9 +68,14 @@ PROBLEMS: dict[str, Text] = {
     "attachments_count": _("At most {limit} attachments are possible."),
     "attachment_kind": _("This kind of attachment is not possible."),
     "image_missing": _("The picture was not uploaded. Choose it again."),
-    "image_size": _("The picture is larger than {megabytes} MB. Choose a smaller one."),
-    "image_kind": _("The picture must be a JPG or PNG file."),
-    "image_refused": _("The platform did not take the picture ({detail}). Try again, or check the connection."),
+    "image_size": _(
+        "“{name}” has {actual} MB; WeCom takes at most {megabytes} MB. Make it smaller and choose it again."
+    ),
+    "image_kind": _("“{name}” is not a JPG or PNG picture. Save it as JPG or PNG and choose it again."),
+    "image_empty": _("“{name}” is empty. Choose another picture."),
+    "image_broken": _("“{name}” is damaged: it cannot be opened. Export it again and choose the new file."),
+    "image_pixels": _("“{name}” has more than {megapixels} million pixels. Make it smaller and choose it again."),
+    "image_refused": _("WeCom did not take “{name}” ({detail}). Try again, or check the connection."),
     "link_title_missing": _("Give the link card a title."),
     "link_field_too_long": _("The link card's {field} is longer than {limit} bytes. Shorten it."),
     "weight_range": _("A text's part must be a whole number from 1 to 100."),
