@@ -10,7 +10,7 @@ from django.db import transaction
 
 from hetang.audiences.models import Audience
 from hetang.audiences.services import take_snapshot
-from hetang.campaigns import pictures, queries
+from hetang.campaigns import approval, pictures, queries
 from hetang.campaigns.errors import CampaignError, Problem
 from hetang.campaigns.models import Broadcast, Campaign
 from hetang.campaigns.rules import check_variants
@@ -118,11 +118,13 @@ def save_broadcast(
                 **values,
             )
         else:
-            changed = Broadcast.objects.filter(pk=broadcast.pk, state=Broadcast.DRAFT).update(
-                updated_at=clock.now(), dry_run=None, snapshot=None, **values
-            )
-            if not changed:
+            drafts = Broadcast.objects.filter(pk=broadcast.pk, state=Broadcast.DRAFT)
+            before = drafts.select_for_update().values(*values).first()
+            if before is None:
                 raise CampaignError(Problem("", "already_sent"))
+            drafts.update(updated_at=clock.now(), dry_run=None, snapshot=None, **values)
+            if before != values:
+                approval.drop(actor, broadcast)
             kept = Broadcast.objects.get(pk=broadcast.pk)
         verb = "broadcast.changed" if broadcast else "broadcast.created"
         audit.record(actor, verb, "broadcast", kept.public_id, values | {"slot_at": kept.slot_at}, campaign.org_node_id)
@@ -135,6 +137,7 @@ def discard(actor: Actor, broadcast: Broadcast) -> None:
     with transaction.atomic():
         if not Broadcast.objects.filter(pk=broadcast.pk, programme=None).delete()[0]:
             raise CampaignError(Problem("", "already_sent"))
+        approval.drop(actor, broadcast)
         _forget(broadcast)
         name = {"name": broadcast.name}
         node = broadcast.campaign.org_node_id
@@ -212,31 +215,46 @@ def send(actor: Actor, broadcast: Broadcast, *, wait: bool = False) -> Programme
     """Confirm what the dry run showed: plan the same people at the same slot. Twice is once.
 
     The planning loop does the work (`wait` does it here), the dispatch loop sends from the slot on. Raises Forbidden
-    and CampaignError: "dry_run_needed", "dry_run_old", "nobody_left" or what `check` finds.
+    and CampaignError: "dry_run_needed", "dry_run_old", "nobody_left", "approval_…" or what `check` finds.
     """
     _authorise(actor, SEND, broadcast.campaign.org_node)
     if broadcast.programme is not None:
         return broadcast.programme
-    plan = broadcast.dry_run
-    _confirmable(broadcast, plan)
-    assert plan is not None and broadcast.snapshot is not None  # noqa: S101
-    request = planning.Request.from_json(plan.parameters)
+    _confirmable(broadcast, broadcast.dry_run)
     with transaction.atomic():
-        programme = touch.launch(_draft(broadcast, request), bytes(broadcast.snapshot.members), request)
-        Broadcast.objects.filter(pk=broadcast.pk).update(programme=programme, state=Broadcast.SCHEDULED)
+        held = _as_confirmed(broadcast)
+        if held.programme is not None:
+            return held.programme
+        approval.pass_with(actor, held)
+        plan = held.dry_run
+        assert plan is not None and held.snapshot is not None  # noqa: S101
+        request = planning.Request.from_json(plan.parameters)
+        programme = touch.launch(_draft(held, request), bytes(held.snapshot.members), request)
+        Broadcast.objects.filter(pk=held.pk).update(programme=programme, state=Broadcast.SCHEDULED)
         audit.record(
             actor,
             "broadcast.sent",
             "broadcast",
-            broadcast.public_id,
+            held.public_id,
             {"people": plan.people, "slot_at": request.slot_at},
-            broadcast.campaign.org_node_id,
+            held.campaign.org_node_id,
         )
     broadcast.refresh_from_db()
     if wait:
         planning.run(programme.plan)
         programme.refresh_from_db()
     return programme
+
+
+def _as_confirmed(broadcast: Broadcast) -> Broadcast:
+    """The broadcast, locked. Raises CampaignError when its text or split changed since it was confirmed."""
+    rows = Broadcast.objects.select_for_update(of=("self",)).select_related(
+        "campaign__org_node", "audience", "snapshot", "dry_run", "programme"
+    )
+    held = rows.filter(pk=broadcast.pk).first()
+    if held is None or (held.programme is None and held.dry_run_id != broadcast.dry_run_id):
+        raise CampaignError(Problem("", "dry_run_needed"))
+    return held
 
 
 def _confirmable(broadcast: Broadcast, plan: Plan | None) -> None:

@@ -15,7 +15,7 @@ from hetang.platform.access import Actor, actor_of
 
 @dataclass(frozen=True)
 class Item:
-    """An entry: `url_name` as for `{% url %}`, an icon of the sprite, the permission that it needs."""
+    """An entry: `url_name` as for `{% url %}`, an icon of the sprite, the permission that it needs (any of several)."""
 
     label: str | Promise
     url_name: str
@@ -55,6 +55,7 @@ SECTIONS: tuple[Section, ...] = (
         (
             Item(_("Campaigns"), "campaigns:list", "campaign", "campaigns:view"),
             Item(_("Broadcasts to customers"), "campaigns:broadcasts", "send", "campaigns:view"),
+            Item(_("Approvals"), "approvals:list", "check", "campaigns:send campaigns:approve"),
             Item(_("Quota"), "campaigns:quota", "stream", "campaigns:view"),
             Item(_("Contact limits"), "campaigns:governor", "bell-off", "settings:edit"),
         ),
@@ -92,7 +93,7 @@ def menu_of(request: HttpRequest) -> list[dict[str, object]]:
 
 
 def _allowed(actor: Actor, item: Item) -> bool:
-    return not item.permission or actor.can(item.permission)
+    return not item.permission or any(actor.can(one) for one in item.permission.split())
 
 
 def _current(path: str, addresses: list[str]) -> str:

@@ -9,17 +9,18 @@ from typing import Any
 from django.db.models import DateTimeField, ExpressionWrapper, F
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from hetang.audiences.models import Audience
 from hetang.campaigns.models import Broadcast, Campaign
 from hetang.campaigns.queries import visible_broadcasts, visible_campaigns
 from hetang.console import figures
+from hetang.console.approvals import words as approval_words
 from hetang.console.operations.status import attention
 from hetang.customers.models import Customer, Relation
 from hetang.insights.reports import reported
-from hetang.platform import clock
+from hetang.platform import approvals, clock
 from hetang.platform.access import Actor
 from hetang.platform.models import JobRun
 from hetang.touch.models import TASKED, Programme
@@ -107,9 +108,26 @@ def first_steps(actor: Actor) -> list[Step]:
 
 
 def needs_somebody(actor: Actor) -> list[Item]:
-    """What has stopped, failed or is held; for those who see operations."""
-    if not actor.can("operations:view"):
-        return []
+    """What waits for this actor's approval or was approved for her; what has stopped, failed or is held, for those
+    who see operations."""
+    found = approvals_for(actor)
+    return found + _of_the_system() if actor.can("operations:view") else found
+
+
+def approvals_for(actor: Actor) -> list[Item]:
+    """Questions that she may decide, and answers to her own."""
+    found = []
+    waiting = approvals.waiting_for(actor)[:100].count()
+    if waiting:
+        text = ngettext("%(n)d approval waits for you.", "%(n)d approvals wait for you.", waiting) % {"n": waiting}
+        found.append(Item(text, reverse("approvals:list")))
+    for one in approvals.answered_to(actor)[:_SHOWN]:
+        text = gettext("“%(title)s” is approved: go on and send it.") % {"title": one.title}
+        found.append(Item(text, approval_words.shown(one).address))
+    return found
+
+
+def _of_the_system() -> list[Item]:
     counts = attention()
     found = [
         (

@@ -26,6 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("imports/", include("hetang.console.imports.urls")),
     path("audiences/", include("hetang.console.audiences.urls")),
     path("campaigns/", include("hetang.console.campaigns.urls")),
+    path("approvals/", include("hetang.console.approvals.urls")),
     path("operations/", include("hetang.console.operations.urls")),
     path("insights/", include("hetang.console.insights.urls")),
     path("audit/", include("hetang.console.audit.urls")),

@@ -29,7 +29,7 @@ from django.utils.module_loading import import_string
 
 from hetang.platform import clock
 from hetang.platform.models import OrgNode, User
-from hetang.platform.roles import PERMISSIONS, ROLES
+from hetang.platform.roles import PERMISSIONS, ROLES, SYSTEM
 
 
 class Forbidden(PermissionDenied):
@@ -182,7 +182,7 @@ def _outermost(paths: Any) -> tuple[str, ...]:
 
 def system(name: str) -> Actor:
     """The installation itself acting (a job, the command line): every permission for the whole brand."""
-    return Actor(name=name, user_id=None, held=(Held("system", "", True, frozenset(PERMISSIONS)),))
+    return Actor(name=name, user_id=None, held=(Held(SYSTEM, "", True, frozenset(PERMISSIONS)),))
 
 
 def actor_for(user: User) -> Actor:

@@ -121,6 +121,61 @@ class ApiKey(models.Model):
     last_used_at = models.DateTimeField(null=True)
 
 
+class ApprovalRule(models.Model):
+    """From which size on people with a role need somebody else's approval. `role` empty: everybody else.
+
+    `over` null: never. Without a row the shipped default holds (`platform.approvals`).
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=40)
+    role = models.CharField(max_length=40, blank=True, default="")
+    over = models.BigIntegerField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["kind", "role"], name="approval_rule_once")]
+
+
+class Approval(models.Model):
+    """Four eyes: one person asks for exactly this, another decides. `content_hash` names what was asked for."""
+
+    OPEN, APPROVED, REFUSED = "open", "approved", "refused"
+    WITHDRAWN, VOID, EXPIRED, USED = "withdrawn", "void", "expired", "used"
+    STATES: ClassVar = [
+        (state, state) for state in (OPEN, APPROVED, REFUSED, WITHDRAWN, VOID, EXPIRED, USED)
+    ]  # void: what was asked for has changed
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    kind = models.CharField(max_length=40)
+    target_id = models.CharField(max_length=64)
+    title = models.CharField(max_length=120)
+    org_node = models.ForeignKey(OrgNode, models.PROTECT)
+    content_hash = models.CharField(max_length=64)
+    content = models.JSONField()  # what the decider reads; the hash is over this
+    size = models.BigIntegerField()
+    rule = models.JSONField(default=dict)  # {"role", "over"} that demanded it
+    note = models.CharField(max_length=300, blank=True, default="")
+    asked_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    asked_at = models.DateTimeField()
+    involved = models.JSONField(default=list)  # ids of users who made it and so may not decide
+    state = models.CharField(max_length=10, choices=STATES, default=OPEN)
+    decided_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    answer = models.CharField(max_length=300, blank=True, default="")
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["state", "expires_at"], name="approval_state")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["kind", "target_id"],
+                condition=models.Q(state__in=("open", "approved")),
+                name="approval_alive_once",
+            )
+        ]
+
+
 class AuditEntry(models.Model):
     """Who did what to which object. Data, not prose: `changes` is JSON with personal fields masked."""
 

@@ -45,6 +45,7 @@ PERMISSIONS: dict[str, Permission] = {
         Permission("campaigns:view", _("See campaigns and broadcasts"), "reach"),
         Permission("campaigns:edit", _("Prepare campaigns and broadcasts"), "reach"),
         Permission("campaigns:send", _("Send broadcasts"), "reach", sensitive=True),
+        Permission("campaigns:approve", _("Approve broadcasts of others"), "reach", sensitive=True),
         Permission("board:view", _("See the board"), "results"),
         Permission("reports:view", _("See reports"), "results"),
         Permission("operations:view", _("See the state of the system"), "system"),
@@ -63,6 +64,7 @@ PERMISSIONS: dict[str, Permission] = {
 SENSITIVE = frozenset(code for code, one in PERMISSIONS.items() if one.sensitive)
 
 ADMINISTRATOR, HEADQUARTERS, REGION, STORE_MANAGER = "administrator", "headquarters", "region", "store_manager"
+SYSTEM = "system"  # what the installation itself acts by: no role that could be granted
 ADVISER, SERVICE_DESK, ANALYST, AUDITOR = "adviser", "service_desk", "analyst", "auditor"
 
 
@@ -101,7 +103,8 @@ ROLES: dict[str, Role] = {
             frozenset(
                 {
                     *("customers:view", "customers:edit", "audiences:view", "audiences:edit"),
-                    *("campaigns:view", "campaigns:edit", "campaigns:send", "reports:view", "board:view"),
+                    *("campaigns:view", "campaigns:edit", "campaigns:send", "campaigns:approve"),
+                    *("reports:view", "board:view"),
                 }
             ),
             _("Plans and sends for the stores of a region."),

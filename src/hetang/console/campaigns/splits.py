@@ -12,15 +12,17 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from hetang.campaigns import queries, services
+from hetang.campaigns import approval, queries, services
 from hetang.campaigns.errors import CampaignError
 from hetang.campaigns.models import Broadcast
+from hetang.console.approvals import words as approval_words
 from hetang.console.campaigns import words
 from hetang.console.campaigns.access import EDIT, SEND, VIEW, broadcast_or_404, may
 from hetang.console.customers.lists import rows as customer_rows
 from hetang.console.paging import Page
 from hetang.platform import clock
 from hetang.platform.access import actor_of, needs, visible_customers
+from hetang.platform.approvals import ApprovalRefused
 from hetang.platform.engine_client import EngineUnavailable, ServiceError
 from hetang.touch import planning
 from hetang.touch.governor import quiet
@@ -72,6 +74,7 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     plan: Plan | None = broadcast.programme.plan if broadcast.programme else broadcast.dry_run
     values: dict[str, Any] = {
         "broadcast": broadcast,
+        "approval": None,
         "plan": plan,
         "can_edit": may(request, EDIT, broadcast.campaign) and broadcast.programme is None,
         "can_send": may(request, SEND, broadcast.campaign) and broadcast.programme is None,
@@ -81,6 +84,8 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     parts = queries.split(plan)
     request_of = planning.Request.from_json(plan.parameters)
     lines = [_line(reason, count) for reason, count in [*parts.excluded, ("control", parts.control)]]
+    if values["can_send"] and plan.state == Plan.DONE:
+        values["approval"] = approval.standing(actor_of(request), broadcast)
     return values | {
         "parts": parts,
         "lines": lines,
@@ -147,6 +152,22 @@ def _visible(actor: Any, members: Any, after: int) -> tuple[list[int], bool]:
 
 def _number(text: str | None) -> int:
     return int(text) if text and text.isdecimal() and len(text) < 12 else 0
+
+
+@require_POST
+@needs(SEND)
+def ask(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Ask somebody else to approve what the split shows."""
+    broadcast = broadcast_or_404(request, public_id)
+    try:
+        approval.ask(actor_of(request), broadcast, request.POST.get("note", ""))
+    except CampaignError as refused:
+        messages.error(request, words.sentence(refused.problems[0]))
+    except ApprovalRefused as refused:
+        messages.error(request, approval_words.refusal(refused))
+    else:
+        messages.success(request, gettext("Asked. You see the answer here and on your home page."))
+    return redirect("campaigns:split", broadcast.public_id)
 
 
 @require_POST

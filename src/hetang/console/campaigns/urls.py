@@ -26,6 +26,7 @@ urlpatterns = [
     path("broadcasts/<uuid:public_id>/split", splits.split, name="split"),
     path("broadcasts/<uuid:public_id>/split/body", splits.split_body, name="split_body"),
     path("broadcasts/<uuid:public_id>/people/<slug:reason>", splits.people, name="people"),
+    path("broadcasts/<uuid:public_id>/ask", splits.ask, name="ask"),
     path("broadcasts/<uuid:public_id>/send", splits.send, name="send"),
     path("broadcasts/<uuid:public_id>/progress", progress.progress, name="progress"),
     path("broadcasts/<uuid:public_id>/progress/body", progress.progress_body, name="progress_body"),

@@ -17,6 +17,7 @@ ACCESS: tuple[tuple[str, str | Promise, str], ...] = (
     ("users", _("Users"), "users:view"),
     ("roles", _("Roles"), "users:view"),
     ("organisation", _("Organisation"), "users:view"),
+    ("approval-rules", _("Approval rules"), "users:view"),
 )
 
 

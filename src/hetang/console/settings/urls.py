@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from hetang.console.settings import brand, keys, organisation, roles, users
+from hetang.console.settings import approval_rules, brand, keys, organisation, roles, users
 
 app_name = "settings"
 urlpatterns = [
@@ -20,6 +20,7 @@ urlpatterns = [
     path("roles/<slug:code>/", roles.role_detail, name="role"),
     path("roles/<slug:code>/edit", roles.role_edit, name="role-edit"),
     path("roles/<slug:code>/delete", roles.role_delete, name="role-delete"),
+    path("approval-rules/", approval_rules.approval_rules, name="approval-rules"),
     path("organisation/", organisation.place_list, name="organisation"),
     path("organisation/<int:node_id>/", organisation.place_edit, name="place"),
 ]
