@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hetang import __version__
+from hetang.platform.backups import commands as backups
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -82,6 +83,7 @@ def _operator_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
     verify = _add(audit, "verify", _audit_verify, "say whether the audit log is as it was sealed, and what is not")
     verify.add_argument("--json", action="store_true", help="as JSON; the exit code is 1 when something is wrong")
     _add(audit, "seal", _audit_seal, "seal what is final now, without waiting for the worker")
+    backups.register(lambda name, run, text: _add(commands, name, run, text))
     user = commands.add_parser("user", help="people who may log in")
     add = _add(user.add_subparsers(dest="user_command", required=True), "add", _user_add, "add a user with a role")
     add.add_argument("username")

@@ -77,6 +77,14 @@ JOBS: list[str] = [
 # Who needs an audience, asked before one is archived: `(audience id) -> list[hetang.audiences.ports.Use]`.
 AUDIENCE_USERS: list[str] = ["hetang.campaigns.queries:drafts_to"]
 
+# What the rooms do to a database that was just restored: `(taken_at) -> None`, in one transaction
+# (`hetang.platform.restored`). Erasures that were made since the backup are carried out again here, too.
+AFTER_RESTORE: list[str] = [
+    "hetang.facts.restoring:raise_epoch",
+    "hetang.commerce.restoring:rebuild_history",
+    "hetang.touch.restoring:hold_sending",
+]
+
 # Channels by which touches leave the house: name -> dotted path of a `hetang.touch.ports.Channel` factory.
 CHANNELS: dict[str, str] = {"wecom": "hetang.connectors.wecom.channel:channel"}
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -73,15 +74,22 @@ class Server:
         while time.monotonic() < deadline:
             if self.process is not None and self.process.poll() is not None:
                 return
-            if not _runs(pid, self.data):
+            if self.process is None and not _runs(pid, self.data):
                 return
             time.sleep(0.02)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
-def start(home: Path) -> Server:
+def start(
+    home: Path,
+    more: Callable[[Path], dict[str, str]] = lambda _data: {},
+    timeout_s: float | None = READY_TIMEOUT_S,
+) -> Server:
     """Start (or adopt) the server of this home, creating its data directory first if it is missing.
+
+    `more` gives further settings once the data directory is there. `timeout_s` None waits for as long as the server
+    lives (it may have much log to read).
 
     Raises EmbeddedServerError with the last lines of the log when the server does not come up.
     """
@@ -95,7 +103,8 @@ def start(home: Path) -> Server:
     _give_files_to_server(data)
     log_path = home / "logs" / "postgres.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    options = [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value.strip(chr(39))}")]
+    settings = {name: value.strip("'") for name, value in SETTINGS.items()} | more(data)
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with log_path.open("ab") as log:
         process = children.spawn(
             [binary("postgres"), "-D", data, "-k", socket, *options],
@@ -105,7 +114,7 @@ def start(home: Path) -> Server:
             as_ordinary_user=True,
         )
     server = Server(data, socket, process)
-    _wait_until_ready(server, log_path)
+    _wait_until_ready(server, log_path, timeout_s)
     return server
 
 
@@ -168,8 +177,8 @@ def _initialise(data: Path) -> None:
     draft.rename(data)
 
 
-def _wait_until_ready(server: Server, log_path: Path) -> None:
-    deadline = time.monotonic() + READY_TIMEOUT_S
+def _wait_until_ready(server: Server, log_path: Path, timeout_s: float | None) -> None:
+    deadline = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
     while time.monotonic() < deadline:
         if is_ready(server.data) and server.alive():
             return
@@ -179,7 +188,7 @@ def _wait_until_ready(server: Server, log_path: Path) -> None:
             tail = log_path.read_text(errors="replace")[-1500:]
             raise EmbeddedServerError(f"PostgreSQL did not start:\n{tail}")
         time.sleep(0.03)
-    raise EmbeddedServerError(f"PostgreSQL was not ready within {READY_TIMEOUT_S:.0f} s; see {log_path}")
+    raise EmbeddedServerError(f"PostgreSQL was not ready within {timeout_s:.0f} s; see {log_path}")
 
 
 def _another_is_starting(server: Server) -> bool:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hetang.platform import children, environment, ports, postgres
+from hetang.platform.backups import archive
 
 STOP_S = 25.0  # web finishes its requests, the worker hands its jobs back
 WEB_PORT = 8000
@@ -85,6 +86,7 @@ class Supervisor:
     def run(self) -> int:
         """Start everything, keep it alive, stop it on SIGTERM, SIGINT or SIGHUP. Returns the exit code."""
         with only_one(self.plan.home):
+            _refuse_unfinished(self.plan.home)
             self._hear_signals()
             _end_leftovers(self.plan.home)
             try:
@@ -146,7 +148,7 @@ class Supervisor:
         if self.plan.demo:
             env |= {"HETANG_DEMO": "1", "HETANG_SIMULATOR_URL": f"http://127.0.0.1:{self.ports['simulator']}"}
         if not env.get("HETANG_DATABASE_URL"):
-            self._postgres = postgres.start(self.plan.home)
+            self._postgres = postgres.start(self.plan.home, archive.server_settings)
             env["HETANG_DATABASE_URL"] = self._postgres.url
         return env
 
@@ -206,7 +208,7 @@ class Supervisor:
             self._postgres.process.poll()
         _say("PostgreSQL ended, starting it again")
         try:
-            self._postgres = postgres.start(self.plan.home)
+            self._postgres = postgres.start(self.plan.home, archive.server_settings)
             self._postgres_crashes = 0
         except postgres.EmbeddedServerError as problem:
             self._postgres_crashes += 1
@@ -267,6 +269,7 @@ def servers(home: Path, *, simulator: bool = False) -> Iterator[None]:
     """
     supervisor = Supervisor(Plan(home, demo=simulator))
     with only_one(home):
+        _refuse_unfinished(home)
         _end_leftovers(home)
         try:
             env = supervisor.start_servers()
@@ -314,12 +317,19 @@ def database(home: Path) -> Iterator[str]:
     if url := environment.database_url():
         yield url
         return
-    server = postgres.start(home)
+    server = postgres.start(home, archive.server_settings)
     try:
         yield server.url
     finally:
         if server.process is not None:
             server.stop()
+
+
+def _refuse_unfinished(home: Path) -> None:
+    from hetang.platform.backups import restore
+
+    if problem := restore.unfinished(home):
+        raise Refused(problem)
 
 
 def _web_port(plan: Plan) -> int:
