@@ -212,7 +212,7 @@ def test_governor_settings_are_kept_and_audited(headquarters: Client) -> None:
 def test_short_links_lead_on_for_everybody_and_only_where_they_should(db: None) -> None:
     ShortLink.objects.create(code="abc123", target="https://shop.example/tea", created_at=NOW)
     ShortLink.objects.create(code="evil", target="javascript:alert(1)", created_at=NOW)
-    anybody = Client()
+    anybody = Client(headers={"user-agent": "Mozilla/5.0 (iPhone) MicroMessenger/8.0"})
     answer = anybody.get("/l/abc123?next=https://evil.example")
     assert (answer.status_code, answer.headers["Location"]) == (302, "https://shop.example/tea")
     assert anybody.get("/l/evil").status_code == 404
@@ -223,3 +223,33 @@ def test_short_links_lead_on_for_everybody_and_only_where_they_should(db: None) 
     for _ in range(40):
         anybody.get("/l/abc123")
     assert ShortLink.objects.get(code="abc123").clicks == 30  # a bound on what one address may count in a minute
+
+
+@pytest.mark.parametrize(
+    ("headers", "counted"),
+    [
+        ({"user-agent": "Mozilla/5.0 (Linux; Android 14) MicroMessenger/8.0"}, 1),
+        ({"user-agent": "Mozilla/5.0", "sec-purpose": "prefetch;prerender"}, 0),
+        ({"user-agent": "Mozilla/5.0", "purpose": "prefetch"}, 0),
+        ({"user-agent": "Mozilla/5.0 (compatible; Baiduspider/2.0)"}, 0),
+        ({"user-agent": "Mozilla/5.0 (compatible; bingbot/2.0)"}, 0),
+        ({"user-agent": "curl/8.5.0"}, 0),
+        ({"user-agent": "Mozilla/5.0 (Linux; CUBOT X30) Chrome/100"}, 1),
+        ({}, 0),
+    ],
+)
+def test_only_people_count(db: None, headers: dict[str, str], counted: int) -> None:
+    ShortLink.objects.create(code="abc123", target="https://shop.example/tea", created_at=NOW)
+    assert Client(headers=headers).get("/l/abc123", REMOTE_ADDR="127.9.9.9").status_code == 302
+    assert ShortLink.objects.get(code="abc123").clicks == counted
+
+
+def test_a_click_that_comes_again_with_its_key_counts_once(db: None) -> None:
+    ShortLink.objects.create(code="abc123", target="https://shop.example/tea", created_at=NOW)
+    ShortLink.objects.create(code="other", target="https://shop.example/tea", created_at=NOW)
+    phone = Client(headers={"user-agent": "Mozilla/5.0"})
+    for key in ("open-0001", "open-0001", "open-0002", "bad key!", "bad key!"):
+        phone.get("/l/abc123", HTTP_IDEMPOTENCY_KEY=key, REMOTE_ADDR="127.8.8.8")
+    phone.get("/l/other", HTTP_IDEMPOTENCY_KEY="open-0001")
+    assert ShortLink.objects.get(code="abc123").clicks == 4  # what is no key is none
+    assert ShortLink.objects.get(code="other").clicks == 1

@@ -205,6 +205,11 @@ def _report(found: Findings, broadcast: Broadcast, simulator: SimulatorAdmin) ->
     if not isinstance(effect, Estimate):
         found.wrong.append(f"the effect is not measurable: {effect}")
         return
+    opened = simulator.clicks("/l/")
+    found.holds(
+        "clicks_made", opened["opened"] > 0 and opened["statuses"] == {"302": opened["opened"]}, opened["opened"]
+    )
+    found.equal("clicks_counted", report.clicks, opened["opened"])
     truth = simulator.truth(report.start.timestamp(), report.end.timestamp())
     found.figures["arms"] = {arm.name: [arm.people, arm.sent, arm.buyers, arm.orders, arm.gmv] for arm in report.arms}
     found.figures["effect_minor"] = [round(effect.low), round(effect.value), round(effect.high)]

@@ -38,7 +38,7 @@ def populate(drawn: World, work: Work, url: str | None = None) -> dict[str, int]
         simulator.clock(clock.offset().total_seconds())
         connect(simulator, address)
         seed(simulator, drawn)
-        simulator.hetang(_web_url(), _api_key())
+        simulator.hetang(_web_url(), _api_key(), public_url=os.environ.get("HETANG_PUBLIC_URL", ""))
     return sync(work)
 
 

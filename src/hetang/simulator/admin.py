@@ -115,16 +115,19 @@ class SimulatorAdmin:
         """Products `{sku, category, price}` that simulated orders are made of."""
         return sum(self.call("products", {"products": part})["taken"] for part in _parts(rows))
 
-    def hetang(self, url: str, api_key: str, source: str = "simulator") -> None:
-        """Where orders and visits are posted, from now on."""
-        self.call("hetang", {"url": url, "api_key": api_key, "source": source})
+    def hetang(self, url: str, api_key: str, source: str = "simulator", public_url: str = "") -> None:
+        """Where orders and visits are posted and links are opened, from now on.
+
+        `public_url` is the base of the links in messages where that is another one.
+        """
+        self.call("hetang", {"url": url, "api_key": api_key, "source": source, "public_url": public_url})
 
     def clock(self, offset_s: float | None = None) -> dict[str, Any]:
         """Turn the clock (nobody acts) or read it: `{now, offset_s}`."""
         return self.call("clock", {} if offset_s is None else {"offset_s": offset_s})
 
     def advance(self, seconds: float) -> dict[str, Any]:
-        """Turn the clock ahead and let everybody act: `{now, confirmed, bought, offset_s}`.
+        """Turn the clock ahead and let everybody act: `{now, confirmed, bought, clicked, offset_s}`.
 
         Turn `platform.clock` first: Hetang refuses orders from its future.
         """
@@ -158,6 +161,10 @@ class SimulatorAdmin:
         """Purchases in a time and those that messages caused."""
         return self.call("truth", {"start": start, "end": end})
 
+    def clicks(self, contains: str = "") -> dict[str, Any]:
+        """Links opened so far in messages whose text or link contains `contains`: `{opened, answered, statuses}`."""
+        return self.call("clicks", {"contains": contains})
+
     def status(self) -> dict[str, Any]:
         """Counts, clock, calls, outbox."""
         return self.call("status")
@@ -167,14 +174,17 @@ class SimulatorAdmin:
         self.call("faults", {"kind": kind, "path": path, **more})
 
     def wait_until_posted(self, timeout_s: float = 60.0) -> None:
-        """Wait until Hetang acknowledged every order and visit. Raises TimeoutError with the reason."""
+        """Wait until Hetang acknowledged every order and visit and answered every opened link. Raises TimeoutError with
+        the reason."""
         deadline = time.monotonic() + timeout_s
         while True:
-            outbox = self.status()["outbox"]
-            if outbox["waiting"] == 0:
+            status = self.status()
+            outbox, clicks = status["outbox"], status["clicks"]
+            if outbox["waiting"] == clicks["waiting"] == 0:
                 return
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{outbox['waiting']} facts are not posted: {outbox['problem']}")
+                waiting = f"{outbox['waiting']} facts ({outbox['problem']}), {clicks['waiting']} clicks"
+                raise TimeoutError(f"{waiting} ({clicks['problem']}) are not answered")
             time.sleep(0.1)
 
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from hetang.simulator import events, ids, staff
+from hetang.simulator.clicks import Clicker
 from hetang.simulator.errors import AdminError
 from hetang.simulator.faults import Fault, Faults
 from hetang.simulator.limits import Limiter
@@ -34,6 +35,7 @@ class Running:
     faults: Faults
     limiter: Limiter
     poster: Poster
+    clicker: Clicker
 
 
 AdminHandler = Callable[[Running, dict[str, Any]], dict[str, Any]]
@@ -107,11 +109,13 @@ class Product(msgspec.Struct):
 
 
 class Hetang(msgspec.Struct):
-    """Where orders go: base URL of Hetang, an API key with the scope to write facts, and the name of the source."""
+    """Where orders go: base URL of Hetang, an API key with the scope to write facts, and the name of the source.
+    `public_url` is the base of the links in its messages, where that is another one."""
 
     url: str
     api_key: str
     source: str = "simulator"
+    public_url: str = ""
 
 
 @admin("reset")

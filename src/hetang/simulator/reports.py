@@ -18,6 +18,10 @@ def status(running: Running, _body: dict[str, Any]) -> dict[str, Any]:
     with state.transaction() as db:
         counts = {name: _count(db, name) for name in ("member", "person", "relation", "group_message", "purchase")}
         waiting = db.execute("select count(*) from outbox where posted_at is null").fetchone()[0]
+        clicks = db.execute(
+            "select count(*) opened, coalesce(sum(answered_at is null), 0) waiting from click where at <= ?",
+            [float(state.value("acted_until", 0.0))],
+        ).fetchone()
         callbacks = dict(db.execute("select state, count(*) from callback group by state").fetchall())
     return {
         "now": state.now(),
@@ -26,6 +30,7 @@ def status(running: Running, _body: dict[str, Any]) -> dict[str, Any]:
         "counts": counts,
         "calls": dict(running.limiter.calls),
         "outbox": {"waiting": waiting, "problem": running.poster.problem},
+        "clicks": {**dict(clicks), "problem": running.clicker.problem},
         "callbacks": callbacks,
     }
 
@@ -34,15 +39,18 @@ def status(running: Running, _body: dict[str, Any]) -> dict[str, Any]:
 def tasks(running: Running, body: dict[str, Any]) -> dict[str, Any]:
     """`{limit?, open?}`: newest messages with one row per member: people, results, state."""
     limit = min(int(body.get("limit", 200)), 1000)
+    until = float(running.state.value("acted_until", 0.0))
     only_open = " and t.status = 0 and g.cancelled_at is null" if body.get("open") else ""
     with running.state.transaction() as db:
         rows = db.execute(
             "select g.msgid, g.number, g.text, g.attachments, g.created_at, g.cancelled_at, t.userid, m.name, m.store,"
             " t.status, t.send_time, t.ignored, count(*) people, sum(r.status = 1) sent, sum(r.status = 2) not_friend,"
-            " sum(r.status = 3) over_cap from group_message g join group_message_task t using (msgid)"
+            " sum(r.status = 3) over_cap,"
+            " (select count(*) from click c where c.msgid = g.msgid and c.at <= ?2) opened"
+            " from group_message g join group_message_task t using (msgid)"
             " join member m using (userid) join group_message_recipient r on r.msgid = t.msgid and r.userid = t.userid"
-            f" where 1 = 1{only_open} group by g.number, t.userid order by g.number desc, t.userid limit ?",
-            [limit],
+            f" where 1 = 1{only_open} group by g.number, t.userid order by g.number desc, t.userid limit ?1",
+            [limit, until],
         ).fetchall()
         open_count = db.execute(
             "select count(*) from group_message_task t join group_message g using (msgid)"
@@ -72,8 +80,7 @@ def received(running: Running, body: dict[str, Any]) -> dict[str, Any]:
     Answers `tasked` and `received` as `{times: customers}`, `messages`, and the customers with more than one (at most
     1,000 each). A customer counts once per message that lists her, whoever sends it.
     """
-    wanted = "%" + str(body.get("contains", "")).replace("%", "").replace("_", "\\_") + "%"
-    match = "(g.text like ?1 escape '\\' or g.attachments like ?1 escape '\\')"
+    match, wanted = _containing(body)
     answer: dict[str, Any] = {}
     with running.state.transaction() as db:
         for name, where in (("tasked", "1 = 1"), ("received", "r.status = 1")):
@@ -89,6 +96,22 @@ def received(running: Running, body: dict[str, Any]) -> dict[str, Any]:
         if body.get("people"):
             answer["people"] = _people(db, match, wanted)
     return answer
+
+
+@admin("clicks")
+def clicks(running: Running, body: dict[str, Any]) -> dict[str, Any]:
+    """`{contains?: text of the message}`: links opened by now, those that Hetang answered, and with what status."""
+    match, wanted = _containing(body)
+    until = float(running.state.value("acted_until", 0.0))
+    with running.state.transaction() as db:
+        rows = db.execute(
+            f"select c.status, count(*) n from click c join group_message g using (msgid) where c.at <= ?2 and {match}"
+            " group by c.status",
+            [wanted, until],
+        ).fetchall()
+    statuses = {str(row["status"]): row["n"] for row in rows if row["status"] is not None}
+    answered = sum(statuses.values())
+    return {"opened": sum(row["n"] for row in rows), "answered": answered, "statuses": statuses}
 
 
 @admin("truth")
@@ -115,6 +138,12 @@ def truth(running: Running, body: dict[str, Any]) -> dict[str, Any]:
             )
         ]
     return answer
+
+
+def _containing(body: dict[str, Any]) -> tuple[str, str]:
+    """A condition on messages `g` with parameter 1, and that parameter."""
+    wanted = "%" + str(body.get("contains", "")).replace("%", "").replace("_", "\\_") + "%"
+    return "(g.text like ?1 escape '\\' or g.attachments like ?1 escape '\\')", wanted
 
 
 def _people(db: sqlite3.Connection, match: str, wanted: str) -> dict[str, int]:

@@ -73,6 +73,13 @@ create table if not exists outbox (
 );
 create index if not exists outbox_waiting on outbox (number) where posted_at is null;
 
+create table if not exists click (
+  number integer primary key, key text not null unique, msgid text not null, external_userid text not null,
+  path text not null, at real not null, answered_at real, status integer
+);
+create index if not exists click_at on click (at);
+create index if not exists click_waiting on click (at, number) where answered_at is null;
+
 create table if not exists callback (
   number integer primary key, agentid integer not null, body text not null, created_at real not null,
   tries integer not null default 0, state text not null default 'waiting', error text not null default ''

@@ -28,6 +28,7 @@ import msgspec
 from hetang.simulator import calls, contacts, directory, media, messages, reports, tokens  # noqa: F401
 from hetang.simulator.administration import HANDLERS, Running
 from hetang.simulator.callbacks import Deliverer
+from hetang.simulator.clicks import Clicker
 from hetang.simulator.errors import AdminError, WeComError
 from hetang.simulator.faults import Fault, Faults
 from hetang.simulator.limits import Limiter
@@ -206,8 +207,8 @@ def main(argv: Sequence[str]) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     state = State(environment.ensure_home() / "simulator")
-    follow(state, os.environ.get("HETANG_WEB_URL", ""))
-    running = Running(state, World(state), Faults(), Limiter(state), Poster(state))
+    follow(state, os.environ.get("HETANG_WEB_URL", ""), os.environ.get("HETANG_PUBLIC_URL", ""))
+    running = Running(state, World(state), Faults(), Limiter(state), Poster(state), Clicker(state))
     server = Server((options.host, options.port), running, environment.secrets_of_home().simulator)
     print(f"simulated WeCom on http://{options.host}:{server.server_address[1]}", flush=True)
     _serve(server, running)
@@ -215,12 +216,12 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def follow(state: State, web_url: str) -> None:
+def follow(state: State, web_url: str, public_url: str = "") -> None:
     """Hetang may listen on another port than when the world was seeded: the supervisor says where it is now."""
     target = state.value("hetang")
     if not web_url or not target:
         return
-    state.keep("hetang", {**target, "url": web_url})
+    state.keep("hetang", {**target, "url": web_url, "public_url": public_url})
     with state.transaction() as db:
         for app in db.execute("select agentid, callback_url from app where callback_url != ''").fetchall():
             address = web_url.rstrip("/") + urlsplit(app["callback_url"]).path
@@ -232,6 +233,7 @@ def _serve(server: Server, running: Running) -> None:
     threads = [
         threading.Thread(target=Deliverer(running.state).run, args=[stopped], name="callbacks", daemon=True),
         threading.Thread(target=running.poster.run, args=[stopped], name="orders", daemon=True),
+        threading.Thread(target=running.clicker.run, args=[stopped], name="clicks", daemon=True),
         threading.Thread(target=_tick, args=[running, stopped], name="time", daemon=True),
     ]
     for thread in threads:

@@ -23,6 +23,8 @@ class Settings(msgspec.Struct, kw_only=True):
     visits_per_order: float = 3.0  # visits per purchase without any message
     opens_hour: int = 9  # local hours in which people buy
     closes_hour: int = 21
+    click_rate: float = 0.15  # share of those reached by a message who open its link
+    click_delay_s: float = 4 * 3600.0  # mean of a uniform delay between 0 and twice this
     running: bool = False  # act as the clock runs, not only when asked to advance
 
     # Mass messages

@@ -7,7 +7,7 @@ import sqlite3
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from hetang.simulator import ids
+from hetang.simulator import clicks, ids
 from hetang.simulator.state import State
 
 
@@ -66,6 +66,7 @@ def confirm(state: State, db: sqlite3.Connection, msgid: str, userid: str, at: f
     if cap is None:
         cap = calendar.monthrange(moment.year, moment.month)[1]
     _deliver(db, (msgid, userid), moment, cap)
+    clicks.expect(state, db, msgid, userid, at)
     return 1
 
 

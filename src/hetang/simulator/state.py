@@ -59,6 +59,11 @@ class State:
         with self._lock:
             yield
 
+    def write(self, statement: str, values: list[Any]) -> int:
+        """One statement in a transaction of its own; returns how many rows it changed."""
+        with self.transaction() as db:
+            return db.execute(statement, values).rowcount
+
     def value(self, name: str, default: Any = None) -> Any:
         """A named JSON value."""
         with self.transaction() as db:

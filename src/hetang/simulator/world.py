@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from hetang.simulator import population, staff
+from hetang.simulator import clicks, population, staff
 from hetang.simulator.state import State
 
 STEP_S = 3600.0
@@ -30,15 +30,16 @@ class World:
     def catch_up(self) -> dict[str, Any]:
         """Everybody acts from where they stopped until now. A crash in between repeats nothing: steps commit."""
         until = self.state.now()
-        confirmed = bought = 0
+        confirmed = bought = clicked = 0
         while True:
             with self.state.transaction() as db:
                 start = float(self.state.value("acted_until", until))
                 end = min(until, (start // STEP_S + 1) * STEP_S)
                 confirmed += staff.act(self.state, db, end)
                 bought += population.act(self.state, db, self.days, start, end)
+                clicked += clicks.due(db, start, end)
                 self.state.keep("acted_until", max(start, end))
             if end >= until:
                 break
         self.state.notify()
-        return {"now": until, "confirmed": confirmed, "bought": bought}
+        return {"now": until, "confirmed": confirmed, "bought": bought, "clicked": clicked}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from django.db import transaction
@@ -14,6 +16,12 @@ from hetang.platform import clock
 from hetang.touch.models import SendTask, ShortLink
 
 DEFAULT_BASE = "http://127.0.0.1:8000"
+_KEY = re.compile(r"[A-Za-z0-9_.:-]{8,100}")
+_AHEAD = re.compile(r"prefetch|prerender|preview")
+_PROGRAM = re.compile(
+    r"(?<!cu)bot\b|crawl|spider|slurp|preview|facebookexternalhit|^(curl|wget|python|java|go-http|okhttp|libwww|axios|node)",
+    re.IGNORECASE,
+)
 LONGEST_LINK = 80  # bytes that a text must leave free for its link
 
 
@@ -35,19 +43,33 @@ def safe_target(target: str) -> bool:
         return False
 
 
-def follow(code: str, *, count: bool = True) -> str | None:
-    """Where a link leads, or None. Counts the click and records it as a fact unless `count` is false."""
+def opened_by_person(method: str, headers: Mapping[str, str]) -> bool:
+    """Whether a request looks like somebody who opened the link: not asked for ahead by a browser, and not by a program
+    that says what it is. Programs that pretend to be a phone cannot be told apart."""
+    if method != "GET":
+        return False
+    purpose = " ".join(headers.get(name, "") for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")).lower()
+    agent = headers.get("User-Agent", "").strip()
+    return bool(agent) and not _AHEAD.search(purpose) and not _PROGRAM.search(agent)
+
+
+def follow(code: str, *, count: bool = True, key: str = "") -> str | None:
+    """Where a link leads, or None. Counts the click and records it as a fact unless `count` is false.
+
+    `key` is the `Idempotency-Key` of the request: a click that comes again with the same one counts once.
+    """
     link = ShortLink.objects.filter(pk=code).first()
     if link is None or not safe_target(link.target):
         return None
     if count:
-        _count(link)
+        _count(link, key if _KEY.fullmatch(key) else str(uuid.uuid4()))
     return link.target
 
 
-def _count(link: ShortLink) -> None:
+def _count(link: ShortLink, key: str) -> None:
     task = SendTask.objects.filter(link=link).values_list("pk", flat=True).first()
     body = {"link": link.code, "programme": link.programme_id, "task": task}
     with transaction.atomic():
-        ShortLink.objects.filter(pk=link.pk).update(clicks=F("clicks") + 1)
-        record("links", [Draft("link.clicked", f"click:{uuid.uuid4()}", clock.now(), body=body)])
+        draft = Draft("link.clicked", f"click:{link.code}:{key}", clock.now(), body=body)
+        if record("links", [draft]).accepted:
+            ShortLink.objects.filter(pk=link.pk).update(clicks=F("clicks") + 1)

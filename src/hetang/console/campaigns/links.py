@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from hetang.touch.links import follow
+from hetang.touch.links import follow, opened_by_person
 
 COUNTED_PER_MINUTE = 30  # of one address and link; beyond it people still arrive, but are not counted
 _ADDRESSES = 10_000
@@ -23,9 +23,12 @@ _lock = threading.Lock()
 @require_safe
 @never_cache
 def short_link(request: HttpRequest, code: str) -> HttpResponse:
-    """Redirect to the stored address, never to anything that the request says. HEAD does not count."""
+    """Redirect to the stored address, never to anything that the request says. Only what looks like a person
+    counts: `touch.links.opened_by_person`."""
     address = str(request.META.get("REMOTE_ADDR", ""))
-    target = follow(code, count=request.method == "GET" and _within_rate(address, code))
+    person = opened_by_person(request.method or "", request.headers)
+    count = person and _within_rate(address, code)
+    target = follow(code, count=count, key=request.headers.get("Idempotency-Key", ""))
     if target is None:
         raise Http404
     return HttpResponseRedirect(target)

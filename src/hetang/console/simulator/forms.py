@@ -35,6 +35,13 @@ class BehaviourForm(forms.Form):
     )
     confirm_hours = forms.FloatField(min_value=0, max_value=168, label=_("Mean time until they confirm (hours)"))
     remind_percent = forms.FloatField(min_value=0, max_value=100, label=_("Undecided staff whom a reminder moves (%)"))
+    click_percent = forms.FloatField(
+        min_value=0,
+        max_value=100,
+        label=_("Customers who open the link of a message (%)"),
+        help_text=_("Of those who get a message from now on. They open it in the hours after, as time passes."),
+    )
+    click_hours = forms.FloatField(min_value=0, max_value=168, label=_("Mean time until they open it (hours)"))
     buying = forms.BooleanField(required=False, label=_("People visit and buy"))
     uplift_percent = forms.FloatField(
         min_value=0,
@@ -58,6 +65,8 @@ class BehaviourForm(forms.Form):
             "confirm_percent": round(settings["confirm_rate"] * 100, 2),
             "confirm_hours": round(settings["confirm_delay_s"] / 3600, 2),
             "remind_percent": round(settings["remind_rate"] * 100, 2),
+            "click_percent": round(settings["click_rate"] * 100, 2),
+            "click_hours": round(settings["click_delay_s"] / 3600, 2),
             "buying": settings["buying"],
             "uplift_percent": round(settings["uplift"] * 100, 2),
             "effect_days": round(settings["effect_s"] / 86400, 2),
@@ -71,6 +80,8 @@ class BehaviourForm(forms.Form):
             "confirm_rate": values["confirm_percent"] / 100,
             "confirm_delay_s": values["confirm_hours"] * 3600,
             "remind_rate": values["remind_percent"] / 100,
+            "click_rate": values["click_percent"] / 100,
+            "click_delay_s": values["click_hours"] * 3600,
             "buying": values["buying"],
             "uplift": values["uplift_percent"] / 100,
             "effect_s": values["effect_days"] * 86400,

@@ -47,6 +47,7 @@ class Task:
     sent: int
     not_friend: int
     over_cap: int
+    opened: int
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,7 @@ def _task(row: dict[str, Any]) -> Task:
         sent=row["sent"],
         not_friend=row["not_friend"],
         over_cap=row["over_cap"],
+        opened=row["opened"],
     )
 
 
@@ -240,7 +242,9 @@ def _moment(seconds: float) -> datetime:
 def _advanced(done: dict[str, Any]) -> str:
     tasks = ngettext("%(count)s task confirmed", "%(count)s tasks confirmed", done["confirmed"])
     orders = ngettext("%(count)s order placed", "%(count)s orders placed", done["bought"])
-    return _("Time has passed: %(tasks)s, %(orders)s.") % {
+    links = ngettext("%(count)s link opened", "%(count)s links opened", done["clicked"])
+    return _("Time has passed: %(tasks)s, %(links)s, %(orders)s.") % {
+        "links": links % {"count": done["clicked"]},
         "tasks": tasks % {"count": done["confirmed"]},
         "orders": orders % {"count": done["bought"]},
     }
