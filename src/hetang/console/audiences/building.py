@@ -204,7 +204,7 @@ def _drawn(actor: Actor, rule: Rule, past: list[Rule], known: Catalogue, focus: 
         "past": drafts.packed(past),
         "can_undo": bool(past),
         "result": result,
-        "people": people.rows(result.preview.sample) if result.preview else [],
+        "people": people.rows(result.preview.sample, actor) if result.preview else [],
         "offered": new_conditions(known),
         "build_url": reverse("audiences:build"),
         "inline": tuple(short_lists(known)),

@@ -11,6 +11,9 @@ from uuid import UUID
 from hetang.commerce.models import CustomerMetric
 from hetang.customers import queries
 from hetang.customers.models import Customer
+from hetang.platform.access import Actor, foreign_among, visible_customers
+
+VIEW = "customers:view"
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,19 @@ class Shown:
     last_order_at: datetime | None
 
 
-def rows(numbers: Sequence[int]) -> list[Shown]:
-    """Customers by number, in the given order. Four queries and one for each person without a name."""
-    found = {one.number: one for one in Customer.objects.filter(number__in=numbers).select_related("home_store")}
+def rows(numbers: Sequence[int], actor: Actor) -> list[Shown]:
+    """Those of the customers whom the actor may look at one by one, in the given order: nobody if she sees only counts.
+
+    Whoever is not her own company's has no name. Five queries and one for each person without a name.
+    """
+    if not actor.can(VIEW):
+        return []
+    seen = visible_customers(actor, VIEW).filter(number__in=numbers).select_related("home_store")
+    found = {one.number: one for one in seen}
+    foreign = foreign_among(actor, VIEW, list(found))
     sums: dict[int, Any] = CustomerMetric.objects.in_bulk(list(numbers))
-    names = queries.names_of(numbers)
+    names = queries.names_of([number for number in found if number not in foreign])
+    names |= {number: f"#{number}" for number in foreign}
     return [_shown(found[number], names.get(number), sums.get(number)) for number in numbers if number in found]
 
 

@@ -28,7 +28,7 @@ from hetang.console.audiences.uses import uses_of
 from hetang.console.audiences.verdicts import shown_value
 from hetang.console.paging import keyset
 from hetang.customers import queries as customers
-from hetang.platform.access import Scope, actor_of, needs, visible_customers
+from hetang.platform.access import Actor, Scope, actor_of, needs, own_customers
 from hetang.platform.engine_client import EngineUnavailable, ServiceError
 
 SAMPLE = 10
@@ -73,8 +73,8 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
         "audience": audience,
         "preview": preview,
         "trouble": problem,
-        "people": people.rows(preview.sample) if preview else [],
-        "tabs": _tabs(audience, "detail"),
+        "people": people.rows(preview.sample, actor_of(request)) if preview else [],
+        "tabs": _tabs(audience, "detail", actor_of(request)),
         "uses": uses_of(audience, actor_of(request)),
         "parts": _sized(audience, known, preview) if preview else [],
         "mine": actor_of(request).scope("audiences:edit").covers(audience.org_node.path),
@@ -97,7 +97,7 @@ def history(request: HttpRequest, public_id: str) -> HttpResponse:
         "page": keyset(snapshots, ("-sequence",), request),
         "chart": _chart(snapshots),
         "versions": versions,
-        "tabs": _tabs(audience, "history"),
+        "tabs": _tabs(audience, "history", actor_of(request)),
     }
     return render(request, "console/audiences/history.html", values)
 
@@ -106,15 +106,16 @@ def history(request: HttpRequest, public_id: str) -> HttpResponse:
 @needs("audiences:view")
 def why(request: HttpRequest, public_id: str) -> HttpResponse:
     """Why a customer is in or not, down to what each condition found. Only customers that the actor may see."""
-    audience = _one(request, public_id)
+    audience, actor = _one(request, public_id), actor_of(request)
+    actor.require("customers:view")
     text = request.GET.get("q", "").strip()
-    values: dict[str, Any] = {"audience": audience, "q": text, "tabs": _tabs(audience, "why")}
+    values: dict[str, Any] = {"audience": audience, "q": text, "tabs": _tabs(audience, "why", actor)}
     if text:
-        seen = visible_customers(actor_of(request), "audiences:view")
+        seen = own_customers(actor, "customers:view")
         customer = customers.find(text, seen).first()
         if customer is None and text.lstrip("#").isdigit():
             customer = seen.filter(number=int(text.lstrip("#"))).first()
-        values |= {"missing": True} if customer is None else _explained(audience, customer.number)
+        values |= {"missing": True} if customer is None else _explained(audience, customer.number, actor)
     return render(request, "console/audiences/why.html", values)
 
 
@@ -212,17 +213,19 @@ def _chart(snapshots: QuerySet[AudienceSnapshot]) -> dict[str, Any] | None:
     return {"points": " ".join(points), "first": first, "last": last, "top": top}
 
 
-def _tabs(audience: Audience, current: str) -> list[dict[str, Any]]:
+def _tabs(audience: Audience, current: str, actor: Actor) -> list[dict[str, Any]]:
     from django.urls import reverse
 
-    names = [("detail", _("Overview")), ("history", _("History")), ("why", _("Why is she in?"))]
+    names = [("detail", _("Overview")), ("history", _("History"))]
+    if actor.can("customers:view"):
+        names.append(("why", _("Why is she in?")))
     return [
         {"url": reverse(f"audiences:{name}", args=[audience.public_id]), "label": label, "current": name == current}
         for name, label in names
     ]
 
 
-def _explained(audience: Audience, number: int) -> dict[str, Any]:
+def _explained(audience: Audience, number: int, actor: Actor) -> dict[str, Any]:
     known = catalogue(audience.rule, fresh=True)
     try:
         verdict = queries.explain(audience.rule, number)
@@ -234,7 +237,7 @@ def _explained(audience: Audience, number: int) -> dict[str, Any]:
         return {"trouble": _("The purchase history is not available now. Try again in a minute.")}
     inside = queries.in_scope(number, queries.scope_of(audience))
     return {
-        "person": people.rows([number])[0],
+        "person": people.rows([number], actor)[0],
         "holds": verdict.holds and inside,
         "outside": not inside,
         "lines": list(_lines(verdict, known, 0)),

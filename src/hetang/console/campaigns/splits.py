@@ -129,7 +129,7 @@ def people(request: HttpRequest, public_id: UUID, reason: str) -> HttpResponse:
         "label": words.REASONS[code][0],
         "variant": variant,
         "page": page,
-        "rows": customer_rows(page),
+        "rows": customer_rows(page, actor),
         "count": len(members),
     }
     return render(request, "console/campaigns/people.html", values)

@@ -18,7 +18,7 @@ from hetang.console.paging import Page, capped_count, keyset
 from hetang.customers import queries
 from hetang.customers.models import Customer, CustomerTag, Identity, Tag, TagGroup
 from hetang.platform import clock
-from hetang.platform.access import Actor, Scope, actor_of, needs, visible_customers
+from hetang.platform.access import Actor, Scope, actor_of, foreign_among, needs, own_customers, visible_customers
 from hetang.platform.masking import mask
 from hetang.platform.sealing import unseal
 from hetang.resources.models import Staff, Store
@@ -36,6 +36,7 @@ class Row:
     known_by: str
     tags: list[str]
     sums: CustomerMetric | None
+    foreign: bool  # another company's: drawn without identity
 
 
 @require_GET
@@ -45,10 +46,12 @@ def customer_list(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     seen = visible_customers(actor, "customers:view")
     query = request.GET.get("q", "").strip()
-    chosen = _chosen(request, queries.find(query, seen) if query else seen)
+    # who searches by an identifier learns whose it is: only among her own company's
+    found = queries.find(query, own_customers(actor, "customers:view")) if query else seen
+    chosen = _chosen(request, found)
     page = keyset(chosen, ("-number",), request)
     values = {
-        "rows": rows(page),
+        "rows": rows(page, actor),
         "page": page,
         "count": capped_count(chosen),
         "filters": request.GET,
@@ -58,13 +61,22 @@ def customer_list(request: HttpRequest) -> HttpResponse:
     return render(request, "console/customers/list.html", values)
 
 
-def rows(page: Page[Customer]) -> list[Row]:
-    """What the list shows of each customer; five queries for the whole page."""
+def rows(page: Page[Customer], actor: Actor) -> list[Row]:
+    """What lists show of customers whom the actor sees (`customers:view`); five or six queries for the whole page."""
     numbers = [customer.number for customer in page]
-    names, sums, tags = queries.names_of(numbers), commerce.sums_of(numbers), _tags_of(numbers)
-    known_by = recognised_by(numbers)  # masked names look alike; a number tells people apart
+    foreign = foreign_among(actor, "customers:view", numbers)
+    own = [number for number in numbers if number not in foreign]
+    names, sums, tags = queries.names_of(own), commerce.sums_of(numbers), _tags_of(numbers)
+    known_by = recognised_by(own)  # masked names look alike; a number tells people apart
     return [
-        Row(one, names.get(one.number, ""), known_by.get(one.number, ""), tags[one.number], sums.get(one.number))
+        Row(
+            one,
+            names.get(one.number, ""),
+            known_by.get(one.number, ""),
+            tags[one.number],
+            sums.get(one.number),
+            one.number in foreign,
+        )
         for one in page
     ]
 
@@ -114,12 +126,21 @@ def tag_choices() -> list[tuple[TagGroup, list[Tag]]]:
 
 
 def customer_or_404(actor: Actor, permission: str, public_id: Any) -> Customer:
-    """The customer behind a public id (the survivor of a merge) if the actor may see her; else a 404."""
+    """The customer behind a public id (the survivor of a merge) if she is the actor's own company's; else a 404."""
+    return _among_or_404(own_customers(actor, permission), public_id)
+
+
+def seen_or_404(actor: Actor, permission: str, public_id: Any) -> Customer:
+    """The same with other companies' customers, who must be drawn without identity: see `access.foreign_among`."""
+    return _among_or_404(visible_customers(actor, permission), public_id)
+
+
+def _among_or_404(customers: QuerySet[Customer], public_id: Any) -> Customer:
     try:
         number = queries.current(public_id).pk
     except Customer.DoesNotExist:
         raise Http404 from None
-    found: Customer | None = visible_customers(actor, permission).filter(pk=number).first()
+    found = customers.filter(pk=number).first()
     if found is None:
         raise Http404
     return found

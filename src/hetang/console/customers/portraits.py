@@ -20,13 +20,15 @@ from hetang.commerce import queries as commerce
 from hetang.commerce.queries import Metrics
 from hetang.console import figures
 from hetang.console.customers import words
-from hetang.console.customers.lists import customer_or_404, recognised_by, tag_choices
+from hetang.console.customers.lists import customer_or_404, recognised_by, rows, seen_or_404, tag_choices
+from hetang.console.paging import Page
 from hetang.customers import queries
 from hetang.customers.models import Customer, DoNotDisturb
 from hetang.customers.queries import Entry, Portrait
 from hetang.customers.wording import channel_word, purpose_word, relation_word
 from hetang.platform import clock
-from hetang.platform.access import actor_of, needs
+from hetang.platform.access import actor_of, foreign_among, needs
+from hetang.platform.organisation import company_of
 from hetang.resources.models import CategoryLabel
 from hetang.resources.queries import store_names
 from hetang.touch.timeline import sent_messages
@@ -50,9 +52,12 @@ class Line:
 @needs("customers:view")
 def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The portrait page. A merged customer's address leads to her survivor."""
-    customer = customer_or_404(actor_of(request), "customers:view", public_id)
+    actor = actor_of(request)
+    customer = seen_or_404(actor, "customers:view", public_id)
     if customer.public_id != public_id:
         return redirect("customers:portrait", customer.public_id)
+    if foreign_among(actor, "customers:view", [customer.number]):
+        return _foreign(request, customer)
     now = clock.now()
     known = queries.portrait(public_id, now)
     metrics = commerce.metrics_of(customer.number, now)
@@ -74,6 +79,19 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
     for consent in known.consents:
         consent.basis_label = words.BASES[consent.basis]  # type: ignore[attr-defined]
     return render(request, "console/customers/portrait.html", values)
+
+
+def _foreign(request: HttpRequest, customer: Customer) -> HttpResponse:
+    """Another company's customer: what she adds up to, without identity, contact or history."""
+    store = customer.home_store
+    values = {
+        "number": customer.number,
+        "store": store.name if store else "",
+        "company": company_of(store.org_node) if store else "",
+        "metrics": commerce.metrics_of(customer.number, clock.now()),
+        "tags": rows(Page([customer]), actor_of(request))[0].tags,
+    }
+    return render(request, "console/customers/foreign.html", values)
 
 
 @require_GET

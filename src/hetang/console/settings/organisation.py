@@ -37,7 +37,7 @@ class PlaceForm(forms.Form):
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=120)
     legal_entity = forms.CharField(
-        label=gettext_lazy("Other company"),
+        label=gettext_lazy("Other company's name"),
         max_length=120,
         required=False,
         help_text=gettext_lazy(
