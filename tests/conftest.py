@@ -9,7 +9,7 @@ import pytest
 # Partitioned tables are made by SQL migrations, so Django's flush after a transactional test does not know them.
 # procrastinate declares its tables unmanaged, too.
 UNMANAGED = [
-    *("facts_fact", "facts_key", "facts_intake", "platform_auditentry", "touch_touch", "touch_key"),
+    *("facts_fact", "facts_key", "facts_intake", "facts_refused", "platform_auditentry", "touch_touch", "touch_key"),
     *("procrastinate_jobs", "procrastinate_events", "procrastinate_periodic_defers", "procrastinate_workers"),
 ]
 

@@ -61,6 +61,7 @@ LOOPS: list[str] = [
     "hetang.touch.loops:outcomes",
     "hetang.connectors.wecom.callbacks:loop",
     "hetang.privacy.loops:sealing",
+    "hetang.privacy.loops:erasing",
 ]
 
 # JSON services of the engine process: name -> dotted path of a factory (`hetang.platform.engine.Service`).
@@ -71,6 +72,7 @@ JOBS: list[str] = [
     "hetang.commerce.jobs",
     "hetang.connectors.wecom.sync",
     "hetang.imports.jobs",
+    "hetang.privacy.jobs",
     "hetang.demo.jobs",
 ]
 
@@ -83,6 +85,18 @@ AFTER_RESTORE: list[str] = [
     "hetang.facts.restoring:raise_epoch",
     "hetang.commerce.restoring:rebuild_history",
     "hetang.touch.restoring:hold_sending",
+]
+
+# What the rooms hold about a person, in the order in which it is erased: dotted paths to lists of
+# `hetang.platform.holdings.Holding`. The log comes before what points into it, sets after those who rebuild them.
+HOLDINGS: list[str] = [
+    "hetang.customers.holdings:HOLDINGS",
+    "hetang.facts.holdings:HOLDINGS",
+    "hetang.commerce.holdings:HOLDINGS",
+    "hetang.audiences.holdings:HOLDINGS",
+    "hetang.touch.holdings:HOLDINGS",
+    "hetang.imports.holdings:HOLDINGS",
+    "hetang.connectors.wecom.holdings:HOLDINGS",
 ]
 
 # Channels by which touches leave the house: name -> dotted path of a `hetang.touch.ports.Channel` factory.

@@ -211,6 +211,22 @@ class SetService:
         found = self._evaluate(payload)[1]
         return {"numbers": [number for number in payload["numbers"] if number in found.members]}
 
+    def holds(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """`numbers`: how many live sets hold any of them, after everything committed before the question."""
+        hers, state = BitMap(payload["numbers"]), self._current(0.0)
+        families = state.sets.families.values()
+        found = sum(members.intersect(hers) for known in families for members in known.values())
+        return {"sets": found}
+
+    def reread(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """`numbers`: read these customers' rows now instead of when their facts are reached, and write the file."""
+        with self._lock:
+            self._look()
+            following.refresh(cast(LiveSets, self._sets), BitMap(payload["numbers"]), clock.now())
+            self._read_at = float("-inf")
+            self._save(always=True)
+        return {}
+
     # inside --------------------------------------------------------------------------------------------------
 
     def _evaluate(self, payload: dict[str, Any]) -> tuple[View, Evaluation]:
@@ -275,8 +291,8 @@ class SetService:
             self._stopping.wait(BUSY_POLL_S if busy else IDLE_POLL_S)
         connection.close()
 
-    def _save(self) -> None:
-        if self._sets is not None and self._sets.position != self._saved:
+    def _save(self, always: bool = False) -> None:
+        if self._sets is not None and (always or self._sets.position != self._saved):
             self._sets.save(self._file)
             self._saved = self._sets.position
         self._saved_at = time.monotonic()
@@ -288,6 +304,8 @@ _VERBS: dict[str, Callable[[SetService, dict[str, Any]], dict[str, Any]]] = {
     "preview": SetService.preview,
     "overlap": SetService.overlap,
     "contains": SetService.contains,
+    "holds": SetService.holds,
+    "reread": SetService.reread,
 }
 
 

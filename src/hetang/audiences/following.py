@@ -29,6 +29,7 @@ KINDS = (
     "customer.described",
     "customer.identified",
     "customer.merged",
+    "customer.erased",
 )
 _CHUNK = 20_000  # customers read again at once
 _REBUILD_BEYOND = 300_000  # facts behind: reading the tables once is cheaper
@@ -148,6 +149,9 @@ def _changed(old: Position, new: Position) -> BitMap:
               where {_WINDOW}
             union select number from customers_customer where number > %(n0)s
             union select unnest(array[survivor, absorbed]) from customers_merge where id > %(m0)s
+            union select n.number::bigint from facts_fact f
+              cross join lateral jsonb_array_elements_text(f.body->'numbers') as n(number)
+              where {_WINDOW} and f.kind = 'customer.erased'
             union select i.customer_id from facts_heldfact h
               join facts_fact f on f.received_at = h.received_at and f.id = (h.detail->>'fact_id')::bigint
               join customers_identity i on (i.kind, i.key) = (f.subject_kind, f.subject_key)

@@ -154,7 +154,7 @@ def take_snapshot(audience_id: int) -> AudienceSnapshot:
     One at a time per audience, so that an older evaluation cannot follow a newer one. Raises EngineUnavailable,
     ServiceError, Audience.DoesNotExist.
     """
-    with _alone(audience_id):
+    with alone(audience_id):
         audience = Audience.objects.select_related("org_node").get(id=audience_id)
         found = queries.evaluate(audience.rule, queries.scope_of(audience))
         with transaction.atomic():
@@ -178,7 +178,7 @@ def refresh_live() -> float:
 
 
 @contextmanager
-def _alone(audience_id: int) -> Iterator[None]:
+def alone(audience_id: int) -> Iterator[None]:
     """Hold the audience's lock for the session: a transaction would hold all cursors back while the engine works."""
     with connection.cursor() as cursor:
         cursor.execute("select pg_advisory_lock(%s, %s)", [_LOCK_CLASS, audience_id])

@@ -9,7 +9,7 @@ If ClickHouse lost its end, or is new, the plan says so and the stream goes back
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db import connection, transaction
@@ -105,6 +105,8 @@ def _append(window: Window) -> None:
         _correct_refunds(window.token)
     if counts["customer.merged"]:
         _rewrite_merged()
+    if counts["customer.erased"]:
+        _rewrite_erased()
     _append_profiles(window.token, counts)
 
 
@@ -208,6 +210,32 @@ def _rewrite_merged() -> None:
                     f"alter table {table} update customer = toUInt32({becomes}) where {among}"
                     " settings mutations_sync = 1"
                 )
+
+
+def _rewrite_erased() -> None:
+    """Empty the history of the people whom the window erased. Repeating it changes nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(history_rows.ERASED)
+        numbers = [row[0] for row in cursor.fetchall()]
+    for first in range(0, len(numbers), MERGES_A_STATEMENT):
+        forget_people(numbers[first : first + MERGES_A_STATEMENT])
+
+
+def forget_people(numbers: Sequence[int]) -> None:
+    """Sales become anonymous, everything else about these numbers goes. At most 2,000 numbers a call; mutations wait
+    until they are done, but the parts that they replace stay on the disk for some minutes."""
+    among = f"customer in ({','.join(str(int(number)) for number in numbers)})"
+    for table in history_schema.ALL_OF_PEOPLE:
+        if clickhouse.rows(f"select 1 from {table} where {among} limit 1"):
+            change = "update customer = 0" if table in history_schema.SALES else "delete"
+            clickhouse.command(f"alter table {table} {change} where {among} settings mutations_sync = 1")
+
+
+def count_of_people(numbers: Sequence[int]) -> int:
+    """How many rows of the history are about these numbers."""
+    among = f"customer in ({','.join(str(int(number)) for number in numbers)})"
+    parts = [f"select count() as n from {table} where {among}" for table in history_schema.ALL_OF_PEOPLE]
+    return int(next(iter(clickhouse.rows(f"select sum(n) from ({' union all '.join(parts)})")))[0])
 
 
 def _append_profiles(token: str, counts: Counter[str]) -> None:

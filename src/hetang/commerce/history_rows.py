@@ -63,7 +63,10 @@ ROWS: dict[str, tuple[str, str]] = {
     ),
 }
 BODIES = frozenset(
-    {"order.placed", "order.refunded", "visit.recorded", "touch.sent", "touch.failed", "customer.merged"}
+    {
+        *("order.placed", "order.refunded", "visit.recorded", "touch.sent", "touch.failed"),
+        *("customer.merged", "customer.erased"),
+    }
 )
 OF_KIND = {
     "orders": "order.placed",
@@ -87,6 +90,10 @@ MERGED = """
 select distinct c.number, c.merged_into_id
 from window_fact w join customers_customer c on c.number = (w.body->>'absorbed')::bigint
 where w.kind = 'customer.merged' and c.merged_into_id is not null
+"""
+ERASED = """
+select distinct n.number::bigint from window_fact w
+cross join lateral jsonb_array_elements_text(w.body->'numbers') as n(number) where w.kind = 'customer.erased'
 """
 TOUCHES = """
 select w.received_at, w.id, to_char(w.occurred_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS'),

@@ -74,3 +74,5 @@ def statements() -> list[str]:
 
 
 ALL = (*TABLES, "customer_profile", "history_plan")
+ALL_OF_PEOPLE = (*TABLES, "customer_profile")
+SALES = ("orders", "order_lines", "refunds")  # these stay when a person is erased, as anonymous ones

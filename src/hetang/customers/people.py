@@ -80,7 +80,7 @@ def _evidence() -> tuple[dict[IdentityKey, int], list[Evidence]]:
 def _add(new: Sequence[_New], resolution: Resolution) -> None:
     """Write the new identities, with new customers for those that join nobody."""
     numbers = dict(resolution.joined)
-    first = _take_numbers(len(resolution.new_people))
+    first = take_numbers(len(resolution.new_people))
     for number, group in enumerate(resolution.new_people, start=first):
         numbers.update(dict.fromkeys(group, number))
     if resolution.new_people:
@@ -102,7 +102,7 @@ def _add(new: Sequence[_New], resolution: Resolution) -> None:
         )
 
 
-def _take_numbers(count: int) -> int:
+def take_numbers(count: int) -> int:
     """The first of `count` fresh numbers. Raises NumbersExhausted beyond UInt32."""
     if count == 0:
         return 0

@@ -10,14 +10,14 @@ import base64
 import logging
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from django.db import connection, transaction
 
-from hetang.facts import kinds, rules
+from hetang.facts import kinds, refusals, rules
 from hetang.facts.errors import MalformedBatch, Refusal
 from hetang.facts.models import HeldFact
 from hetang.platform import clock
@@ -147,6 +147,7 @@ def receive(body: bytes, door: str = "api") -> Outcome:
     """
     source, drafts, malformed = _read(body)
     outcome = Outcome(rejected=list(malformed.values()))
+    kept = body
     try:
         with transaction.atomic():
             if malformed:
@@ -155,11 +156,13 @@ def receive(body: bytes, door: str = "api") -> Outcome:
                     door,
                     [(rejection, _raw_item(body, index)) for index, rejection in malformed.items()],
                 )
-            _take(source, drafts, door, outcome)
-            store_raw(source, body, door, outcome)
+            objected = _take(source, drafts, door, outcome)
+            if objected:
+                kept = _without(body, objected)
+            store_raw(source, kept, door, outcome)
     except Exception:
         # Not acknowledged, so the sender repeats it; the body is kept all the same, for whoever looks into it.
-        store_raw(source, body, door, Outcome())
+        store_raw(source, kept, door, Outcome())
         raise
     return outcome
 
@@ -219,6 +222,13 @@ def _read_loosely(body: bytes) -> tuple[str, list[tuple[int, Envelope]], dict[in
     return request.source, good, malformed
 
 
+def _without(body: bytes, places: set[int]) -> bytes:
+    """The batch as it came, less the facts at these places."""
+    batch = _LOOSE_REQUEST.decode(body)
+    rest = [fact for place, fact in enumerate(batch.facts) if place not in places]
+    return msgspec.json.encode({"source": batch.source, "facts": rest})
+
+
 def _key_of(raw: msgspec.Raw) -> str:
     """The key of a fact that is otherwise malformed, if it has a usable one."""
 
@@ -240,16 +250,23 @@ def _draft(envelope: Envelope) -> Draft:
     return Draft(envelope.kind, envelope.key, envelope.occurred_at, who, bytes(envelope.body), None, envelope.name)
 
 
-def _take(source: str, drafts: list[tuple[int, Draft]], door: str, outcome: Outcome) -> None:
+def _take(source: str, drafts: list[tuple[int, Draft]], door: str, outcome: Outcome) -> set[int]:
+    """Write the drafts that can be taken and hold the others; returns the places of those that nobody may keep."""
     now = clock.now()
     rows: list[_Row] = []
     held: list[tuple[Rejection, bytes]] = []
+    objected = refusals.objected(drafts)
     for index, draft in drafts:
+        kind = kinds.KINDS.get(draft.kind)
+        if index in objected and (kind is None or kind.subject != "optional"):
+            outcome.rejected.append(Rejection(index, "", refusals.OBJECTED, {}))
+            continue
+        taken = replace(draft, who=(), name=None) if index in objected else draft  # a sale counts, for nobody
         try:
-            rows.append(_row(source, draft, now, door))
+            rows.append(_row(source, taken, now, door))
         except Refusal as refusal:
             rejection = Rejection(index, draft.key[: rules.MAX_KEY], refusal.code, refusal.detail)
-            held.append((rejection, envelope_json(draft)))
+            held.append((rejection, envelope_json(taken)))
     if held:
         _hold(source, door, held)
         outcome.rejected.extend(rejection for rejection, _ in held)
@@ -257,6 +274,7 @@ def _take(source: str, drafts: list[tuple[int, Draft]], door: str, outcome: Outc
         accepted = _write(source, rows, now)
         outcome.accepted += accepted
         outcome.duplicates += len(rows) - accepted
+    return objected
 
 
 def _row(source: str, draft: Draft, now: datetime, door: str) -> _Row:

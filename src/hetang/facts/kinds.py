@@ -134,6 +134,10 @@ class CustomerMerged(Body):
     evidence: list[tuple[str, str]] = []
 
 
+class CustomerErased(Body):
+    numbers: Annotated[list[int], Meta(min_length=1, max_length=10_000)]
+
+
 @dataclass(frozen=True)
 class FactKind:
     """One kind. `message_*` are `str.format` templates over the body's fields, for the timeline.
@@ -270,6 +274,17 @@ def _kinds() -> list[FactKind]:
             "Merged with another record of the same person",
             "与同一人的另一条记录合并",
             {"survivor": 12, "absorbed": 340, "evidence": [["unionid", "oA1"], ["member", "900"]]},
+            subject="none",
+            external=False,
+        ),
+        FactKind(
+            "customer.erased",
+            CustomerErased,
+            "A customer was erased, with the numbers that had been merged into hers.",
+            "客户的个人信息已删除(含并入其名下的编号)。",
+            "Personal data erased",
+            "个人信息已删除",
+            {"numbers": [12, 340]},
             subject="none",
             external=False,
         ),

@@ -29,6 +29,11 @@ _REFUSALS = {
     "batch_size": gettext_noop("A request holds 1 to %(limit)s facts; this one has %(count)s."),
     "members_missing": gettext_noop("A set fact needs its members."),
     "members_unexpected": gettext_noop("Only set facts have members."),
+    "objected": gettext_noop(
+        "Somebody named here was erased and does not want to be known again. Nothing of this fact was kept; take her"
+        " out of the sending system too."
+    ),
+    "erased": gettext_noop("Somebody named here was erased; nothing is left to replay."),
     "unknown_store": gettext_noop("Store “%(code)s” is not known. Import or create it, then replay."),
     "unknown_staff": gettext_noop("Staff member “%(code)s” is not known. Synchronise or import staff, then replay."),
     "unknown_tag": gettext_noop("Tag “%(code)s” does not exist. Create it, then replay."),

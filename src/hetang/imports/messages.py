@@ -130,6 +130,10 @@ _REFUSALS = {
         "A part of this file is written already under the present mapping. Continue it, or upload the file anew."
     ),
     "busy": gettext_noop("Another process is working on this import. Wait a moment."),
+    "file_gone": gettext_noop(
+        "The uploaded file is not kept any more: its time was over, or somebody named in it was erased. Upload it"
+        " again."
+    ),
     "file_changed": gettext_noop("The file on the server changed since it was chosen. Choose it again."),
     "nothing_to_cancel": gettext_noop("There is nothing to cancel."),
     "unexpected": gettext_noop(

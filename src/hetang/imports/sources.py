@@ -59,6 +59,8 @@ def readable(owner: Import, scratch: Path) -> Iterator[Path]:
         with files.unsealed(owner.stored_file, scratch) as path:
             yield path
         return
+    if not owner.server_path:
+        raise NotReady("file_gone")
     path = allowed(owner.server_path)
     if fingerprint(path) != owner.fingerprint:
         raise NotReady("file_changed")

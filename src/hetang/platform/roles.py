@@ -31,6 +31,7 @@ AREAS: dict[str, Text] = {
     "people": pgettext_lazy("menu", "People"),
     "reach": _("Reach"),
     "results": _("Results"),
+    "privacy": _("Privacy"),
     "system": _("System"),
 }
 
@@ -39,6 +40,10 @@ PERMISSIONS: dict[str, Permission] = {
     for one in (
         Permission("customers:view", _("See customers"), "people"),
         Permission("customers:edit", _("Change tags, consents and do-not-disturb of customers"), "people"),
+        Permission(
+            "customers:reveal", _("See one masked number or name in full, with a reason"), "people", sensitive=True
+        ),
+        Permission("customers:export", _("Export customers and audiences"), "people", sensitive=True),
         Permission("audiences:view", _("See audiences"), "people"),
         Permission("audiences:edit", _("Make and change audiences"), "people"),
         Permission("imports:run", _("Import files"), "people", sensitive=True),
@@ -48,6 +53,11 @@ PERMISSIONS: dict[str, Permission] = {
         Permission("campaigns:approve", _("Approve broadcasts of others"), "reach", sensitive=True),
         Permission("board:view", _("See the board"), "results"),
         Permission("reports:view", _("See reports"), "results"),
+        Permission("privacy:view", _("See the registers of exports, consents, requests and keeping times"), "privacy"),
+        Permission("privacy:manage", _("Change privacy rules, keeping times and texts of consent"), "privacy"),
+        Permission(
+            "customers:erase", _("Erase a customer, hand out all that is held about her"), "privacy", sensitive=True
+        ),
         Permission("operations:view", _("See the state of the system"), "system"),
         Permission("facts:view", _("See what the fact log holds"), "system", sensitive=True),
         Permission("facts:replay", _("Replay or dismiss held facts"), "system"),
@@ -129,7 +139,7 @@ ROLES: dict[str, Role] = {
         Role(
             SERVICE_DESK,
             _("Service desk"),
-            frozenset({"customers:view", "customers:edit", "audiences:view", "campaigns:view"}),
+            frozenset({"customers:view", "customers:edit", "customers:reveal", "audiences:view", "campaigns:view"}),
             _("Answers customers: finds one, sees why she got a message, notes what she wants."),
         ),
         Role(
@@ -145,9 +155,10 @@ ROLES: dict[str, Role] = {
                 {
                     *("audit:view", "users:view", "operations:view", "customers:view", "audiences:view"),
                     *("campaigns:view", "reports:view", "board:view"),
+                    *("privacy:view", "privacy:manage", "customers:erase"),
                 }
             ),
-            _("Reads everything that was done, and changes nothing."),
+            _("Reads everything that was done, keeps the privacy registers and carries out what customers ask for."),
         ),
     )
 }

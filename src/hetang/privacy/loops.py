@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from hetang.platform.loops import Loop
+from hetang.privacy import erasing as erasures
 from hetang.privacy import seals
 
 SEAL_EVERY_S = 60.0
+AGAIN_AFTER_S = 120.0  # what waited for a store
 
 
 def _seal() -> float:
@@ -13,4 +15,10 @@ def _seal() -> float:
     return SEAL_EVERY_S
 
 
+def _erase() -> float:
+    erasures.go_on()
+    return AGAIN_AFTER_S
+
+
 sealing = Loop("privacy.audit_seal", _seal)
+erasing = Loop("privacy.erasures", _erase)

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from hetang.connectors.wecom import crypto, events
 from hetang.connectors.wecom.crypto import CallbackRefused
 from hetang.connectors.wecom.models import App
-from hetang.facts import intake
+from hetang.facts import intake, refusals
 from hetang.platform import clock
 from hetang.platform.sealing import seal, unseal
 
@@ -60,7 +60,10 @@ def _open(app: App, request: HttpRequest, encrypted: str) -> str:
 @transaction.atomic
 def _store(app: App, clear: str) -> None:
     """Keep the event once; the callbacks loop applies it. A repeated delivery changes nothing."""
-    key = events.dedupe_key(events.fields_of(clear))
+    fields = events.fields_of(clear)
+    if refusals.is_refused("external_userid", fields.get("ExternalUserID", "")):
+        return  # she was erased and does not want to be known again
+    key = events.dedupe_key(fields)
     with connection.cursor() as cursor:
         cursor.execute(
             "insert into wecom_callbackmessage (app_id, dedupe_key, received_at, body, state)"

@@ -1,0 +1,56 @@
+"""What the WeCom connector keeps of a person: callbacks as they came, and recipients that WeCom refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.utils.translation import gettext_lazy as _
+
+from hetang.connectors.wecom.models import CallbackMessage, RefusedRecipient
+from hetang.platform.holdings import Checkpoint, Holding, Person
+from hetang.platform.sealing import seal, unseal
+
+CHUNK = 500
+_EMPTY = b"<xml/>"
+
+
+def _ids(person: Person) -> list[str]:
+    return [one.value for one in person.identities if one.kind in {"external_userid", "unionid", "openid"}]
+
+
+def _callbacks(person: Person) -> Iterator[int]:
+    wanted = [value.encode() for value in _ids(person)]
+    if not wanted:
+        return
+    rows = CallbackMessage.objects.filter(received_at__lte=person.at).order_by("pk").values_list("pk", "body")
+    for pk, body in rows.iterator(chunk_size=CHUNK):
+        clear = unseal(body)
+        if any(value in clear for value in wanted):
+            yield pk
+
+
+def _count(person: Person) -> int:
+    refused = RefusedRecipient.objects.filter(external_userid__in=_ids(person)).count()
+    return refused + sum(1 for _pk in _callbacks(person))
+
+
+def _erase(person: Person, checkpoint: Checkpoint) -> int:
+    """Events that were not applied yet are emptied too: they would name her again."""
+    found = list(_callbacks(person))
+    for start in range(0, len(found), CHUNK):
+        CallbackMessage.objects.filter(pk__in=found[start : start + CHUNK]).update(body=seal(_EMPTY))
+        checkpoint()
+    refused, _per_model = RefusedRecipient.objects.filter(external_userid__in=_ids(person)).delete()
+    return len(found) + refused
+
+
+HOLDINGS = [
+    Holding(
+        "wecom",
+        _("Callbacks of WeCom"),
+        _count,
+        _erase,
+        kept=_("WeCom itself cannot be told by us: her adviser has to delete the friend there."),
+        by_value=True,
+    ),
+]

@@ -1,0 +1,88 @@
+"""What the customers room holds about a person. `erasing.begin` empties it at once; here it is counted and told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection
+from django.utils.translation import gettext_lazy as _
+
+from hetang.customers.models import Consent, Customer, CustomerAttribute, CustomerTag, DoNotDisturb, Identity, Relation
+from hetang.platform.holdings import Checkpoint, Holding, Person
+from hetang.platform.sealing import unseal
+
+_LEFT = """
+select (select count(*) from customers_identity where customer_id = any(%(numbers)s))
+     + (select count(*) from customers_customerattribute where customer_id = any(%(numbers)s))
+     + (select count(*) from customers_customertag where customer_id = any(%(numbers)s))
+     + (select count(*) from customers_relation where customer_id = any(%(numbers)s))
+     + (select count(*) from customers_consent where customer_id = any(%(numbers)s))
+     + (select count(*) from customers_donotdisturb where customer_id = any(%(numbers)s))
+     + (select count(*) from customers_merge where survivor = any(%(numbers)s) or absorbed = any(%(numbers)s))
+     + (select count(*) from customers_customer where number = any(%(numbers)s) and erased_at is null)
+"""
+
+
+def _count(person: Person) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(_LEFT, {"numbers": list(person.numbers)})
+        return int(cursor.fetchone()[0])
+
+
+def _erase(person: Person, _checkpoint: Checkpoint) -> int:
+    """What a stream wrote while she was being made a tombstone; there is nothing else left."""
+    from hetang.customers.erasing import _EMPTY
+
+    changed = 0
+    with connection.cursor() as cursor:
+        for statement in _EMPTY[:-1]:
+            cursor.execute(statement, {"numbers": list(person.numbers)})
+            changed += cursor.rowcount
+    return changed
+
+
+def _tell(person: Person) -> dict[str, Any]:
+    numbers = list(person.numbers)
+    customer = Customer.objects.select_related("home_store", "owner").get(pk=numbers[0])
+    of_her = {"customer__in": numbers}
+    return {
+        "name": unseal(customer.name).decode() if customer.name else "",
+        "known_since": customer.created_at,
+        "home_store": customer.home_store.name if customer.home_store else "",
+        "served_by": customer.owner.name if customer.owner else "",
+        "identities": [_identity(row) for row in Identity.objects.filter(**of_her).order_by("id")],
+        "attributes": list(
+            CustomerAttribute.objects.filter(**of_her).order_by("code").values("code", "value", "occurred_at")
+        ),
+        "tags": list(
+            CustomerTag.objects.filter(**of_her)
+            .order_by("tag__name")
+            .values("tag__name", "on", "occurred_at", "source", "expires_at")
+        ),
+        "friends_in_wecom": list(
+            Relation.objects.filter(**of_her).order_by("id").values("staff__name", "state", "since", "add_way")
+        ),
+        "consents": list(
+            Consent.objects.filter(**of_her)
+            .order_by("purpose", "channel")
+            .values("purpose", "channel", "given", "basis", "text_version", "occurred_at", "source")
+        ),
+        "do_not_disturb": list(DoNotDisturb.objects.filter(**of_her).values("on", "until", "occurred_at", "source")),
+    }
+
+
+def _identity(row: Identity) -> dict[str, Any]:
+    value = unseal(row.sealed).decode() if row.sealed else row.key
+    return {"kind": row.kind, "value": value, "first_seen_at": row.first_seen_at}
+
+
+HOLDINGS = [
+    Holding(
+        "customers",
+        _("Who she is: identities, profile, tags, friends, consents"),
+        _count,
+        _erase,
+        _tell,
+        _("An empty record with a number and an opaque id, so that neither is ever given to somebody else."),
+    ),
+]
