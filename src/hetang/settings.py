@@ -85,6 +85,7 @@ AFTER_RESTORE: list[str] = [
     "hetang.facts.restoring:raise_epoch",
     "hetang.commerce.restoring:rebuild_history",
     "hetang.touch.restoring:hold_sending",
+    "hetang.privacy.replay:after_restore",
 ]
 
 # What the rooms hold about a person, in the order in which it is erased: dotted paths to lists of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from django.db import connection
@@ -11,11 +10,11 @@ from django.db import connection
 from hetang.audiences.models import Audience, AudienceSnapshot
 from hetang.commerce.models import CustomerMetric, Order, Refund
 from hetang.customers.models import Customer, Identity
-from hetang.facts import intake, refusals
+from hetang.facts import intake
 from hetang.facts.subscriptions import run_until_idle
 from hetang.imports.models import Import
 from hetang.platform import clickhouse as store
-from hetang.platform import clock, jobs
+from hetang.platform import jobs
 from hetang.platform.access import system
 from hetang.platform.models import AuditEntry
 from hetang.privacy import certificates, erasing, erasure_list
@@ -23,25 +22,9 @@ from hetang.privacy.errors import PrivacyRefused
 from hetang.privacy.models import Erasure
 from hetang.touch import ledger
 from hetang.touch.models import Plan, PlanGroup, Programme
-from tests.console import cast as people
-from tests.console.cast import Cast
 from tests.privacy import story, traces
 
 pytestmark = [pytest.mark.engine, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def eve(clickhouse: str) -> Iterator[int]:
-    """Eve's number, with all her traces laid."""
-    from hetang.platform import brand
-
-    brand.forget()
-    refusals.forget()
-    cast: Cast = people.make()
-    yield story.come_in(cast)
-    clock.freeze(None)
-    refusals.forget()
-    erasure_list.path().unlink(missing_ok=True)
 
 
 def erase(number: int, *, objects: bool = False) -> Erasure:

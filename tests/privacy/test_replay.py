@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from hetang.customers.models import Customer, Identity
 from hetang.facts import intake, refusals
 from hetang.facts.subscriptions import run_until_idle
-from hetang.platform import clock, jobs
+from hetang.platform import clock, environment, jobs, lasting
 from hetang.platform.access import system
+from hetang.platform.backups import dump, keys, restore
 from hetang.privacy import erasing, erasure_list
 from hetang.privacy.models import Erasure
 from hetang.privacy.replay import replay_erasures
-from tests.console import cast as people
+from tests.platform.backups import homes
 from tests.privacy import backup, story, traces
 from tests.touch import world
 
 pytestmark = [pytest.mark.engine, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def eve(clickhouse: str) -> Iterator[int]:
-    refusals.forget()
-    yield story.come_in(people.make())
-    clock.freeze(None)
-    refusals.forget()
-    erasure_list.path().unlink(missing_ok=True)
 
 
 def erase(number: int, *, objects: bool = False) -> Erasure:
@@ -38,6 +30,13 @@ def erase(number: int, *, objects: bool = False) -> Erasure:
     ordered.refresh_from_db()
     assert ordered.state == Erasure.DONE
     return ordered
+
+
+def the_worker_goes_on() -> None:
+    """The engine is there again: what lies in it is emptied."""
+    assert erasing.go_on() == 1
+    jobs.run_waiting()
+    assert not Erasure.objects.exclude(state=Erasure.DONE).exists()
 
 
 def come(member: str) -> int:
@@ -53,11 +52,13 @@ def test_who_was_erased_after_the_backup_is_erased_again(eve: int) -> None:
     refusals.forget()
     assert Identity.objects.filter(kind="member", key=story.MEMBER).exists()
     result = replay_erasures()
-    assert (result.listed, result.erased, result.waiting, result.customers) == (1, 1, 0, [eve])
+    assert (result.listed, result.erased, result.waiting, result.customers) == (1, 1, 1, [eve])
     assert result.refused_identities == 5
+    the_worker_goes_on()
     assert traces.in_database(story.VALUES) == []
     again = replay_erasures()
-    assert (again.erased, again.customers, again.refused_identities) == (0, [], 0)
+    assert (again.erased, again.waiting, again.customers, again.refused_identities) == (0, 0, [], 0)
+    assert len(erasure_list.entries()) == 1
     assert intake.record("pos", [story.fact("customer.described", "back")]).rejected[0].code == "objected"
 
 
@@ -102,15 +103,17 @@ def test_an_erasure_that_had_begun_in_the_backup_is_finished(eve: int, monkeypat
     jobs.run_waiting()
     backup.restore()
     Erasure.objects.update(job=None)
-    assert replay_erasures().erased == 1
+    result = replay_erasures()
+    assert (result.erased, result.waiting) == (0, 1)
+    the_worker_goes_on()
     assert traces.in_database(story.VALUES) == []
 
 
 def test_a_line_that_was_forged_or_torn_erases_nobody(eve: int) -> None:
     entry = erasure_list.Entry("x", clock.now().isoformat(), True, (("member", "00" * 16),))
     erasure_list.append(entry)
-    line = erasure_list.path().read_text()
-    erasure_list.path().write_text(line.replace("true", "false") + line[:50])
+    line = lasting.path(lasting.ERASED).read_text()
+    lasting.path(lasting.ERASED).write_text(line.replace("true", "false") + line[:50])
     assert erasure_list.entries() == {}
     erasure_list.append(entry)
     assert list(erasure_list.entries()) == ["x"]
@@ -118,5 +121,19 @@ def test_a_line_that_was_forged_or_torn_erases_nobody(eve: int) -> None:
 
 def test_the_list_names_nobody(eve: int) -> None:
     erase(eve)
-    text = erasure_list.path().read_text()
+    text = lasting.path(lasting.ERASED).read_text()
     assert [value for value in story.VALUES if value in text] == []
+
+
+def test_a_real_restore_into_a_new_home_carries_out_the_list_beside_the_backups(
+    eve: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HETANG_BACKUPS", str(tmp_path / "backups"))
+    taken = dump.take(environment.home(), homes.database_of_tests(), tmp_path / "backups")
+    erase(eve)
+    restore.restore(taken, tmp_path / "home", keys.of_home(environment.home()))
+    with homes.running(tmp_path / "home") as server:
+        assert homes.ask(server.url, f"select erased_at is not null from customers_customer where number = {eve}")
+        named = f"select count(*) from customers_identity where key = '{story.MEMBER}'"
+        assert homes.ask(server.url, named) == 0
+        assert homes.ask(server.url, "select state from privacy_erasure") == Erasure.RUNNING  # no engine there

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 
 import pytest
 from django.db import connection, connections, transaction
 
-from hetang.platform import audit
+from hetang.platform import audit, lasting
 from hetang.platform.models import AuditEntry
 from hetang.privacy import seals, verification
 from hetang.privacy.models import AuditSeal
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _no_heads() -> Iterator[None]:
-    yield
-    seals.heads_file().unlink(missing_ok=True)
 
 
 def write(count: int = 1, actor: str = "anna") -> list[int]:
@@ -130,8 +123,8 @@ def test_rows_removed_by_the_schedule_are_no_finding_unless_the_note_was_altered
 def test_a_torn_line_of_the_file_is_written_again() -> None:
     write(1)
     seals.seal_new()
-    whole = seals.heads_file().read_text()
-    seals.heads_file().write_text(whole[:-20])
+    whole = lasting.path(lasting.SEALS).read_text()
+    lasting.path(lasting.SEALS).write_text(whole[:-20])
     write(1)
     seals.seal_new()
     assert [head["number"] for head in seals.heads()] == [1, 2]

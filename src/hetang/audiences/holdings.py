@@ -132,5 +132,5 @@ def _live_erase(person: Person, _checkpoint: Checkpoint) -> int:
 HOLDINGS = [
     Holding("snapshots", _("Snapshots of audiences"), _snapshot_count, _snapshot_erase),
     Holding("set_facts", _("Sets in the fact log (entered, left, sent)"), _fact_count, _fact_erase),
-    Holding("live_sets", _("Live sets of the engine, and their file"), _live_count, _live_erase),
+    Holding("live_sets", _("Live sets of the engine, and their file"), _live_count, _live_erase, in_engine=True),
 ]

@@ -93,5 +93,5 @@ HOLDINGS = [
         _tell,
         _("Orders and refunds stay as anonymous ones: the books must keep amount, store, day and order number."),
     ),
-    Holding("history", _("The columnar history"), _history_count, _history_erase),
+    Holding("history", _("The columnar history"), _history_count, _history_erase, in_engine=True),
 ]

@@ -69,6 +69,7 @@ class Holding:
     returns how many it changed; no transaction of it lasts over a second. `tell` gives what is held in a form that
     machines read (dicts, lists, texts), or None where there is nothing to hand out. `kept` says what stays, without
     her, and why. `by_value`: `count` needs the identities in the clear, so it cannot be asked once they are gone.
+    `in_engine`: it lies in the engine, which may be away, and which a restore in another place must not touch.
     """
 
     code: str
@@ -78,6 +79,7 @@ class Holding:
     tell: Callable[[Person], Any] | None = None
     kept: Text = ""
     by_value: bool = False
+    in_engine: bool = False
 
 
 Holdings = Sequence[Holding]

@@ -70,25 +70,27 @@ def _order(customer: Customer, reason: str, objects: bool, asked_at: datetime, u
         raise PrivacyRefused("erasing_already") from clash
 
 
-def order_again(customer: Customer, entry: Entry, original: Erasure | None) -> Erasure:
+def order_again(customer: Customer, entry: Entry) -> Erasure:
     """Order the erasure of somebody whom a restored backup knows again. Raises PrivacyRefused. No job is started."""
-    reason = original.reason if original else "asked"
     with transaction.atomic():
-        erasure = _order(customer, reason, entry.objects, entry.when, None)
-        erasure.replays = original
+        erasure = _order(customer, "restored", entry.objects, entry.when, None)
+        erasure.replays = entry.id
         erasure.save(update_fields=["replays"])
         details = {"erasure": str(erasure.public_id), "replays": entry.id}
         audit.record("restore", "customer.erasure_ordered", "customer", customer.public_id, details)
     return erasure
 
 
-def carry_out(erasure_id: int, checkpoint: Checkpoint = lambda: None) -> Erasure:
-    """Erase as far as the stores are there; may be repeated. The state says whether it is done."""
+def carry_out(erasure_id: int, checkpoint: Checkpoint = lambda: None, *, engine: bool = True) -> Erasure:
+    """Erase as far as the stores are there; may be repeated. The state says whether it is done.
+
+    Without `engine` what lies there is left for later (a restore).
+    """
     erasure = Erasure.objects.get(pk=erasure_id)
     if erasure.state == Erasure.WAITING:
         _begin(erasure)
     if erasure.state == Erasure.RUNNING:
-        _empty(erasure, checkpoint)
+        _empty(erasure, checkpoint, engine)
     return erasure
 
 
@@ -127,8 +129,9 @@ def _begin(erasure: Erasure) -> None:
         time.sleep(refusals.TTL_S * 1.5)  # until every process knows
     sources = sources_of(person)
     hashes = hashes_of(person)
-    entry = Entry(str(erasure.public_id), person.at.isoformat(), erasure.objects_to_return, tuple(hashes))
-    erasure_list.append(entry)
+    if erasure.replays is None:  # else it is on the list already
+        entry = Entry(str(erasure.public_id), person.at.isoformat(), erasure.objects_to_return, tuple(hashes))
+        erasure_list.append(entry)
     with transaction.atomic():
         person = customers.begin(erasure.customer)
         first = customers.stand_in(len(person.numbers))
@@ -144,7 +147,7 @@ def _begin(erasure: Erasure) -> None:
     erasure.refresh_from_db()
 
 
-def _empty(erasure: Erasure, checkpoint: Checkpoint) -> None:
+def _empty(erasure: Erasure, checkpoint: Checkpoint, engine: bool) -> None:
     person = _unpacked(unseal(erasure.sealed or b""))
     removed: dict[str, int] = erasure.report["holdings"]
     left: dict[str, int] = {}
@@ -153,6 +156,8 @@ def _empty(erasure: Erasure, checkpoint: Checkpoint) -> None:
         left, away = {}, []
         for one in all_holdings():
             try:
+                if one.in_engine and not engine:
+                    raise NotNow(one.code)
                 if number == 0 or one.count(person):
                     removed[one.code] = removed.get(one.code, 0) + one.erase(person, checkpoint)
                 left[one.code] = one.count(person)

@@ -52,7 +52,7 @@ class Erasure(models.Model):
     asked_at = models.DateTimeField()
     ordered_at = models.DateTimeField()
     ordered_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
-    replays = models.ForeignKey("self", models.SET_NULL, null=True, related_name="+")
+    replays = models.UUIDField(null=True)  # the entry of the list that a restore made necessary again
     began_at = models.DateTimeField(null=True)
     done_at = models.DateTimeField(null=True)
     hashes = models.JSONField(default=list)

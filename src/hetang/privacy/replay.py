@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from hetang.customers.models import Customer, Identity
 from hetang.facts import refusals
@@ -23,7 +24,7 @@ CHUNK = 20_000
 
 @dataclass
 class Replayed:
-    """What a replay did. `waiting` erasures go on in the worker, once the engine is there."""
+    """What a replay did. `waiting` erasures go on in the worker: what lies in the engine is emptied there."""
 
     listed: int = 0
     erased: int = 0
@@ -45,13 +46,16 @@ def replay_erasures() -> Replayed:
     for number, entry in sorted(_found(listed).items()):
         state = _again(number, entry)
         result.customers.append(number)
-        result.erased += state == Erasure.DONE
-        result.waiting += state == Erasure.RUNNING
+        result.erased += state in {Erasure.RUNNING, Erasure.DONE}
     for row in erasing.unfinished():  # they had begun before the backup was made
-        state = erasing.carry_out(row.pk).state
-        result.erased += state == Erasure.DONE
-        result.waiting += state == Erasure.RUNNING
+        erasing.carry_out(row.pk, engine=False)
+    result.waiting = len(erasing.unfinished())
     return result
+
+
+def after_restore(_taken_at: datetime) -> None:
+    """For `settings.AFTER_RESTORE`."""
+    replay_erasures()
 
 
 def _listed() -> dict[str, Entry]:
@@ -104,10 +108,8 @@ def _identities() -> Iterator[tuple[str, str, int]]:
 
 
 def _again(number: int, entry: Entry) -> str:
-    original = Erasure.objects.filter(public_id=entry.id).first()
-    customer = Customer.objects.get(pk=number)
     try:
-        again = erasing.order_again(customer, entry, original)
+        again = erasing.order_again(Customer.objects.get(pk=number), entry)
     except PrivacyRefused:
         return Erasure.WAITING  # an erasure of hers had begun: it goes on below
-    return erasing.carry_out(again.pk).state
+    return erasing.carry_out(again.pk, engine=False).state

@@ -2,8 +2,8 @@
 
 Once a minute the rows up to a final id are hashed in the database, in id order, and sealed: the seal holds each row's
 hash, is signed with a key that is not in the database and carries on the signature of the seal before it. Its head is
-also appended to a file in the home. Rows younger than the newest seal (a minute, more while the worker is away) are
-not protected yet; `verification.verify` counts them.
+also appended to a file in the home, which is mirrored beside the backups. Rows younger than the newest seal (a minute,
+more while the worker is away) are not protected yet; `verification.verify` counts them.
 """
 
 from __future__ import annotations
@@ -11,16 +11,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from django.db import connection, transaction
 
-from hetang.platform import clock
-from hetang.platform.environment import home, secrets_of_home
+from hetang.platform import clock, lasting
+from hetang.platform.environment import secrets_of_home
 from hetang.privacy.models import AuditRelease, AuditSeal
 
 ROWS_PER_SEAL = 5_000
@@ -94,19 +92,10 @@ def mac_of(seal: AuditSeal, previous: str) -> str:
     return sign(f"seal:{seal.number}:{seal.first_id}:{seal.last_id}:{seal.rows}:{digest}:{previous}")
 
 
-def heads_file() -> Path:
-    """One JSON line per seal, outside of the database. Copied elsewhere it makes the evidence independent."""
-    return home() / "audit-seals.jsonl"
-
-
 def heads() -> list[dict[str, Any]]:
-    """The lines of the file; one that was torn by a crash is left out."""
-    try:
-        lines = heads_file().read_text().splitlines()
-    except FileNotFoundError:
-        return []
+    """The heads that lie outside of the database (`platform.lasting`); a line that a crash tore is left out."""
     found = []
-    for line in lines:
+    for line in lasting.lines(lasting.SEALS):
         try:
             found.append(json.loads(line))
         except ValueError:
@@ -174,20 +163,5 @@ def _copy_heads() -> None:
     lines = [
         json.dumps({"number": one.number, "last_id": one.last_id, "rows": one.rows, "mac": one.mac}) for one in newer
     ]
-    if not lines:
-        return
-    descriptor = os.open(heads_file(), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(descriptor, "a") as stream:
-        stream.write("\n" + "\n".join(lines) if _torn() else "\n".join(lines))
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _torn() -> bool:
-    """Whether the file's last line has no end (a crash while it was written)."""
-    try:
-        content = heads_file().read_bytes()
-    except FileNotFoundError:
-        return False
-    return bool(content) and not content.endswith(b"\n")
+    if lines:
+        lasting.append(lasting.SEALS, lines)

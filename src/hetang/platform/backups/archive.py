@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from hetang import __version__
+from hetang.platform import lasting
 from hetang.platform.backups import dump, folder, keys, programs, wal_copy
 from hetang.platform.backups.dump import Watch
 from hetang.platform.backups.folder import Backup
@@ -108,6 +109,8 @@ def take_base(home: Path, url: str, archive: Path, watch: Watch = lambda _stage:
         )
         watch("files")
         mirror_files(home, archive)
+        for name in lasting.NAMES:
+            lasting.bring(name, home, archive)
         values: dict[str, Any] = {
             "kind": folder.BASE,
             "hetang": __version__,

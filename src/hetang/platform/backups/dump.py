@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hetang import __version__
+from hetang.platform import lasting
 from hetang.platform.backups import folder as backups
 from hetang.platform.backups import keys, programs
 from hetang.platform.backups.folder import Backup, BackupRefused
@@ -57,6 +58,8 @@ def take(home: Path, url: str, folder: Path, watch: Watch = lambda _stage: None)
             "files_gone": gone,
             **census,
         }
+        for name in lasting.NAMES:
+            lasting.bring(name, home, folder)
         return backups.finish(draft, values, known)
 
 

@@ -47,6 +47,7 @@ def restore_at(
             with restore.stage(done, "files", watch):
                 _bring_files(place / "files", home, server.url, done)
             with restore.stage(done, "settling", watch):
+                restore.bring_lists(archive, home)
                 done.migrated = restore.settle(
                     home, server.url, base.manifest.taken_at if at is None else at.isoformat()
                 )

@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import hetang
-from hetang.platform import postgres
+from hetang.platform import lasting, postgres
 from hetang.platform.backups import dump, folder, keys, programs
 from hetang.platform.backups.dump import Watch
 from hetang.platform.backups.folder import Backup, BackupRefused
 
 RESERVE_BYTES = 256 << 20
 MARKER = "restore.incomplete"
-MAY_BE_THERE = frozenset({"secrets.json", MARKER, "lost+found", "backups"})
+MAY_BE_THERE = frozenset({"secrets.json", MARKER, "lost+found", "backups", *lasting.NAMES})
 MADE_BY_US = ("postgres", "postgres.new", "files", "logs", "sets", "static", "clickhouse")
 
 
@@ -70,6 +70,7 @@ def restore(
         with stage(done, "files", watch):
             done.files_missing = _bring_files(backup, home, target)
         with stage(done, "settling", watch):
+            bring_lists(backup.path.parent, home)
             done.migrated = settle(home, target, manifest.taken_at)
     return done
 
@@ -220,6 +221,12 @@ def _bring_files(backup: Backup, home: Path, url: str) -> int:
         folder.copy(path, home / "files" / path.relative_to(source))
     with psycopg.connect(url) as connection:
         return sum(not (home / "files" / path).is_file() for path in dump.stored_paths(connection))
+
+
+def bring_lists(beside: Path, home: Path) -> None:
+    """Lists that only grow are mirrored beside the backups: what happened since the backup is in them."""
+    for name in lasting.NAMES:
+        lasting.bring(name, beside, home)
 
 
 def settle(home: Path, url: str, taken_at: str) -> list[str]:

@@ -1,0 +1,32 @@
+"""Fixtures of the privacy tests."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from hetang.facts import refusals
+from hetang.platform import brand, clock, environment, lasting
+from tests.console import cast as people
+from tests.privacy import story
+
+
+@pytest.fixture(autouse=True)
+def _nothing_lasts() -> Iterator[None]:
+    """The lists and files of one test are not those of the next."""
+    brand.forget()
+    refusals.forget()
+    yield
+    clock.freeze(None)
+    refusals.forget()
+    for name in lasting.NAMES:
+        lasting.path(name).unlink(missing_ok=True)
+    shutil.rmtree(environment.home() / "files", ignore_errors=True)
+
+
+@pytest.fixture
+def eve(clickhouse: str) -> int:
+    """Eve's number, with all her traces laid."""
+    return story.come_in(people.make())
