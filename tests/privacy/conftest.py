@@ -18,6 +18,7 @@ def _nothing_lasts() -> Iterator[None]:
     """The lists and files of one test are not those of the next."""
     brand.forget()
     refusals.forget()
+    shutil.rmtree(environment.home() / "files", ignore_errors=True)  # of rooms that tested before
     yield
     clock.freeze(None)
     refusals.forget()
