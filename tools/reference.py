@@ -16,7 +16,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
 def pages() -> dict[Path, str]:
     """Every generated page with its text."""
-    return {DOCS / "facts.md": facts_page(), DOCS / "openapi.json": openapi()}
+    return {DOCS / "facts.md": facts_page(), DOCS / "openapi.json": openapi(), DOCS / "settings.md": settings_page()}
 
 
 def facts_page() -> str:
@@ -36,6 +36,26 @@ def facts_page() -> str:
     return "\n".join(parts)
 
 
+def settings_page() -> str:
+    """Every setting: name, where it is set, default, meaning in both languages."""
+    from hetang.platform import registry
+    from hetang.platform import registry_values as values
+
+    parts = [_SETTINGS_HEAD]
+    for code, (zh, en) in registry.GROUPS.items():
+        here = [one for one in registry.SETTINGS.values() if one.group == code]
+        parts.append(f"## {en} {zh}\n\n| variable | in the console | default | meaning |\n| --- | --- | --- | --- |")
+        for one in here:
+            default = values.shown(one, one.default)
+            page = f"{one.label_en} {one.label_zh}" if one.in_console else ""
+            unit = f" {one.unit_en}" if one.unit_en else ""
+            secret = " *secret*" if one.secret else ""
+            shown = f"`{default}`{unit}" if default else ""
+            parts.append(f"| `{one.env}`{secret} | {page} | {shown} | {one.en} {one.zh} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
 def openapi() -> str:
     """The API's OpenAPI document."""
     from hetang.api.app import api
@@ -43,6 +63,14 @@ def openapi() -> str:
     return json.dumps(api.get_openapi_schema(path_prefix="/api/v1/"), ensure_ascii=False, indent=1, default=str) + "\n"
 
 
+_SETTINGS_HEAD = """# Settings
+
+> Generated from `hetang.platform.registry` by `python -m tools.reference`; edit there.
+
+Each setting is a variable of the environment of `hetang up`. Those with a name in the second column can be set on the
+page **Settings, System** as well; the environment wins. `hetang doctor` names variables that are misspelled or cannot
+be used. Secrets set in the console are stored encrypted and never shown again.
+"""
 _SUBJECTS = {"required": "at least one", "optional": "none or more", "none": "none"}
 _FACTS_HEAD = """# Fact kinds
 

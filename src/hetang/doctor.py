@@ -10,9 +10,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from hetang.platform import children, environment, ports, postgres
+from hetang.platform import children, environment, ports, postgres, registry, registry_values
+from hetang.platform.backups import archive, commands, folder, restore
 
 PACKAGES = {
     "django": "Django",
@@ -196,9 +198,48 @@ def logs(home: Path) -> Iterator[Finding]:
         yield from _log_tail(home / "logs" / f"{name}.log", name)
 
 
+def settings(_home: Path) -> Iterator[Finding]:
+    """What the environment sets: unusable values, misspelled names, and what is in force."""
+    for setting, problem in registry_values.problems():
+        yield Finding(
+            _WRONG,
+            f"环境变量 {setting.env}（{setting.label_zh}）不可用：{problem.zh}。{setting.zh}",
+            f"{setting.env} ({setting.label_en}) cannot be used: {problem.en}. {setting.en}",
+        )
+    for name in registry_values.unknown():
+        yield Finding(
+            _NOTE, f"没有名为 {name} 的设置，可能是拼写错误", f"there is no setting {name}: probably a misspelling"
+        )
+    told = ", ".join(one.env for one in registry.SETTINGS.values() if os.environ.get(one.env))
+    if told:
+        yield Finding(_OK, f"由环境变量设定：{told}", f"set in the environment: {told}")
+
+
+def backups(home: Path) -> Iterator[Finding]:
+    """Whether there is a way back: an unfinished restore, the newest backup, the archive."""
+    if problem := restore.unfinished(home):
+        yield Finding(_WRONG, f"恢复尚未完成，请再次运行同一条 hetang restore 命令（{home}）", problem)
+    if not (_usable(home) and (home / "postgres" / "PG_VERSION").exists()):
+        return
+    newest = folder.newest(commands.backups_folder(home))
+    if newest is None:
+        yield Finding(_NOTE, "还没有备份，请运行 hetang backup", "there is no backup; make one with `hetang backup`")
+        return
+    age = datetime.now(UTC) - newest.manifest.at
+    mark = _OK if age < timedelta(days=2) else _NOTE
+    days = age.total_seconds() / 86_400
+    yield Finding(mark, f"最新备份是 {days:.1f} 天前的", f"the newest backup is {days:.1f} days old")
+    if archive.configured() is None:
+        yield Finding(
+            _NOTE,
+            "未设置归档目录（HETANG_ARCHIVE），只能恢复到备份的时刻",
+            "there is no archive (HETANG_ARCHIVE): only the moments of backups can be restored",
+        )
+
+
 CHECKS: list[Check] = [
-    *(python_version, packages, data_directory, secrets, disk, ordinary_user),
-    *(running, database, logs),
+    *(python_version, packages, settings, data_directory, secrets, disk, ordinary_user),
+    *(running, database, backups, logs),
 ]
 
 

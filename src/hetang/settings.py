@@ -41,6 +41,7 @@ INSTALLED_APPS = [
     "hetang.connectors.wecom",
     "hetang.imports",
     "hetang.privacy",
+    "hetang.operations",
     "hetang.console",
 ]
 
@@ -60,6 +61,7 @@ LOOPS: list[str] = [
     "hetang.touch.loops:dispatch",
     "hetang.touch.loops:outcomes",
     "hetang.connectors.wecom.callbacks:loop",
+    "hetang.operations.schedule:loop",
     "hetang.privacy.loops:sealing",
     "hetang.privacy.loops:erasing",
 ]
@@ -74,6 +76,7 @@ JOBS: list[str] = [
     "hetang.imports.jobs",
     "hetang.privacy.jobs",
     "hetang.demo.jobs",
+    "hetang.operations.jobs",
 ]
 
 # Who needs an audience, asked before one is archived: `(audience id) -> list[hetang.audiences.ports.Use]`.

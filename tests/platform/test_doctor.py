@@ -18,6 +18,24 @@ def test_a_fresh_machine_is_well(tmp_path: Path) -> None:
     assert "一切正常 / All is well" in report
 
 
+def test_settings_that_are_misspelled_or_unusable_are_named(tmp_path: Path) -> None:
+    code, report = _doctor(tmp_path / "new", HETANG_BACKUP_AT="noon", HETANG_BACKUP_FOLDER="/b", HETANG_WEB_THREADS="6")
+    assert code == 1
+    assert "HETANG_BACKUP_AT (Nightly backup) cannot be used: write hours and minutes, such as 02:30" in report
+    assert "there is no setting HETANG_BACKUP_FOLDER: probably a misspelling" in report
+    assert "set in the environment: HETANG_HOME, HETANG_WEB_THREADS, HETANG_BACKUP_AT" in report
+
+
+def test_an_unfinished_restore_and_a_home_without_backups_are_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    (tmp_path / "restore.incomplete").touch()
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "PG_VERSION").touch()
+    _code, report = _doctor(tmp_path)
+    assert "did not finish; run the same `hetang restore` again" in report
+    assert "there is no backup; make one with `hetang backup`" in report
+
+
 def test_a_home_open_to_others_is_wrong_and_the_cure_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     code, report = _doctor(tmp_path)

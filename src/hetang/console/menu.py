@@ -72,6 +72,7 @@ SECTIONS: tuple[Section, ...] = (
         (
             Item(_("System status"), "operations:status", "operations", "operations:view"),
             Item(_("Held records"), "operations:held", "held", "facts:view"),
+            Item(_("Backups"), "operations:backups", "download", "operations:view"),
             Item(_("Jobs"), "operations:jobs", "jobs", "operations:view"),
             Item(_("Audit log"), "audit:list", "audit", "audit:view"),
             Item(_("Users and roles"), "settings:users", "person", "users:view"),

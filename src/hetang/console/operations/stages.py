@@ -18,6 +18,13 @@ STAGES = frozenset(
         gettext_noop("writing"),
         gettext_noop("applying"),
         gettext_noop("simulator"),
+        gettext_noop("counting"),
+        gettext_noop("database"),
+        gettext_noop("checksums"),
+        gettext_noop("base"),
+        gettext_noop("log"),
+        gettext_noop("counts"),
+        gettext_noop("settling"),
     }
 )
 

@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from hetang.console.operations import held, jobs, status
+from hetang.console.operations import backups, held, jobs, status
 
 app_name = "operations"
 urlpatterns = [
     path("", status.status, name="status"),
     path("streams/<str:name>/pass", status.pass_one, name="stream-pass"),
+    path("backups/", backups.backup_list, name="backups"),
+    path("backups/<slug:kind>", backups.begin, name="backup-begin"),
     path("held/", held.held_list, name="held"),
     path("held/replay", held.replay_many, name="held-replay-many"),
     path("held/<int:held_id>/", held.held_detail, name="held-detail"),

@@ -2,11 +2,13 @@
 
 from django.urls import path
 
-from hetang.console.settings import approval_rules, brand, keys, organisation, roles, users
+from hetang.console.settings import approval_rules, brand, keys, organisation, roles, system, users
 
 app_name = "settings"
 urlpatterns = [
     path("", brand.brand_settings, name="brand"),
+    path("system/", system.system_settings, name="system"),
+    path("system/<slug:group>", system.save_group, name="system-save"),
     path("keys/", keys.key_list, name="keys"),
     path("keys/<int:key_id>/revoke", keys.revoke, name="key-revoke"),
     path("users/", users.user_list, name="users"),

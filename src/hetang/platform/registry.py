@@ -1,0 +1,186 @@
+"""Every setting of an installation, declared once: what it means, where it is set, what it may be.
+
+The settings page, `hetang doctor` and docs/reference/settings.md are made from this. It imports no Django: the
+supervisor and the doctor read it before there is any. What the brand itself decides (name, caps, quiet hours) is data
+with pages of its own, not a setting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Value = str | int | bool | list[str]
+
+TEXT, NUMBER, SWITCH, TIME, CHOICE = "text", "number", "switch", "time", "choice"
+URL, EMAILS, NETWORKS, HOSTS, PATH, PATHS, LISTENER = "url", "emails", "networks", "hosts", "path", "paths", "listener"
+LISTS = frozenset({EMAILS, NETWORKS, HOSTS, PATHS})
+
+ENVIRONMENT, CONSOLE = "environment", "console"
+
+GROUPS: dict[str, tuple[str, str]] = {
+    "home": ("数据与服务器", "Data and servers"),
+    "web": ("网络与访问", "Network and access"),
+    "backup": ("备份与恢复", "Backup and restore"),
+    "commands": ("命令行", "Command line"),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting. In the environment it is called `env`; with `console` in `where` it can be set on a page, too, and
+    the environment wins."""
+
+    name: str
+    group: str
+    kind: str
+    default: Value
+    zh: str
+    en: str
+    label_zh: str
+    label_en: str
+    where: tuple[str, ...] = (ENVIRONMENT,)
+    secret: bool = False
+    least: int = 0
+    most: int = 1_000_000
+    unit_zh: str = ""
+    unit_en: str = ""
+    choices: tuple[tuple[str, str, str], ...] = ()  # value, Chinese, English
+    env_name: str = ""
+
+    @property
+    def env(self) -> str:
+        return self.env_name or f"HETANG_{self.name.upper().replace('.', '_')}"
+
+    @property
+    def in_console(self) -> bool:
+        return CONSOLE in self.where
+
+
+def _env(  # noqa: PLR0917 - a table of declarations reads best in columns
+    env: str, group: str, kind: str, default: Value, label: tuple[str, str], zh: str, en: str, **more: object
+) -> Setting:
+    name = f"{group}.{env.removeprefix('HETANG_').lower()}"
+    return Setting(name, group, kind, default, zh, en, *label, env_name=env, **more)  # type: ignore[arg-type]
+
+
+def _both(  # noqa: PLR0917
+    name: str, kind: str, default: Value, label: tuple[str, str], zh: str, en: str, **more: object
+) -> Setting:
+    values: dict[str, object] = {"where": (ENVIRONMENT, CONSOLE), **more}
+    return Setting(name, name.partition(".")[0], kind, default, zh, en, *label, **values)  # type: ignore[arg-type]
+
+
+_DAYS = {"unit_zh": "天", "unit_en": "days"}
+_ALL: tuple[Setting, ...] = (
+    _env(
+        "HETANG_HOME", "home", PATH, "~/.hetang", ("数据目录", "Data directory"),
+        "全部数据所在的目录；命令行 --home 优先。",
+        "The directory that holds all data; --home on the command line comes first.",
+    ),
+    _env(
+        "HETANG_DATABASE_URL", "home", TEXT, "", ("PostgreSQL 地址", "PostgreSQL address"),
+        "使用自己的 PostgreSQL（15 或更新）而不是内置的，写作 libpq 网址。",
+        "A PostgreSQL of your own (15 or newer) instead of the embedded one, as a libpq URL.",
+        secret=True,
+    ),
+    _env(
+        "HETANG_CLICKHOUSE_URL", "home", TEXT, "", ("ClickHouse 地址", "ClickHouse address"),
+        "使用自己的 ClickHouse（HTTP）而不是内置引擎；目前仍属试验性质。",
+        "A ClickHouse of your own over HTTP instead of the embedded engine; experimental so far.",
+        secret=True,
+    ),
+    _env(
+        "HETANG_IMPORT_PATHS", "home", PATHS, [], ("可导入的目录", "Folders for imports"),
+        "除 数据目录/imports 外，允许按路径导入文件的目录，以冒号分隔。",
+        "Folders, separated by colons, from which files may be imported by path, besides HOME/imports.",
+    ),
+    _env(
+        "HETANG_PUBLIC_URL", "web", URL, "", ("公网网址", "Public address"),
+        "客户打开短链接和页面的网址；有未完成的群发任务时不要更改。",
+        "The address under which customers reach short links and pages; do not change it while tasks are open.",
+    ),
+    _env(
+        "HETANG_WEB_URL", "web", URL, "", ("内部网址", "Inner address"),
+        "自身进程访问后台的网址（默认：后台端口）。",
+        "The address by which our own processes reach the console (default: its port).",
+    ),
+    _env(
+        "HETANG_WEB_WORKERS", "web", NUMBER, 1, ("Web 进程数", "Web processes"),
+        "Web 服务器的进程数；每个约占 70 MB 内存。",
+        "Processes of the web server; each takes some 70 MB.",
+    ),
+    _env(
+        "HETANG_WEB_THREADS", "web", NUMBER, 4, ("Web 线程数", "Web threads"),
+        "每个 Web 进程的线程数。",
+        "Threads of each web process.",
+    ),
+    _env(
+        "HETANG_BACKUPS", "backup", PATH, "", ("备份目录", "Folder of backups"),
+        "备份所在的目录（默认：数据目录/backups）；最好在另一块磁盘上。",
+        "The folder of backups (default: HOME/backups); better on another disk.",
+    ),
+    _env(
+        "HETANG_ARCHIVE", "backup", PATH, "", ("归档目录", "Archive"),
+        "内置 PostgreSQL 的日志归档和基础备份目录；设置后可恢复到任意时刻。",
+        "The folder of the embedded PostgreSQL's archived log and base backups; with it any moment can be restored.",
+    ),
+    _both(
+        "backup.at", TIME, "02:30", ("每日备份时间", "Nightly backup"),
+        "每天在这个时间（品牌时区）备份；为空则不自动备份。",
+        "A backup is made each day at this time (brand's zone); empty: none by itself.",
+    ),
+    _both(
+        "backup.keep_days", NUMBER, 7, ("保留天数", "Days kept"),
+        "最近多少天各保留最后一份备份。",
+        "Of so many days the last backup is kept.",
+        least=1, most=366, **_DAYS,
+    ),
+    _both(
+        "backup.keep_weeks", NUMBER, 4, ("保留周数", "Weeks kept"),
+        "最近多少周各保留最后一份备份。",
+        "Of so many weeks the last backup is kept.",
+        most=520, unit_zh="周", unit_en="weeks",
+    ),
+    _both(
+        "backup.keep_months", NUMBER, 6, ("保留月数", "Months kept"),
+        "最近多少个月各保留最后一份备份。",
+        "Of so many months the last backup is kept.",
+        most=240, unit_zh="个月", unit_en="months",
+    ),
+    _both(
+        "backup.base_every", NUMBER, 7, ("基础备份间隔", "Base backup every"),
+        "归档目录中每隔多少天做一次基础备份（设置了归档目录时）。",
+        "How often a base backup is made into the archive (where there is one).",
+        least=1, most=90, **_DAYS,
+    ),
+    _both(
+        "backup.keep_bases", NUMBER, 2, ("保留基础备份", "Base backups kept"),
+        "保留最近几份基础备份及其后的日志；更早的时刻不能再恢复。",
+        "So many base backups are kept with their log; earlier moments can no longer be restored.",
+        least=1, most=100,
+    ),
+    _both(
+        "backup.drill_every", NUMBER, 7, ("恢复演练间隔", "Drill every"),
+        "每隔多少天自动把最新备份恢复到临时目录验证；0 表示不自动演练。",
+        "How often the newest backup is brought back into a temporary home by itself; 0: never.",
+        most=366, **_DAYS,
+    ),
+    _env(
+        "HETANG_PASSWORD", "commands", TEXT, "", ("用户密码", "Password"),
+        "供 hetang user add 使用的密码（否则会询问）。",
+        "The password for `hetang user add` (otherwise asked for).",
+        secret=True,
+    ),
+    _env(
+        "HETANG_KEYS_PASSPHRASE", "commands", TEXT, "", ("密钥口令", "Passphrase of keys"),
+        "密钥文件的口令（否则会询问）。",
+        "The passphrase of a file of keys (otherwise asked for).",
+        secret=True,
+    ),
+)  # fmt: skip
+SETTINGS: dict[str, Setting] = {one.name: one for one in _ALL}
+
+# What our processes tell each other through the environment; nobody sets it by hand.
+INNER = frozenset(
+    {"HETANG_SETS_URL", "HETANG_DEMO", "HETANG_SIMULATOR_URL", "HETANG_WEB_WORKER", "HETANG_LISTENER", "HETANG_PROCESS"}
+)
