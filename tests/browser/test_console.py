@@ -26,7 +26,7 @@ def _violations(visitor: Visitor) -> list[str]:
 def _pages(page: Page) -> list[str]:
     """Everything in the menu, what hides behind its pages, and a portrait."""
     menu = [link.get_attribute("href") or "" for link in page.locator("nav.nav a").all()]
-    hidden = ["/settings/keys/", "/settings/users/", "/settings/users/new", "/styleguide"]
+    hidden = ["/settings/keys/", "/settings/users/", "/settings/users/new", "/styleguide", "/help", "/search?q=m1"]
     return [*menu, *hidden, f"/customers/{people.customer('m1').public_id}/"]
 
 
@@ -39,10 +39,12 @@ def test_a_day_in_both_languages(cast: Cast, open_browser: Open) -> None:
     page.wait_for_selector("html[lang='zh-Hans']")
     page.click("nav.nav a[href='/customers/']")
     page.wait_for_selector("h1:has-text('客户')")
-    page.keyboard.press("/")
+    page.keyboard.press("f")
     page.keyboard.type("m1")
     page.keyboard.press("Enter")
-    page.click("tbody th a")
+    page.wait_for_url("**/customers/?q=m1*")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
     page.wait_for_selector("text=客户动态")
     page.click("text=设为免打扰…")
     assert page.locator("dialog[open] h2").inner_text() == "设为免打扰？"
@@ -112,3 +114,35 @@ def test_progress_is_polled_until_the_job_ends(cast: Cast, open_browser: Open) -
     page.wait_for_selector("progress[value='40']")
     JobRun.objects.filter(pk=run.pk).update(state=JobRun.DONE)
     page.wait_for_selector("text=Done")
+
+
+def test_the_search_is_walked_by_keys(cast: Cast, open_browser: Open) -> None:
+    visitor = open_browser()
+    page = visitor.log_in("headquarters")
+    page.keyboard.press("/")
+    page.wait_for_selector("dialog.palette[open]")
+    page.keyboard.type("customers")
+    page.wait_for_selector(".palette-results a:has-text('Customers')")
+    assert _violations(visitor) == []
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+    page.keyboard.press("?")
+    page.wait_for_selector("dialog.help-dialog[open]")
+    assert _violations(visitor) == []
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("m1")
+    page.wait_for_selector(".palette-results a:has-text('王**')")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/customers/*/")
+
+
+def test_the_search_works_without_scripts(cast: Cast, open_browser: Open) -> None:
+    visitor = open_browser(java_script_enabled=False)
+    page = visitor.log_in("headquarters")
+    page.click(".search-open")
+    page.fill("#everything", "m1")
+    page.keyboard.press("Enter")
+    page.click(".found-page a:has-text('王**')")
+    assert "/customers/" in page.url

@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from hetang.console.help.guide import sections
 from hetang.console.menu import menu_of
 from hetang.platform.access import Actor, actor_of
 from hetang.platform.brand import brand
@@ -29,6 +30,7 @@ def console(request: HttpRequest) -> dict[str, Any]:
         values |= {
             "actor": actor,
             "can": actor.permissions,
+            "guide": SimpleLazyObject(sections),
             "menu": SimpleLazyObject(lambda: menu_of(request)),
             "user_label": getattr(user, "display_name", "") or user.get_username(),
             "role_label": SimpleLazyObject(lambda: role_label(actor)),

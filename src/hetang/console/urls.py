@@ -6,10 +6,14 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from hetang.console import entry, first_run, home, styleguide
 from hetang.console.campaigns.links import short_link
+from hetang.console.help.views import help_page
+from hetang.console.search.views import search_page
 
 _own: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("login", entry.log_in, name="login"),
+    path("search", search_page, name="search"),
+    path("help", help_page, name="help"),
     path("logout", entry.log_out, name="logout"),
     path("setup", first_run.set_up, name="setup"),
     path("language", entry.choose_language, name="language"),

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from hetang.customers.models import (
     AttributeDefinition,
@@ -34,6 +34,7 @@ from hetang.platform.money import to_major
 from hetang.platform.sealing import lookup_key, unseal
 from hetang.resources.queries import staff_names, store_names
 
+_DIGITS = 10  # of a customer number (UInt32)
 HISTORY = 50  # entries of the tag history in a portrait
 
 
@@ -192,12 +193,16 @@ def timeline(
 
 
 def find(text: str, among: QuerySet[Customer]) -> QuerySet[Customer]:
-    """Customers that an exact identifier names: phone, e-mail, member or card number, WeCom or WeChat id, public id."""
+    """Customers that an exact identifier names: phone, e-mail, member or card number, WeCom or WeChat id, public id,
+    customer number. Two index probes."""
     text = text.strip()
-    keys = [_lookup(kind, text) for kind in sorted(IDENTITY_KINDS)]
-    numbers: set[int] = set()
-    for kind, key in (one for one in keys if one is not None):
-        numbers.update(Identity.objects.filter(kind=kind, key=key).values_list("customer_id", flat=True))
+    named = Q(pk__in=[])
+    for one in (_lookup(kind, text) for kind in sorted(IDENTITY_KINDS)):
+        if one is not None:
+            named |= Q(kind=one[0], key=one[1])
+    numbers = set(Identity.objects.filter(named).values_list("customer_id", flat=True)) if text else set()
+    if text.isascii() and text.isdecimal() and len(text) <= _DIGITS:
+        numbers.add(int(text))
     with contextlib.suppress(ValueError, Customer.DoesNotExist):
         numbers.add(current(uuid.UUID(text)).pk)
     return among.filter(pk__in=numbers)

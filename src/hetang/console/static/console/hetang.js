@@ -49,11 +49,6 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") showSidebar(false);
-  const typing = event.target.closest("input, textarea, select, [contenteditable]");
-  if (event.key === "/" && !typing && !event.metaKey && !event.ctrlKey) {
-    const search = document.querySelector("[data-search]");
-    if (search) { event.preventDefault(); search.focus(); }
-  }
 });
 
 // Filter bars apply when a choice is made; text fields wait for Enter.
