@@ -10,9 +10,11 @@ import binascii
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 
+from django.core.exceptions import ValidationError
+from django.db import DataError
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
@@ -48,8 +50,12 @@ def keyset(rows: QuerySet[ModelRow], order: Sequence[str], request: HttpRequest,
     onward = None if back else _read(request.GET.get("after"), len(order))
     names = _reversed(order) if back else list(order)
     edge = back or onward
-    chosen = rows.filter(_beyond(names, edge)) if edge else rows
-    found = list(chosen.order_by(*names)[: size + 1])
+    try:
+        chosen = rows.filter(_beyond(names, edge)) if edge else rows
+        found = list(chosen.order_by(*names)[: size + 1])
+    except (DataError, ValidationError, ValueError):  # a cursor of another order: its values fit other columns
+        back, onward = None, None
+        found = list(rows.order_by(*order)[: size + 1])
     more = len(found) > size
     found = found[:size]
     if back:
@@ -104,7 +110,7 @@ def _value(row: Any, column: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+    return value.isoformat() if isinstance(value, date | datetime) else value
 
 
 def _read(cursor: str | None, length: int) -> list[Any] | None:

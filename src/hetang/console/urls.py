@@ -33,6 +33,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("approvals/", include("hetang.console.approvals.urls")),
     path("operations/", include("hetang.console.operations.urls")),
     path("insights/", include("hetang.console.insights.urls")),
+    path("lists/", include("hetang.console.lists.urls")),
     path("audit/", include("hetang.console.audit.urls")),
     path("settings/", include("hetang.console.settings.urls")),
     path("simulator/", include("hetang.console.simulator.urls")),

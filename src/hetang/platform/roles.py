@@ -61,6 +61,7 @@ PERMISSIONS: dict[str, Permission] = {
         Permission("operations:view", _("See the state of the system"), "system"),
         Permission("facts:view", _("See what the fact log holds"), "system", sensitive=True),
         Permission("facts:replay", _("Replay or dismiss held facts"), "system"),
+        Permission("views:share", _("Share saved views of lists with everybody in the brand"), "system"),
         Permission("settings:edit", _("Change the brand's settings and the contact limits"), "system"),
         Permission("audit:view", _("Read the audit log"), "system", sensitive=True),
         Permission("users:view", _("See users, roles and the organisation"), "system"),

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
@@ -26,12 +26,29 @@ from hetang.console.audiences.building import trouble
 from hetang.console.audiences.templates import STARTS
 from hetang.console.audiences.uses import uses_of
 from hetang.console.audiences.verdicts import shown_value
+from hetang.console.lists.tables import Column, Table, read
 from hetang.console.paging import keyset
 from hetang.customers import queries as customers
 from hetang.platform.access import Actor, Scope, actor_of, needs, own_customers
 from hetang.platform.engine_client import EngineUnavailable, ServiceError
 
 SAMPLE = 10
+TABLE = Table(
+    code="audiences",
+    label=gettext_lazy("Audiences"),
+    permission="audiences:view",
+    url_name="audiences:list",
+    columns=(
+        Column("name", gettext_lazy("Name"), sort="name", fixed=True),
+        Column("rule", gettext_lazy("Rule")),
+        Column("people", gettext_lazy("Number of people"), css="n"),
+        Column("refreshed", gettext_lazy("Last refresh")),
+        Column("created", gettext_lazy("Created"), sort="created_at", hidden=True),
+    ),
+    order=("-id",),
+    key=("-id",),
+    filters=("q", "show"),
+)
 CHART_POINTS = 120
 
 
@@ -45,12 +62,14 @@ def audience_list(request: HttpRequest) -> HttpResponse:
     text = request.GET.get("q", "").strip()
     if text:
         found = found.filter(name__icontains=text)
-    page = keyset(found, ("-id",), request)
+    listing = read(TABLE, found, request)
+    page = listing.page
     known = catalogue()
     for audience in page:
         _describe(audience, known)
     mine = actor_of(request).scope("audiences:edit")
     values = {
+        "listing": listing,
         "page": page,
         "q": text,
         "starts": STARTS,

@@ -10,26 +10,47 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET
 
 from hetang.console import csv_export
 from hetang.console.audit.wording import ACTIONS, TARGETS, action_label, target_label
-from hetang.console.paging import keyset
+from hetang.console.lists.tables import Column, Table, read
 from hetang.platform import audit
 from hetang.platform.access import actor_of, needs
 from hetang.platform.models import AuditEntry
 
 _EXPORT_ROWS = 100_000
+TABLE = Table(
+    code="audit",
+    label=gettext_lazy("Audit log"),
+    permission="audit:view",
+    url_name="audit:list",
+    columns=(
+        Column("at", gettext_lazy("Time"), sort="at", fixed=True),
+        Column("who", gettext_lazy("Who")),
+        Column("action", gettext_lazy("Action")),
+        Column("object", gettext_lazy("Object")),
+        Column("changes", gettext_lazy("Changes")),
+        Column("address", gettext_lazy("Address"), hidden=True),
+    ),
+    order=("-at", "-id"),
+    key=("-id",),
+    filters=("actor", "action", "target", "number"),
+    dense=True,
+)
 
 
 @require_GET
 @needs("audit:view")
 def audit_list(request: HttpRequest) -> HttpResponse:
     """Who did what, newest first."""
-    page = keyset(_chosen(request), ("-at", "-id"), request)
+    listing = read(TABLE, _chosen(request), request)
+    page = listing.page
     for row in page:
         _describe(row)
     values = {
+        "listing": listing,
         "page": page,
         "filters": request.GET,
         "actions": _choices(ACTIONS, request.GET.get("action", "")),

@@ -19,11 +19,32 @@ from hetang.campaigns.errors import CampaignError
 from hetang.campaigns.models import Broadcast, Campaign
 from hetang.console.campaigns import words
 from hetang.console.campaigns.access import EDIT, VIEW, campaign_or_404, may
+from hetang.console.lists.tables import Column, Table, read
 from hetang.console.paging import keyset
 from hetang.platform import clock, money
 from hetang.platform.access import actor_of, needs
 from hetang.platform.brand import brand
 from hetang.platform.models import OrgNode
+
+TABLE = Table(
+    code="campaigns",
+    label=_("Campaigns"),
+    permission=VIEW,
+    url_name="campaigns:list",
+    columns=(
+        Column("name", _("Campaign"), sort="name", fixed=True),
+        Column("period", _("Period"), sort="starts_on"),
+        Column("node", _("Part of the organisation")),
+        Column("broadcasts", _("Broadcasts"), css="n"),
+        Column("budget", _("Budget"), css="n"),
+        Column("owner", _("Owner"), hidden=True),
+        Column("state", _("State")),
+    ),
+    order=("-id",),
+    key=("-id",),
+    filters=("q", "state"),
+)
+STATES = {Campaign.OPEN: _("Open"), Campaign.CLOSED: _("Closed")}
 
 
 class CampaignForm(forms.Form):
@@ -64,12 +85,23 @@ def campaign_list(request: HttpRequest) -> HttpResponse:
     text = request.GET.get("q", "").strip()
     if text:
         found = found.filter(name__icontains=text)
-    page = keyset(found, ("-id",), request)
+    state = request.GET.get("state", "")
+    if state in STATES:
+        found = found.filter(state=state)
+    listing = read(TABLE, found, request)
+    page = listing.page
     counts: dict[int, int] = {}
     for campaign_id in Broadcast.objects.filter(campaign__in=page.rows).values_list("campaign_id", flat=True):
         counts[campaign_id] = counts.get(campaign_id, 0) + 1
     rows = [(campaign, counts.get(campaign.pk, 0)) for campaign in page]
-    values = {"rows": rows, "page": page, "q": text, "today": clock.today(), "can_edit": actor_of(request).can(EDIT)}
+    values = {
+        "listing": listing,
+        "rows": rows,
+        "q": text,
+        "states": [(code, label, code == state) for code, label in STATES.items()],
+        "today": clock.today(),
+        "can_edit": actor_of(request).can(EDIT),
+    }
     return render(request, "console/campaigns/list.html", values)
 
 

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -23,7 +24,8 @@ from hetang.console.campaigns import words
 from hetang.console.campaigns.access import EDIT, VIEW, broadcast_or_404, may
 from hetang.console.campaigns.campaigns import state_of
 from hetang.console.campaigns.drafts import CHANNEL, Draft, blank, read, take_uploads
-from hetang.console.paging import keyset
+from hetang.console.lists.tables import Column, Table
+from hetang.console.lists.tables import read as read_list
 from hetang.platform import clock
 from hetang.platform.access import actor_of, needs
 from hetang.platform.models import OrgNode
@@ -33,15 +35,45 @@ from hetang.touch.links import address_of
 _CHOICES = 300
 
 
+TABLE = Table(
+    code="broadcasts",
+    label=_("Broadcasts"),
+    permission=VIEW,
+    url_name="campaigns:broadcasts",
+    columns=(
+        Column("name", _("Broadcast"), sort="name", fixed=True),
+        Column("campaign", _("Campaign")),
+        Column("audience", _("Audience")),
+        Column("slot", _("Planned for")),
+        Column("control", _("Control group (not sent)")),
+        Column("changed", _("Last changed"), sort="updated_at", hidden=True),
+        Column("state", _("State")),
+        Column("report", _("Report")),
+    ),
+    order=("-id",),
+    key=("-id",),
+    filters=("q", "state"),
+)
+
+
 @require_GET
 @needs(VIEW)
 def broadcast_list(request: HttpRequest) -> HttpResponse:
     """All broadcasts that the actor may see, newest first."""
     scope = actor_of(request).scope(VIEW)
-    page = keyset(queries.visible_broadcasts(scope), ("-id",), request)
+    found = queries.visible_broadcasts(scope)
+    text, state = request.GET.get("q", "").strip(), request.GET.get("state", "")
+    if text:
+        found = found.filter(name__icontains=text)
+    if state in words.PROGRAMME or state == Broadcast.DRAFT:
+        found = found.filter(programme=None) if state == Broadcast.DRAFT else found.filter(programme__state=state)
+    listing = read_list(TABLE, found, request)
+    labels = {Broadcast.DRAFT: gettext("Draft")} | {code: label for code, (label, _tone) in words.PROGRAMME.items()}
     values = {
-        "page": page,
-        "rows": [(one, state_of(one)) for one in page],
+        "listing": listing,
+        "rows": [(one, state_of(one)) for one in listing.page],
+        "q": text,
+        "states": [(code, label, code == state) for code, label in labels.items()],
         "can_edit": actor_of(request).can(EDIT),
         "campaigns": queries.visible_campaigns(scope).exists(),
     }

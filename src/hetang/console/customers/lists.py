@@ -10,11 +10,15 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.functional import lazy
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
 from hetang.commerce import queries as commerce
 from hetang.commerce.models import CustomerMetric
-from hetang.console.paging import Page, capped_count, keyset
+from hetang.console.lists.tables import Column, Table, read
+from hetang.console.paging import Page
+from hetang.console.templatetags.hetang import staff_title
 from hetang.customers import queries
 from hetang.customers.models import Customer, CustomerTag, Identity, Tag, TagGroup
 from hetang.platform import clock
@@ -25,6 +29,30 @@ from hetang.resources.models import Staff, Store
 
 _CHOICES = 500  # stores or advisers in a select; the search field finds the rest
 _RECOGNISED_BY = ("member", "card", "phone", "email")
+
+
+TABLE = Table(
+    code="customers",
+    label=_("Customers"),
+    permission="customers:view",
+    url_name="customers:list",
+    columns=(
+        Column("customer", _("Customer"), fixed=True),
+        Column("store", _("Home store")),
+        Column("owner", lazy(staff_title, str)()),
+        Column("tags", _("Tags")),
+        Column("orders", _("Orders"), css="n"),
+        Column("sales", _("Net sales"), css="n"),
+        Column("last_order", _("Last order")),
+        Column("last_visit", _("Last visit"), hidden=True),
+        Column("number", _("Customer number"), sort="number", hidden=True, css="n"),
+        Column("known", _("Known since"), hidden=True),
+    ),
+    order=("-number",),
+    key=("-number",),
+    filters=("store", "owner", "tag"),
+    search="q",  # may hold a phone number: views never keep it
+)
 
 
 @dataclass(frozen=True)
@@ -49,13 +77,11 @@ def customer_list(request: HttpRequest) -> HttpResponse:
     # who searches by an identifier learns whose it is: only among her own company's
     found = queries.find(query, own_customers(actor, "customers:view")) if query else seen
     chosen = _chosen(request, found)
-    page = keyset(chosen, ("-number",), request)
+    listing = read(TABLE, chosen, request)
     values = {
-        "rows": rows(page, actor),
-        "page": page,
-        "count": capped_count(chosen),
+        "listing": listing,
+        "rows": rows(listing.page, actor),
         "filters": request.GET,
-        "filtered": any(request.GET.get(name) for name in ("q", "store", "owner", "tag")),
         **_choices(actor.scope("customers:view")),
     }
     return render(request, "console/customers/list.html", values)

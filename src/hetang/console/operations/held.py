@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET, require_POST
 
-from hetang.console.paging import keyset
+from hetang.console.lists.tables import Column, Table, read
 from hetang.facts import services
 from hetang.facts.messages import refusal_text
 from hetang.facts.models import HeldFact
@@ -29,6 +29,23 @@ STATES: dict[str, tuple[str | Promise, str]] = {
     HeldFact.REPLAYED: (gettext_lazy("Replayed"), "good"),
     HeldFact.DISMISSED: (gettext_lazy("Dismissed"), ""),
 }
+TABLE = Table(
+    code="held",
+    label=gettext_lazy("Held records"),
+    permission="facts:view",
+    url_name="operations:held",
+    columns=(
+        Column("received", gettext_lazy("Received"), sort="id", fixed=True),
+        Column("source", gettext_lazy("Source")),
+        Column("record", gettext_lazy("Record")),
+        Column("why", gettext_lazy("Why it is held")),
+        Column("door", gettext_lazy("Came in by"), hidden=True),
+        Column("state", gettext_lazy("State")),
+    ),
+    order=("-id",),
+    key=("-id",),
+    filters=("state", "reason"),
+)
 _BUDGET_S = 3.0  # a page must not hang: the rest of many is replayed by the next click
 _REASONS_FROM = 10_000  # reasons are counted among the newest so many
 
@@ -43,10 +60,12 @@ def held_list(request: HttpRequest) -> HttpResponse:
     reasons = _reasons(rows)
     if reason:
         rows = rows.filter(reason=reason)
-    page = keyset(rows, ("-id",), request)
+    listing = read(TABLE, rows, request)
+    page = listing.page
     for row in page:
         _explain(row)
     values = {
+        "listing": listing,
         "page": page,
         "reasons": [(code, count, code == reason) for code, count in reasons],
         "reason": reason,

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from hetang.console.paging import keyset
+from hetang.console.lists.tables import Column, Table, read
 from hetang.platform import audit
 from hetang.platform import jobs as queue
 from hetang.platform.access import actor_of, needs, signed_in
@@ -27,6 +27,26 @@ STATES: dict[str, tuple[str | Promise, str]] = {
 }
 
 
+TABLE = Table(
+    code="jobs",
+    label=gettext_lazy("Jobs"),
+    permission="operations:view",
+    url_name="operations:jobs",
+    columns=(
+        Column("job", gettext_lazy("Job"), fixed=True),
+        Column("state", gettext_lazy("State")),
+        Column("progress", gettext_lazy("Progress")),
+        Column("by", gettext_lazy("Started by")),
+        Column("asked", gettext_lazy("Asked for"), sort="id", hidden=True),
+        Column("started", gettext_lazy("Started")),
+        Column("ended", gettext_lazy("Ended")),
+    ),
+    order=("-id",),
+    key=("-id",),
+    filters=("state",),
+)
+
+
 @require_GET
 @needs("operations:view")
 def job_list(request: HttpRequest) -> HttpResponse:
@@ -35,11 +55,12 @@ def job_list(request: HttpRequest) -> HttpResponse:
     runs = JobRun.objects.select_related("created_by").defer("arguments", "result")
     if state in STATES:
         runs = runs.filter(state=state)
-    page = keyset(runs, ("-id",), request)
+    listing = read(TABLE, runs, request)
+    page = listing.page
     for run in page:
         run.state_label, run.state_tone = STATES[run.state]  # type: ignore[attr-defined]
     choices = [(code, label, code == state) for code, (label, _tone) in STATES.items()]
-    return render(request, "console/operations/jobs.html", {"page": page, "choices": choices})
+    return render(request, "console/operations/jobs.html", {"listing": listing, "page": page, "choices": choices})
 
 
 @require_GET

@@ -27,7 +27,7 @@ from hetang.console.help import guide
 from hetang.console.menu import HOME, SECTIONS, Item
 from hetang.customers import queries as customers
 from hetang.customers.models import Tag
-from hetang.platform.access import Actor, visible_customers
+from hetang.platform.access import Actor, own_customers
 
 SHORT, LONG = 5, 30
 MOST = 120  # characters of a search that are read
@@ -80,7 +80,8 @@ def search(actor: Actor, text: str, limit: int = SHORT) -> list[Group]:
 
 
 def _customers(actor: Actor, text: str, limit: int) -> list[Hit]:
-    seen = visible_customers(actor, "customers:view")
+    # who searches by an identifier learns whose it is: only among her own company's
+    seen = own_customers(actor, "customers:view")
     found = list(customers.find(text, seen).select_related("home_store", "owner").order_by("-number")[:limit])
     numbers = [one.number for one in found]
     names, nameless = customers.names_of(numbers), recognised_by(numbers)

@@ -24,6 +24,7 @@ class Search extends HTMLElement {
   }
   walk(event) {
     if (event.isComposing) return; // Enter and arrows belong to the input method while it is at work
+    if (event.key === "Escape") { event.preventDefault(); this.dialog.close(); return; } // else it would only empty the field
     const links = [...this.querySelectorAll(".palette-results a")];
     const at = links.indexOf(document.activeElement);
     if (event.key === "ArrowDown" && links.length) this.go(event, links[Math.min(at + 1, links.length - 1)]);

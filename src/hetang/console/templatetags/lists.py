@@ -1,0 +1,89 @@
+"""Tags that draw a declared list: `{% load lists %}`. See `hetang.console.lists.tables`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.http import HttpRequest
+from django.template import Context, Node, NodeList, TemplateSyntaxError
+from django.template.base import FilterExpression, Parser, Token
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from hetang.console.lists.tables import Listing, address_of
+
+register = template.Library()
+_CURRENT = "_listing"
+
+
+@register.simple_tag(takes_context=True)
+def listbar(context: Context, listing: Listing[Any]) -> SafeString:
+    """Saved views, the choice of columns and the saving of a view."""
+    base, actor = reverse(listing.table.url_name), context["actor"]
+    values = {
+        "listing": listing,
+        "base": base,
+        "views": [(view, address_of(view, base)) for view in listing.views],
+        "mine": listing.view is not None and listing.view.owner_id == actor.user_id,
+        "shown": sorted(listing.shown),
+    }
+    request: HttpRequest = context["request"]
+    return render_to_string("console/lists/bar.html", values, request=request)
+
+
+@register.simple_tag(takes_context=True)
+def listpager(context: Context, listing: Listing[Any], note: str = "") -> SafeString:
+    """The pages of the list below it, with how many rows it has (`note`)."""
+    from hetang.console.templatetags.hetang import pager
+
+    return pager(context, listing.page, note)
+
+
+class _TableNode(Node):
+    def __init__(self, listing: FilterExpression, body: NodeList) -> None:
+        self.listing, self.body = listing, body
+
+    def render(self, context: Context) -> SafeString:
+        listing = self.listing.resolve(context)
+        with context.push(**{_CURRENT: listing}):
+            body = self.body.render(context)
+        return render_to_string("console/lists/table.html", {"listing": listing, "content": body})
+
+
+class _CellNode(Node):
+    def __init__(self, code: FilterExpression, body: NodeList) -> None:
+        self.code, self.body = code, body
+
+    def render(self, context: Context) -> SafeString:
+        listing: Listing[Any] = context[_CURRENT]
+        code = str(self.code.resolve(context))
+        column = listing.table.column(code)
+        if column is None:
+            raise TemplateSyntaxError(f"{listing.table.code} declares no column {code!r}")
+        if code not in listing.shown:
+            return SafeString("")
+        content = self.body.render(context)
+        if column.fixed:
+            return format_html('<th scope="row">{}</th>', content)
+        return format_html('<td class="{}" data-label="{}">{}</td>', column.css, column.label, content)
+
+
+@register.tag
+def datatable(parser: Parser, token: Token) -> Node:
+    """`{% datatable listing %}<tr>…{% cell "code" %}…{% endcell %}…</tr>{% enddatatable %}`: head, frame, cards."""
+    _name, listing = token.split_contents()
+    body = parser.parse(("enddatatable",))
+    parser.delete_first_token()
+    return _TableNode(parser.compile_filter(listing), body)
+
+
+@register.tag
+def cell(parser: Parser, token: Token) -> Node:
+    """One cell of a row of `{% datatable %}`; nothing where its column is not shown."""
+    _name, code = token.split_contents()
+    body = parser.parse(("endcell",))
+    parser.delete_first_token()
+    return _CellNode(parser.compile_filter(code), body)
