@@ -88,12 +88,13 @@ def menu_of(request: HttpRequest) -> list[dict[str, object]]:
     """The sections that the actor sees, with the current entry marked (the longest address that fits)."""
     actor = actor_of(request)
     sections = [Section("", (HOME,)), *SECTIONS]
-    visible = [(section.label, [i for i in section.items if _allowed(actor, i)]) for section in sections]
+    visible = [(section.label, [i for i in section.items if allowed(actor, i)]) for section in sections]
     current = _current(request.path, [reverse(item.url_name) for _label, items in visible for item in items])
     return [{"label": label, "items": [_entry(item, current) for item in items]} for label, items in visible if items]
 
 
-def _allowed(actor: Actor, item: Item) -> bool:
+def allowed(actor: Actor, item: Item) -> bool:
+    """Whether the actor may open the entry."""
     return not item.permission or any(actor.can(one) for one in item.permission.split())
 
 

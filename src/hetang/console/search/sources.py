@@ -24,7 +24,7 @@ from hetang.console import figures
 from hetang.console.campaigns.campaigns import state_of
 from hetang.console.customers.lists import recognised_by
 from hetang.console.help import guide
-from hetang.console.menu import HOME, SECTIONS, Item
+from hetang.console.menu import HOME, SECTIONS, Item, allowed
 from hetang.customers import queries as customers
 from hetang.customers.models import Tag
 from hetang.platform.access import Actor, own_customers
@@ -138,13 +138,8 @@ def _tags(_actor: Actor, text: str, limit: int) -> list[Hit]:
 
 def _pages(actor: Actor, text: str, limit: int) -> list[Hit]:
     wanted = text.casefold()
-    allowed = [
-        (section.label, item)
-        for section in SECTIONS
-        for item in section.items
-        if not item.permission or actor.can(item.permission)
-    ]
-    fitting = [(label, item) for label, item in [("", HOME), *allowed] if wanted in _names(item)]
+    open_to_her = [(section.label, item) for section in SECTIONS for item in section.items if allowed(actor, item)]
+    fitting = [(label, item) for label, item in [("", HOME), *open_to_her] if wanted in _names(item)]
     return [Hit(reverse(item.url_name), str(item.label), str(label)) for label, item in fitting[:limit]]
 
 
