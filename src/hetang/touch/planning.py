@@ -97,16 +97,18 @@ def step(plan_id: int, members: array[int], chunk: int = CHUNK) -> bool:
         start = bisect_right(members, plan.cursor)
         numbers = members[start : start + chunk]
         if not numbers:
-            _finish(plan)
+            _finish(cursor, plan)
             return False
         _decide(cursor, plan, numbers)
         Plan.objects.filter(pk=plan_id).update(cursor=numbers[-1])
         return True
 
 
-def _finish(plan: Plan) -> None:
+def _finish(cursor: CursorWrapper, plan: Plan) -> None:
     Plan.objects.filter(pk=plan.pk).update(state=Plan.DONE, finished_at=clock.now())
     if plan.programme_id is not None:
+        per = people_per_unit(Programme.objects.values_list("channel", flat=True).get(pk=plan.programme_id))
+        cursor.execute(_TASK_SIZES, {"plan": plan.pk, "programme": plan.programme_id, "per": per})
         Programme.objects.filter(pk=plan.programme_id, state=Programme.PLANNING).update(state=Programme.RUNNING)
 
 
@@ -224,7 +226,7 @@ def _owner(request: Request, within: str) -> tuple[str, list[Any]]:
       join customers_relation r on r.customer_id = q.customer and r.customer_id {within} and r.state = 'active'
       join resources_staff s on s.id = r.staff_id and s.active {scope}
     ) f
-    join customers_customer k on k.number = f.customer_id
+    join customers_customer k on k.number = f.customer_id and k.number {within}
     left join lateral (
       select max(o.placed_at) as at from commerce_order o
       where f.friends > 1 and o.customer_id = f.customer_id and o.staff_id = f.staff_id
@@ -312,8 +314,66 @@ def _keep_holdout(cursor: CursorWrapper, plan: Plan) -> None:
     )
 
 
+# What this chunk adds to each sender and text, after how many; `touch_plansender` counts the chunk already.
+_LOAD = """load as (
+  select n.staff, n.variant, n.people, s.people - n.people as before
+  from (select staff, variant, count(*) as people from plan_split where reason = '' group by 1, 2) n
+  join touch_plansender s on s.plan_id = %(plan)s and s.staff_id = n.staff and s.variant = n.variant
+)"""
+_OWN_TASKS = """(select id, variant, coalesce(staff_id, 0) as staff, seq from touch_sendtask
+  where programme_id = %(programme)s)"""
+
 # Ten characters of base 64 without look-alikes of punctuation: 60 bits, made per row.
 _CODE = "substr(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/=', 'xyz'), 1, 10)"
+
+
+# Only tasks that are missing are written: an upsert of thousands of rows a chunk cost a third of a plan. Their people
+# are counted once, at the end.
+_NEW_TASKS = f"""
+with {_LOAD}, missing as (
+  select l.variant, l.staff, q.seq
+  from load l
+  cross join lateral generate_series(l.before / %(per)s, (l.before + l.people - 1) / %(per)s) as q(seq)
+  left join {_OWN_TASKS} k on k.variant = l.variant and k.staff = l.staff and k.seq = q.seq
+  where k.id is null
+), made as (
+  insert into touch_sendtask (programme_id, channel, variant, staff_id, org_node_id, seq, link_id, slot_at)
+  select %(programme)s, %(channel)s, m.variant, nullif(m.staff, 0), s.org_node_id, m.seq, {_CODE}, %(slot)s
+  from missing m left join resources_staff s on s.id = m.staff
+  order by m.variant, m.staff, m.seq
+  returning link_id
+)
+insert into touch_shortlink (code, target, programme_id, created_at)
+select link_id, %(target)s, %(programme)s, %(now)s from made
+"""
+_TOUCHES = f"""
+with {_LOAD}, placed as (
+  select s.*, {{place}} as seq
+  from plan_split s join load l on l.staff = s.staff and l.variant = s.variant
+  where s.reason = ''
+)
+insert into touch_touch (planned_at, slot_at, programme, customer, task, staff, org_node, store, local_day,
+                         version, variant, channel, message_class, address)
+select %(planned)s, %(slot)s, %(programme)s, p.customer, k.id, nullif(p.staff, 0), p.org_node, p.store, %(day)s,
+       %(version)s, p.variant, %(channel)s, %(class)s, p.address
+from placed p join {_OWN_TASKS} k on k.variant = p.variant and k.staff = p.staff and k.seq = p.seq
+order by p.customer
+"""
+_TASK_SIZES = """
+update touch_sendtask k set people = least((k.seq + 1) * %(per)s, s.people) - k.seq * %(per)s
+from touch_plansender s
+where k.programme_id = %(programme)s and s.plan_id = %(plan)s and s.variant = k.variant
+  and s.staff_id = coalesce(k.staff_id, 0)
+"""
+
+
+def _place_in_task(cursor: CursorWrapper, plan: Plan, per_task: int) -> str:
+    """SQL of the task, from 0, that a person of `plan_split` falls into: nobody is counted while one task holds all."""
+    cursor.execute("select coalesce(max(people), 0) from touch_plansender where plan_id = %s", [plan.pk])
+    if cursor.fetchone()[0] <= per_task:
+        return "0"
+    rank = "row_number() over (partition by s.staff, s.variant order by s.customer)"
+    return f"(l.before + {rank} - 1) / %(per)s"
 
 
 def _write_touches(cursor: CursorWrapper, plan: Plan, programme: Programme) -> int:
@@ -326,43 +386,9 @@ def _write_touches(cursor: CursorWrapper, plan: Plan, programme: Programme) -> i
         " select %s, 1, customer, 0 from plan_split where reason = '' order by customer",
         [programme.pk],
     )
-    cursor.execute(
-        f"""
-        with load as (
-          select n.staff, n.variant, n.people, s.people - n.people as before
-          from (select staff, variant, count(*) as people from plan_split where reason = '' group by 1, 2) n
-          join touch_plansender s on s.plan_id = %(plan)s and s.staff_id = n.staff and s.variant = n.variant
-        ), made as (
-          insert into touch_sendtask (programme_id, channel, variant, staff_id, org_node_id, seq, people, link_id,
-                                      slot_at)
-          select %(programme)s, %(channel)s, l.variant, nullif(l.staff, 0), s.org_node_id, q.seq,
-                 least((q.seq + 1) * %(per)s, l.before + l.people) - greatest(q.seq * %(per)s, l.before),
-                 {_CODE}, %(slot)s
-          from load l
-          cross join lateral generate_series(l.before / %(per)s, (l.before + l.people - 1) / %(per)s) as q(seq)
-          left join resources_staff s on s.id = l.staff
-          order by l.variant, l.staff, q.seq
-          on conflict (programme_id, variant, staff_id, seq) do update
-            set people = touch_sendtask.people + excluded.people
-          returning id, coalesce(staff_id, 0) as staff, variant, seq, link_id, xmax = 0 as fresh
-        ), linked as (
-          insert into touch_shortlink (code, target, programme_id, created_at)
-          select link_id, %(target)s, %(programme)s, %(now)s from made where fresh
-        ), placed as (
-          select s.*, (l.before + row_number() over (partition by s.staff, s.variant order by s.customer) - 1)
-                      / %(per)s as seq
-          from plan_split s join load l on l.staff = s.staff and l.variant = s.variant
-          where s.reason = ''
-        )
-        insert into touch_touch (planned_at, slot_at, programme, customer, task, staff, org_node, store, local_day,
-                                 version, variant, channel, message_class, address)
-        select %(planned)s, %(slot)s, %(programme)s, p.customer, k.id, nullif(p.staff, 0), p.org_node, p.store, %(day)s,
-               %(version)s, p.variant, %(channel)s, %(class)s, p.address
-        from placed p join made k on k.variant = p.variant and k.staff = p.staff and k.seq = p.seq
-        order by p.customer
-        """,
-        _facts_of(plan, programme),
-    )
+    values = _facts_of(plan, programme)
+    cursor.execute(_NEW_TASKS, values)
+    cursor.execute(_TOUCHES.format(place=_place_in_task(cursor, plan, values["per"])), values)
     return int(cursor.rowcount)
 
 
