@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +39,12 @@ def taken(tmp_path: Path) -> Backup:
 
 def secrets() -> dict[str, object]:
     return keys.of_home(environment.home())
+
+
+@pytest.fixture(autouse=True)
+def no_files_of_others() -> None:
+    """The home is shared by the whole run; what other tests uploaded is no part of these."""
+    shutil.rmtree(environment.home() / "files", ignore_errors=True)
 
 
 @pytest.fixture
