@@ -33,6 +33,7 @@ ICONS = [
     "home",
     "customers",
     "person",
+    "eye",
     "tag",
     "audience",
     "campaign",

@@ -92,7 +92,8 @@ class AttributeDefinition(models.Model):
     label_zh = models.CharField(max_length=80)
     label_en = models.CharField(max_length=80)
     choices = models.JSONField(default=list)
-    sensitive = models.BooleanField(default=False)
+    sensitive = models.BooleanField(default=False)  # shown only after a reasoned look
+    birth_date = models.BooleanField(default=False)  # the customer's own: see `customers.minors`
 
 
 class CustomerAttribute(models.Model):

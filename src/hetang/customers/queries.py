@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from django.db import connection
 from django.db.models import Q, QuerySet
 
+from hetang.customers import minors
 from hetang.customers.models import (
     AttributeDefinition,
     Consent,
@@ -29,7 +30,8 @@ from hetang.customers.models import (
 from hetang.customers.wording import Money, message
 from hetang.facts.errors import Refusal
 from hetang.facts.rules import DIRECT_KINDS, IDENTITY_KINDS, normalise_identity
-from hetang.platform.masking import mask
+from hetang.platform import clock
+from hetang.platform.masking import HIDDEN, mask
 from hetang.platform.money import to_major
 from hetang.platform.sealing import lookup_key, unseal
 from hetang.resources.queries import staff_names, store_names
@@ -40,11 +42,13 @@ HISTORY = 50  # entries of the tag history in a portrait
 
 @dataclass(frozen=True, slots=True)
 class IdentityView:
-    """An identity as people may see it: direct identifiers masked."""
+    """An identity as people may see it: direct identifiers masked, of people under age all of them."""
 
     kind: str
     shown: str
     first_seen_at: datetime
+    id: int
+    masked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class AttributeView:
     value: Any
     occurred_at: datetime
     source: str
+    hidden: bool = False  # sensitive: `value` is only a mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class Portrait:
     consents: tuple[Consent, ...]
     do_not_disturb: DoNotDisturb | None
     merges: tuple[Merge, ...]
+    minor: bool = False
 
 
 Place = tuple[datetime, int]  # (occurred_at, id): where an entry stands in a timeline
@@ -137,16 +143,17 @@ def portrait(public_id: uuid.UUID, now: datetime) -> Portrait:
     """Everything about one person; tags as of `now`. About ten small queries. Raises Customer.DoesNotExist."""
     customer = Customer.objects.select_related("home_store", "owner").get(pk=current(public_id).pk)
     number = customer.pk
+    minor = bool(minors.among([number], clock.local_day(now)))
     tags = CustomerTag.objects.filter(customer=number, on=True).exclude(expires_at__lte=now)
     return Portrait(
         number=number,
         public_id=customer.public_id,
         created_at=customer.created_at,
-        name=mask("name", unseal(customer.name).decode()) if customer.name else "",
+        name=mask("name", unseal(customer.name).decode(), strict=minor) if customer.name else "",
         home_store=customer.home_store.name if customer.home_store else "",
         owner=customer.owner.name if customer.owner else "",
-        identities=tuple(_identity(row) for row in Identity.objects.filter(customer=number).order_by("id")),
-        attributes=_attributes(number),
+        identities=tuple(_identity(row, minor) for row in Identity.objects.filter(customer=number).order_by("id")),
+        attributes=_attributes(number, minor),
         tags=tuple(tags.select_related("tag__group").order_by("tag__group__position", "tag__position", "tag_id")),
         tag_history=tag_history(number),
         relations=tuple(
@@ -155,6 +162,7 @@ def portrait(public_id: uuid.UUID, now: datetime) -> Portrait:
         consents=tuple(Consent.objects.filter(customer=number).order_by("channel", "purpose")),
         do_not_disturb=DoNotDisturb.objects.filter(customer=number).first(),
         merges=tuple(Merge.objects.filter(absorbed__in=_aliases(number)).order_by("at", "id")),
+        minor=minor,
     )
 
 
@@ -224,33 +232,45 @@ def listed(
     return among.select_related("home_store", "owner")
 
 
-def names_of(numbers: Sequence[int]) -> dict[int, str]:
-    """Masked names of customers that have one."""
+def names_of(numbers: Sequence[int], under_age: Collection[int] | None = None) -> dict[int, str]:
+    """Masked names of customers that have one; of those under age (asked for if not given) nothing but that."""
+    if under_age is None:
+        under_age = minors.among(numbers, clock.today())
     rows = Customer.objects.filter(pk__in=list(numbers)).exclude(name=None).values_list("pk", "name")
-    return {number: mask("name", unseal(sealed).decode()) for number, sealed in rows if sealed is not None}
+    return {
+        number: mask("name", unseal(sealed).decode(), strict=number in under_age)
+        for number, sealed in rows
+        if sealed is not None
+    }
 
 
 def shown_identity(number: int) -> str:
     """One identity by which staff recognise a customer without a name: member, card, masked phone, else any."""
     order = {"member": 0, "card": 1, "phone": 2, "email": 3}
     rows = sorted(Identity.objects.filter(customer=number)[:20], key=lambda row: (order.get(row.kind, 9), row.pk))
-    return _identity(rows[0]).shown if rows else ""
+    minor = bool(minors.among([number], clock.today()))
+    return _identity(rows[0], minor).shown if rows else ""
 
 
-def _identity(row: Identity) -> IdentityView:
+def _identity(row: Identity, minor: bool = False) -> IdentityView:
     plain = unseal(row.sealed).decode() if row.sealed else row.key
-    shown = mask(row.kind, plain) if row.sealed or row.kind not in DIRECT_KINDS else "***"
-    return IdentityView(row.kind, shown, row.first_seen_at)
+    readable = row.sealed or row.kind not in DIRECT_KINDS
+    shown = mask(row.kind, plain, strict=minor) if readable else HIDDEN
+    return IdentityView(row.kind, shown, row.first_seen_at, row.pk, shown != plain and bool(readable))
 
 
-def _attributes(number: int) -> tuple[AttributeView, ...]:
+def _attributes(number: int, minor: bool) -> tuple[AttributeView, ...]:
+    """Sensitive values are hidden, and of somebody under age all that tells the date of birth."""
     definitions = {one.code: one for one in AttributeDefinition.objects.all()}
     found = []
     for row in CustomerAttribute.objects.filter(customer=number).exclude(value=None).order_by("code"):
         known = definitions.get(row.code)
         labels = (known.label_zh, known.label_en) if known else (row.code, row.code)
         source = row.fact_key.partition("\x1f")[0]
-        found.append(AttributeView(row.code, *labels, row.value, row.occurred_at, source))
+        birth = row.code == minors.USUAL or (known is not None and known.birth_date)
+        hidden = (known is not None and known.sensitive) or (minor and birth)
+        value = HIDDEN if hidden else row.value
+        found.append(AttributeView(row.code, *labels, value, row.occurred_at, source, hidden))
     return tuple(found)
 
 

@@ -1,6 +1,8 @@
-"""Direct identifiers as people may see them: enough to recognise, not enough to use."""
+"""Direct identifiers as people may see them: enough to recognise, not enough to use. Children's show less still."""
 
 from __future__ import annotations
+
+HIDDEN = "***"
 
 
 def mask_phone(plain: str) -> str:
@@ -17,13 +19,19 @@ def mask_email(plain: str) -> str:
 
 
 def mask_name(plain: str) -> str:
-    """`王小明` -> `王**`; `Anna Smith` -> `A*** S***`. How long a name is stays hidden, too."""
+    """`王小明` -> `王**`; `Anna Smith` -> `A*** S***`."""
     if plain.isascii():
         return " ".join(f"{word[:1]}***" for word in plain.split())
-    return plain[:1] + "**"
+    return plain[:1] + "*" * (len(plain) - 1)
 
 
-def mask(kind: str, plain: str) -> str:
-    """The mask of a kind of identifier; kinds that are no direct identifiers stay as they are."""
+def mask(kind: str, plain: str, *, strict: bool = False) -> str:
+    """The mask of a kind of identifier; kinds that are no direct identifiers stay as they are.
+
+    `strict` (people under fourteen): of phones the last two digits, of names and addresses nothing, and pseudonyms as
+    well are hidden but for their last two characters.
+    """
+    if strict:
+        return HIDDEN if kind in {"name", "email"} or len(plain) < 6 else HIDDEN + plain[-2:]
     masks = {"phone": mask_phone, "email": mask_email, "name": mask_name}
     return masks[kind](plain) if kind in masks else plain

@@ -68,3 +68,41 @@ class Erasure(models.Model):
                 fields=["customer"], name="one_erasure_at_a_time", condition=models.Q(state__in=["waiting", "running"])
             )
         ]
+
+
+class Rules(models.Model):
+    """One row: the limits that the brand set for itself."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    reveals_a_day = models.IntegerField(default=20)  # per person
+    export_days = models.IntegerField(default=7)  # until a file is deleted
+    answer_days = models.IntegerField(default=15)  # until a customer's request must be answered
+    link_hours = models.IntegerField(default=72)  # how long a customer's link to her page holds
+    officer = models.CharField(max_length=80, blank=True, default="")  # who answers for personal data
+    contact = models.CharField(max_length=120, blank=True, default="")  # shown to customers
+
+
+class RevealCount(models.Model):
+    """How many values somebody has seen in full on a day: raised by one statement, never beyond the limit."""
+
+    pk = models.CompositePrimaryKey("user_id", "day")
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    day = models.DateField()
+    count = models.IntegerField()
+
+
+class Reveal(models.Model):
+    """Somebody saw one value of one customer in full, and why."""
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField()
+    user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    actor = models.CharField(max_length=80)
+    customer = models.BigIntegerField(db_index=True)
+    customer_id_shown = models.UUIDField()
+    what = models.CharField(max_length=80)  # phone, email, name, ... or attribute:CODE
+    reason = models.CharField(max_length=20)
+    text = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["-at", "-id"], name="reveal_newest")]

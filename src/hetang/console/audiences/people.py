@@ -11,6 +11,7 @@ from uuid import UUID
 from hetang.commerce.models import CustomerMetric
 from hetang.customers import queries
 from hetang.customers.models import Customer
+from hetang.platform import audit
 from hetang.platform.access import Actor, foreign_among, visible_customers
 
 VIEW = "customers:view"
@@ -36,6 +37,7 @@ def rows(numbers: Sequence[int], actor: Actor) -> list[Shown]:
     """
     if not actor.can(VIEW):
         return []
+    audit.look(actor, "look.list", "customer", "", {"of": "audience"})
     seen = visible_customers(actor, VIEW).filter(number__in=numbers).select_related("home_store")
     found = {one.number: one for one in seen}
     foreign = foreign_among(actor, VIEW, list(found))

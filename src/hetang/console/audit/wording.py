@@ -5,7 +5,20 @@ from __future__ import annotations
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+LOOKS: dict[str, str | Promise] = {
+    "look.portrait": _("looked at a customer"),
+    "look.reveal": _("saw a masked value in full"),
+    "look.search": _("searched for a customer"),
+    "look.list": _("looked at a list of customers"),
+    "look.held": _("looked at a held record"),
+    "look.personal_copy": _("took out all that is held about a customer"),
+}
 ACTIONS: dict[str, str | Promise] = {
+    "customer.erasure_ordered": _("ordered that a customer be erased"),
+    "customer.erased": _("a customer was erased"),
+    "privacy.limits": _("changed the privacy rules"),
+    "audit.checked": _("checked the seals of the audit log"),
+    "audit.exported": _("exported the audit log"),
     "session.opened": _("logged in"),
     "session.closed": _("logged out"),
     "user.created": _("made a user"),
@@ -70,6 +83,12 @@ ACTIONS: dict[str, str | Promise] = {
 }
 
 TARGETS: dict[str, str | Promise] = {
+    "privacy": _("privacy rules"),
+    "export": _("export"),
+    "retention": _("keeping times"),
+    "consent_text": _("text of consent"),
+    "privacy_request": _("request of a customer"),
+    "audit": _("audit log"),
     "user": _("user"),
     "role": _("role"),
     "approval": _("approval"),
@@ -100,7 +119,7 @@ TARGETS: dict[str, str | Promise] = {
 
 def action_label(code: str) -> str:
     """An action in the current language."""
-    return str(ACTIONS.get(code, code))
+    return str(ACTIONS.get(code) or LOOKS.get(code, code))
 
 
 def target_label(code: str) -> str:

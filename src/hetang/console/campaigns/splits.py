@@ -20,7 +20,7 @@ from hetang.console.campaigns import words
 from hetang.console.campaigns.access import EDIT, SEND, VIEW, broadcast_or_404, may
 from hetang.console.customers.lists import rows as customer_rows
 from hetang.console.paging import Page
-from hetang.platform import clock
+from hetang.platform import audit, clock
 from hetang.platform.access import actor_of, needs, visible_customers
 from hetang.platform.approvals import ApprovalRefused
 from hetang.platform.engine_client import EngineUnavailable, ServiceError
@@ -121,6 +121,7 @@ def people(request: HttpRequest, public_id: UUID, reason: str) -> HttpResponse:
     actor.require("customers:view")
     variant = _number(request.GET.get("variant")) if not code else 0
     members = queries.people_of(plan, code, variant or (1 if not code else 0))
+    audit.look(actor, "look.list", "broadcast", broadcast.public_id, {"of": reason})
     numbers, more = _visible(actor, members, _number(request.GET.get("after")))
     seen = visible_customers(actor, "customers:view").filter(number__in=numbers).select_related("home_store", "owner")
     page = Page(sorted(seen, key=lambda customer: customer.number), later=str(numbers[-1]) if more else None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,9 @@ from hetang.commerce.models import CustomerMetric
 from hetang.console.lists.tables import Column, Table, read
 from hetang.console.paging import Page
 from hetang.console.templatetags.hetang import staff_title
-from hetang.customers import queries
+from hetang.customers import minors, queries
 from hetang.customers.models import Customer, CustomerTag, Identity, Tag, TagGroup
-from hetang.platform import clock
+from hetang.platform import audit, clock
 from hetang.platform.access import Actor, Scope, actor_of, foreign_among, needs, own_customers, visible_customers
 from hetang.platform.masking import mask
 from hetang.platform.sealing import unseal
@@ -78,6 +78,7 @@ def customer_list(request: HttpRequest) -> HttpResponse:
     found = queries.find(query, own_customers(actor, "customers:view")) if query else seen
     chosen = _chosen(request, found)
     listing = read(TABLE, chosen, request)
+    _note_look(request, actor, query, listing.page)
     values = {
         "listing": listing,
         "rows": rows(listing.page, actor),
@@ -87,13 +88,24 @@ def customer_list(request: HttpRequest) -> HttpResponse:
     return render(request, "console/customers/list.html", values)
 
 
+def _note_look(request: HttpRequest, actor: Actor, query: str, page: Page[Customer]) -> None:
+    """What was asked for and how much was shown; never the identifier that somebody typed."""
+    filters = {name: request.GET[name] for name in ("store", "owner", "tag") if request.GET.get(name)}
+    if query:
+        one = page.rows[0].public_id if len(page) == 1 else ""
+        audit.look(actor, "look.search", "customer", one, {"found": len(page), **filters})
+    elif page:
+        audit.look(actor, "look.list", "customer", "", {"shown": len(page), **filters})
+
+
 def rows(page: Page[Customer], actor: Actor) -> list[Row]:
     """What lists show of customers whom the actor sees (`customers:view`); five or six queries for the whole page."""
     numbers = [customer.number for customer in page]
     foreign = foreign_among(actor, "customers:view", numbers)
     own = [number for number in numbers if number not in foreign]
-    names, sums, tags = queries.names_of(own), commerce.sums_of(numbers), _tags_of(numbers)
-    known_by = recognised_by(own)  # masked names look alike; a number tells people apart
+    under_age = minors.among(own, clock.today())
+    names, sums, tags = queries.names_of(own, under_age), commerce.sums_of(numbers), _tags_of(numbers)
+    known_by = recognised_by(own, under_age)  # masked names look alike; a number tells people apart
     return [
         Row(
             one,
@@ -107,18 +119,22 @@ def rows(page: Page[Customer], actor: Actor) -> list[Row]:
     ]
 
 
-def recognised_by(numbers: Sequence[int]) -> dict[int, str]:
+def recognised_by(numbers: Sequence[int], under_age: Collection[int] | None = None) -> dict[int, str]:
     """One identity of each by which staff recognise her: member number, card, masked phone or mail."""
+    if under_age is None:
+        under_age = minors.among(numbers, clock.today())
     found: dict[int, Identity] = {}
     for row in Identity.objects.filter(customer__in=numbers, kind__in=_RECOGNISED_BY).order_by("-id"):
         best = found.get(row.customer_id)
         if best is None or _RECOGNISED_BY.index(row.kind) <= _RECOGNISED_BY.index(best.kind):
             found[row.customer_id] = row
-    return {number: _shown(row) for number, row in found.items()}
+    return {number: _shown(row, number in under_age) for number, row in found.items()}
 
 
-def _shown(row: Identity) -> str:
-    return mask(row.kind, unseal(row.sealed).decode()) if row.sealed else row.key
+def _shown(row: Identity, minor: bool) -> str:
+    if not row.sealed and not minor:
+        return row.key
+    return mask(row.kind, unseal(row.sealed).decode() if row.sealed else row.key, strict=minor)
 
 
 def _tags_of(numbers: Sequence[int]) -> dict[int, list[str]]:

@@ -21,12 +21,13 @@ from hetang.commerce.queries import Metrics
 from hetang.console import figures
 from hetang.console.customers import words
 from hetang.console.customers.lists import customer_or_404, recognised_by, rows, seen_or_404, tag_choices
+from hetang.console.customers.reveals import question
 from hetang.console.paging import Page
 from hetang.customers import queries
 from hetang.customers.models import Customer, DoNotDisturb
 from hetang.customers.queries import Entry, Portrait
 from hetang.customers.wording import channel_word, purpose_word, relation_word
-from hetang.platform import clock
+from hetang.platform import audit, clock
 from hetang.platform.access import actor_of, foreign_among, needs
 from hetang.platform.organisation import company_of
 from hetang.resources.models import CategoryLabel
@@ -58,6 +59,7 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
         return redirect("customers:portrait", customer.public_id)
     if foreign_among(actor, "customers:view", [customer.number]):
         return _foreign(request, customer)
+    audit.look(actor, "look.portrait", "customer", customer.public_id)
     now = clock.now()
     known = queries.portrait(public_id, now)
     metrics = commerce.metrics_of(customer.number, now)
@@ -74,6 +76,7 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "tag_choices": tag_choices(),
         "words": words,
         "fresh": bool(request.GET.get("fresh")),
+        **question(known),
         **_history(request, customer),
     }
     for consent in known.consents:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from hetang.console.customers import edits, lists, portraits, tags
+from hetang.console.customers import edits, lists, portraits, reveals, tags
 
 app_name = "customers"
 urlpatterns = [
@@ -13,6 +13,7 @@ urlpatterns = [
     path("tags/<int:tag_id>/rename", tags.tag_rename, name="tag-rename"),
     path("tags/<int:tag_id>/archive", tags.tag_archive, name="tag-archive"),
     path("<uuid:public_id>/", portraits.portrait, name="portrait"),
+    path("<uuid:public_id>/reveal", reveals.reveal, name="reveal"),
     path("<uuid:public_id>/timeline", portraits.timeline, name="timeline"),
     path("<uuid:public_id>/audiences", portraits.audiences, name="audiences"),
     path("<uuid:public_id>/tags", edits.change_tag, name="change-tag"),

@@ -81,6 +81,7 @@ def held_detail(request: HttpRequest, held_id: int) -> HttpResponse:
     """One held record, with its content (direct identifiers masked)."""
     row = get_object_or_404(HeldFact, id=held_id)
     _explain(row)
+    audit.look(actor_of(request), "look.held", "held_fact", row.pk)
     return render(request, "console/operations/held_detail.html", {"held": row, "content": readable(row)})
 
 

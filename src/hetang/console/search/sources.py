@@ -27,6 +27,7 @@ from hetang.console.help import guide
 from hetang.console.menu import HOME, SECTIONS, Item, allowed
 from hetang.customers import queries as customers
 from hetang.customers.models import Tag
+from hetang.platform import audit
 from hetang.platform.access import Actor, own_customers
 
 SHORT, LONG = 5, 30
@@ -83,6 +84,10 @@ def _customers(actor: Actor, text: str, limit: int) -> list[Hit]:
     # who searches by an identifier learns whose it is: only among her own company's
     seen = own_customers(actor, "customers:view")
     found = list(customers.find(text, seen).select_related("home_store", "owner").order_by("-number")[:limit])
+    if found:
+        audit.look(
+            actor, "look.search", "customer", found[0].public_id if len(found) == 1 else "", {"found": len(found)}
+        )
     numbers = [one.number for one in found]
     names, nameless = customers.names_of(numbers), recognised_by(numbers)
     return [

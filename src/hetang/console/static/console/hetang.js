@@ -36,6 +36,21 @@ class Copy extends HTMLElement {
 }
 customElements.define("h-copy", Copy);
 
+// <h-vanish seconds="60" done="...">: what it holds goes away by itself, also when the tab is left.
+class Vanish extends HTMLElement {
+  connectedCallback() {
+    this.timer = setTimeout(() => this.clear(), 1000 * Number(this.getAttribute("seconds")));
+    this.left = () => document.hidden && this.clear();
+    document.addEventListener("visibilitychange", this.left);
+  }
+  disconnectedCallback() {
+    clearTimeout(this.timer);
+    document.removeEventListener("visibilitychange", this.left);
+  }
+  clear() { this.textContent = this.getAttribute("done"); }
+}
+customElements.define("h-vanish", Vanish);
+
 // The sidebar on phones.
 const sidebar = document.querySelector(".sidebar");
 function showSidebar(open) {

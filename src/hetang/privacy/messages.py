@@ -1,0 +1,26 @@
+"""The wording of what the privacy room refuses: what is wrong and what to do next, in the reader's language."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext, gettext_noop
+
+from hetang.privacy.errors import PrivacyRefused
+
+_REFUSALS = {
+    "bad_reason": gettext_noop("Choose a reason."),
+    "text_missing": gettext_noop("Say in a few words why you need it."),
+    "nothing_there": gettext_noop("There is nothing to show any more. Load the page again."),
+    "limit_reached": gettext_noop(
+        "You have seen %(limit)s values in full today, and more are not allowed. Ask the privacy officer if your work"
+        " needs it, or go on tomorrow."
+    ),
+    "out_of_bounds": gettext_noop("Choose a number from %(low)s to %(high)s."),
+    "erased_already": gettext_noop("Her personal information was deleted already."),
+    "erasing_already": gettext_noop("Her personal information is being deleted already."),
+}
+
+
+def refusal_text(problem: PrivacyRefused) -> str:
+    """One sentence; the bare code if it is not known here."""
+    template = _REFUSALS.get(problem.code)
+    return gettext(template) % problem.parameters if template else str(problem)
