@@ -16,6 +16,7 @@ from typing import Any
 
 from hetang import __version__
 from hetang.platform.backups import commands as backups
+from hetang.platform.backups import upgrade_command
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -76,14 +77,14 @@ def _process_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
 
 
 def _operator_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    _add(commands, "upgrade", _upgrade, "bring the data directory to this version (with the product stopped)")
     _add(commands, "doctor", _doctor, "explain what is wrong 检查运行环境")
     _add(commands, "rebuild-history", _rebuild_history, "empty the columnar history and read the log again, as a job")
     audit = commands.add_parser("audit", help="the audit log").add_subparsers(dest="audit_command", required=True)
     verify = _add(audit, "verify", _audit_verify, "say whether the audit log is as it was sealed, and what is not")
     verify.add_argument("--json", action="store_true", help="as JSON; the exit code is 1 when something is wrong")
     _add(audit, "seal", _audit_seal, "seal what is final now, without waiting for the worker")
-    backups.register(lambda name, run, text: _add(commands, name, run, text))
+    for room in (backups, upgrade_command):
+        room.register(lambda name, run, text: _add(commands, name, run, text))
     user = commands.add_parser("user", help="people who may log in")
     add = _add(user.add_subparsers(dest="user_command", required=True), "add", _user_add, "add a user with a role")
     add.add_argument("username")
@@ -203,28 +204,6 @@ def _tell_setup_code() -> None:
 
     if first_run.needed():
         print(f"First visit: the set-up code is 首次使用的设置码: {first_run.code()}", flush=True)
-
-
-def _upgrade(_options: argparse.Namespace) -> int:
-    from hetang.platform import environment, supervisor
-
-    home = environment.ensure_home()
-    environment.require_secrets()
-    with supervisor.only_one(home), supervisor.database(home) as url:
-        os.environ["HETANG_DATABASE_URL"] = url
-        return _migrate()
-
-
-def _migrate() -> int:
-    _django()
-    from hetang.platform import upgrade
-
-    upgrade.check_server()
-    names = upgrade.migrate()
-    for name in names:
-        print(name)
-    print(f"{len(names)} migrations applied; start with `hetang up`")
-    return 0
 
 
 def _doctor(_options: argparse.Namespace) -> int:

@@ -50,9 +50,10 @@ def test_a_taken_port_is_refused_with_a_way_out(product: Product, tmp_path: Path
 def test_the_embedded_servers_listen_on_loopback_and_a_private_socket_only(product: Product) -> None:
     addresses = set()
     assert product.process is not None
-    for process in [psutil.Process(pid) for pid in product.tree()]:
-        with contextlib.suppress(psutil.Error):
-            addresses |= {c.laddr.ip for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+    for pid in product.tree():
+        with contextlib.suppress(psutil.Error):  # a server of one connection may be gone by now
+            connections = psutil.Process(pid).net_connections("inet")
+            addresses |= {c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN}
     assert addresses == {"127.0.0.1"}
     assert (product.home / "run").stat().st_mode & 0o077 == 0
     assert (product.home / "secrets.json").stat().st_mode & 0o077 == 0
@@ -166,7 +167,7 @@ def test_a_home_with_pending_migrations_is_refused_and_upgrade_named(product: Pr
         timeout=60,
         check=True,
     )
-    assert upgraded.stdout.splitlines()[0] == "sessions.0001_initial"
+    assert upgraded.stdout.splitlines()[-2].startswith("sessions.0001_initial")
 
 
 def test_both_servers_can_be_elsewhere(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hetang.platform import clock, environment, partitions
 
 OLDEST_SERVER = 15
 _UNICODE_SAFE = ("C", "C.UTF-8", "C.utf8", "POSIX")
-_UPGRADE_LOCK = 0x68657467  # "hetg": two processes must not migrate one database at once
+LOCK = 0x68657467  # "hetg": two processes must not migrate one database at once
 
 
 class NotReady(environment.Unusable):
@@ -58,24 +58,24 @@ def migrate() -> list[str]:
     """Apply pending migrations; returns their names."""
     names = pending()
     with connection.cursor() as cursor:
-        cursor.execute("select pg_advisory_lock(%s)", [_UPGRADE_LOCK])
+        cursor.execute("select pg_advisory_lock(%s)", [LOCK])
         try:
             call_command("migrate", interactive=False, verbosity=0)
         finally:
-            cursor.execute("select pg_advisory_unlock(%s)", [_UPGRADE_LOCK])
+            cursor.execute("select pg_advisory_unlock(%s)", [LOCK])
     return names
 
 
 def pending() -> list[str]:
     """Migrations of this version that the database has not seen, as `app.name`, in the order of application."""
-    executor = _executor()
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    ready = executor()
+    plan = ready.migration_plan(ready.loader.graph.leaf_nodes())
     return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
 
 
 def from_the_future() -> list[str]:
     """Applied migrations of our apps that this version does not have."""
-    loader = _executor().loader
+    loader = executor().loader
     ours = {app for app, _ in loader.disk_migrations}
     unknown = set(loader.applied_migrations) - set(loader.disk_migrations) - _replaced(loader.disk_migrations)
     return sorted(f"{app}.{name}" for app, name in unknown if app in ours)
@@ -140,7 +140,7 @@ def _static_fingerprint() -> str:
     return digest.hexdigest()
 
 
-def _executor() -> Any:
+def executor() -> Any:
     """Django's migration executor on the default connection (its parts are untyped)."""
     from django.db.migrations.executor import MigrationExecutor
 

@@ -60,12 +60,12 @@ def _backup(options: argparse.Namespace) -> int:
     try:
         with supervisor.database(home) as url:
             if options.base:
-                made = archive.take_base(home, url, _archive(home, url), _say)
+                made = archive.take_base(home, url, _archive(home, url), say)
             else:
                 target = Path(options.to).expanduser().resolve() if options.to else backups_folder(home)
-                made = dump.take(home, url, target, _say)
+                made = dump.take(home, url, target, say)
     except BackupRefused as refused:
-        return _refuse(refused)
+        return refuse(refused)
     about = made.manifest
     if options.json:
         print(json.dumps({"path": str(made.path), "bytes": about.bytes, "rows": about.rows, "seconds": about.seconds}))
@@ -100,9 +100,9 @@ def _restore(options: argparse.Namespace) -> int:
         if options.at:
             done = _restore_at(source, options.at, home, secrets)
         else:
-            done = restore.restore(_chosen(source), home, secrets, environment.database_url(), _say)
+            done = restore.restore(_chosen(source), home, secrets, url=environment.database_url(), watch=say)
     except BackupRefused as refused:
-        return _refuse(refused)
+        return refuse(refused)
     if options.json:
         print(json.dumps(done.as_dict()))
         return 0
@@ -115,7 +115,7 @@ def _restore_at(source: Path, at: str, home: Path, secrets: dict[str, object]) -
         raise BackupRefused(
             "--at works with the embedded server; an external server has point-in-time recovery of its own"
         )
-    return recovery.restore_at(source, _moment(at), home, secrets, _say)
+    return recovery.restore_at(source, _moment(at), home, secrets, say)
 
 
 def _moment(text: str) -> datetime | None:
@@ -161,9 +161,9 @@ def _drill(options: argparse.Namespace) -> int:
     _die_with(options.parent)
     home = _home()
     try:
-        report = drill.run(home, backups_folder(home), archive.configured(), _say)
+        report = drill.run(home, backups_folder(home), archive.configured(), say)
     except BackupRefused as refused:
-        return _refuse(refused)
+        return refuse(refused)
     if options.json:
         print(json.dumps(report.as_dict()))
     else:
@@ -178,7 +178,7 @@ def _keys(options: argparse.Namespace) -> int:
         passphrase = os.environ.get("HETANG_KEYS_PASSPHRASE") or _twice()
         keys.export(environment.home(), Path(options.file).expanduser().resolve(), passphrase)
     except BackupRefused as refused:
-        return _refuse(refused)
+        return refuse(refused)
     print(
         f"{options.file} holds the keys, encrypted. Keep it apart from the backups, and the passphrase apart from it."
     )
@@ -203,13 +203,13 @@ def _keys_file(named: str | None) -> tuple[Path | None, str]:
 
 
 def _restored(options: argparse.Namespace) -> int:
-    _django()
+    django_ready()
     from hetang.platform import restored, upgrade
 
     try:
         names = restored.settle(datetime.fromisoformat(options.taken_at))
     except upgrade.NotReady as problem:
-        return _refuse(problem)
+        return refuse(problem)
     print(*names, sep="\n")
     return 0
 
@@ -234,7 +234,7 @@ def is_embedded(home: Path, url: str) -> bool:
 def _home() -> Path:
     home = environment.home()
     if not (home / "secrets.json").exists():
-        raise SystemExit(_refuse(BackupRefused(f"{home} is no data directory of Hetang; name it with --home")))
+        raise SystemExit(refuse(BackupRefused(f"{home} is no data directory of Hetang; name it with --home")))
     return home
 
 
@@ -243,7 +243,7 @@ def _die_with(parent: int | None) -> None:
         children.die_with_parent(signal.SIGTERM, parent)
 
 
-def _say(stage: str) -> None:
+def say(stage: str) -> None:
     """Stages go to stderr, one line each, for whoever watches."""
     if _said != [stage]:
         _said[:] = [stage]
@@ -253,12 +253,14 @@ def _say(stage: str) -> None:
 _said: list[str] = []
 
 
-def _refuse(problem: Exception) -> int:
+def refuse(problem: Exception) -> int:
+    """Say why on stderr; the exit code of a refusal."""
     print(f"hetang: {problem}", file=sys.stderr)
     return 2
 
 
-def _django() -> None:
+def django_ready() -> None:
+    """Set Django up for this home."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hetang.settings")
     import django
 

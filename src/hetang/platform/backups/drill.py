@@ -63,7 +63,7 @@ def run(home: Path, backups: Path, archive: Path | None, watch: Watch = lambda _
     if newest is None:
         raise BackupRefused(f"there is no complete backup in {backups}; make one with `hetang backup`")
     secrets = keys.of_home(home)
-    with _own_home(home) as place:
+    with own_home(home, "drill") as place:
         tried = [_rehearse("backup", lambda: restore.restore(newest, place, secrets, watch=watch), place)]
         if archive is not None:
             tried.append(_rehearse("archive", lambda: recovery.restore_at(archive, None, place, secrets, watch), place))
@@ -97,14 +97,15 @@ def _rehearse(way: str, work: Callable[[], Restored], place: Path) -> Rehearsal:
 
 
 @contextmanager
-def _own_home(home: Path) -> Iterator[Path]:
-    """A home to throw away, below the real one; what a drill that died left is cleared first."""
-    place = home / "run" / "drill"
-    with (home / "run" / "drill.lock").open("a") as lock:
+def own_home(home: Path, name: str) -> Iterator[Path]:
+    """A home to throw away, below the real one; what a run that died left is cleared first. One at a time."""
+    place = home / "run" / name
+    place.parent.mkdir(exist_ok=True, mode=0o700)
+    with place.with_suffix(".lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise BackupRefused("another drill is running; wait for it") from None
+            raise BackupRefused(f"another {name} is running; wait for it") from None
         shutil.rmtree(place, ignore_errors=True)
         try:
             yield place

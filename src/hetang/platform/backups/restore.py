@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from hetang.platform.backups import dump, folder, keys, programs
 from hetang.platform.backups.dump import Watch
 from hetang.platform.backups.folder import Backup, BackupRefused
 
+Finish = Callable[[Path, str, str], list[str]]  # (home, url of its database, taken at) -> migrations applied
 RESERVE_BYTES = 256 << 20
 MARKER = "restore.incomplete"
 MAY_BE_THERE = frozenset({"secrets.json", MARKER, "lost+found", "backups", *lasting.NAMES})
@@ -47,9 +48,17 @@ class Restored:
 
 
 def restore(
-    backup: Backup, home: Path, secrets: dict[str, Any], url: str = "", watch: Watch = lambda _stage: None
+    backup: Backup,
+    home: Path,
+    secrets: dict[str, Any],
+    *,
+    url: str = "",
+    watch: Watch = lambda _stage: None,
+    finish: Finish | None = None,
 ) -> Restored:
     """Restore `backup` into `home`, its database into the embedded server or the empty database at `url`.
+
+    With `finish` it is a copy to try something on: the files stay away, and `finish` takes the place of `settle`.
 
     Raises BackupRefused when the home or the database is not empty, when keys are missing, when the backup is damaged
     or comes from a newer version, or when what was restored is not what was saved.
@@ -67,11 +76,12 @@ def restore(
             _load(backup, target, atomically=bool(url))
         with stage(done, "counts", watch):
             _compare(backup, target)
-        with stage(done, "files", watch):
-            done.files_missing = _bring_files(backup, home, target)
+        if finish is None:
+            with stage(done, "files", watch):
+                done.files_missing = _bring_files(backup, home, target)
         with stage(done, "settling", watch):
             bring_lists(backup.path.parent, home)
-            done.migrated = settle(home, target, manifest.taken_at)
+            done.migrated = (finish or settle)(home, target, manifest.taken_at)
     return done
 
 
