@@ -22,6 +22,7 @@ from pyroaring import BitMap
 from hetang.audiences import catalogues, following, history, queries
 from hetang.audiences.buckets import Drawn
 from hetang.audiences.catalogues import catalogue
+from hetang.audiences.errors import history_is_away
 from hetang.audiences.live import LiveSets
 from hetang.audiences.plans import Moment, Query
 from hetang.audiences.reading import parse
@@ -238,7 +239,7 @@ class SetService:
         except ServiceError:
             raise
         except Exception as problem:
-            if not _asks_history(problem):
+            if not history_is_away(problem):
                 raise
             raise ServiceError("history_unavailable", str(problem)) from problem
 
@@ -326,12 +327,6 @@ def _parse(document: Any) -> tuple[Node, Catalogue]:
         return parse(document, known), known
     except InvalidRule as invalid:
         raise ServiceError("invalid_rule", str(invalid)) from invalid
-
-
-def _asks_history(problem: Exception) -> bool:
-    """Whether the ClickHouse history could not be asked (rather than a fault of ours)."""
-    module = type(problem).__module__
-    return module.startswith(("clickhouse_connect", "urllib3")) or isinstance(problem, LookupError | OSError)
 
 
 def _sample(members: BitMap, size: int) -> list[int]:

@@ -77,5 +77,6 @@ def message(problem: Problem) -> str:
 
 
 def history_is_away(problem: Exception) -> bool:
-    """Whether the columnar history did not answer (restarting, unreachable), as told by where the error comes from."""
-    return type(problem).__module__.startswith(("clickhouse_connect", "urllib3"))
+    """Whether the columnar history did not answer (away, restarting, no address), not a fault of ours."""
+    module = type(problem).__module__
+    return module.startswith(("clickhouse_connect", "urllib3")) or isinstance(problem, LookupError | OSError)
