@@ -134,7 +134,7 @@ def test_following_ends_where_building_does(seed: int, tmp_path: Path) -> None:
     sets = following.build(NOW)
     for n in range(120):
         who = f"m{rng.randrange(12)}"
-        match rng.randrange(6):
+        match rng.randrange(8):
             case 0 | 1:
                 body = {"tag": rng.choice(["gold", "silver"]), "on": rng.random() < 0.6}
                 tell("tag.changed", who, body, str(n), at=rng.randrange(600))
@@ -159,6 +159,13 @@ def test_following_ends_where_building_does(seed: int, tmp_path: Path) -> None:
                     "since": NOW.isoformat(),
                 }
                 tell("relation.changed", who, body, str(n), (("external_userid", f"wm-{who}"),), at=rng.randrange(600))
+            case 6:
+                body = {"left": 1, "by": "lin"}
+                other = f"m{(int(who[1:]) + 1 + rng.randrange(11)) % 12}"
+                tell("customer.kept_apart", who, body, str(n), (("member", other),))
+            case 7:
+                body = {"decision": f"test\x1f{rng.randrange(n + 1)}", "by": "lin"}
+                tell("customer.decision_lifted", who, body, str(n))
         if rng.random() < 0.2:
             apply()
             sets = following.follow(sets, NOW + timedelta(minutes=n))

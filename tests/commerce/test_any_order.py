@@ -16,7 +16,9 @@ from hetang.customers.models import (
     CustomerAttribute,
     CustomerTag,
     DoNotDisturb,
+    EvidencePolicy,
     Identity,
+    Merge,
     NumberCounter,
     Relation,
     Tag,
@@ -27,14 +29,16 @@ from hetang.facts.intake import Draft
 from hetang.platform.sealing import unseal
 from hetang.resources import services as resources
 from hetang.resources.rules import StaffRow, StoreRow
+from tests.customers import reference
 from tests.customers.drive import at, draft, fold_after, last_id, order, partition, undone
 
 pytestmark = pytest.mark.django_db
 
 IDENTITIES = [
-    *(("member", "a"), ("member", "b"), ("phone", "13800000001"), ("phone", "13800000002")),
+    *(("member", "a"), ("member", "b"), ("member", "c"), ("phone", "13812340001"), ("phone", "13812340002")),
     *(("unionid", "u"), ("external_userid", "w1"), ("external_userid", "w2")),
 ]
+LIMIT = 1  # of what a phone may tie together, so that shared ones are frequent
 someone = st.sampled_from(IDENTITIES)
 some_people = st.lists(someone, min_size=1, max_size=2, unique=True)
 whoever = st.lists(someone, max_size=2, unique=True)
@@ -45,7 +49,30 @@ stores = st.sampled_from([None, "330", "331"])
 @st.composite
 def facts(draw: st.DrawFn) -> Draft:
     """Any fact of the kinds that fold; the key is given later. Orders have keys that refunds name."""
-    return draw(st.one_of(_orders(), _refunds(), _others()))
+    return draw(st.one_of(_orders(), _refunds(), _others(), _decisions()))
+
+
+@st.composite
+def _decisions(draw: st.DrawFn) -> Draft:
+    """What somebody decided about people; decisions have keys that liftings name."""
+    kind = draw(st.sampled_from(["customer.joined", "customer.kept_apart", "customer.kept_apart", "lifted", "judged"]))
+    key = f"decision-{draw(st.sampled_from('xyz'))}"
+    if kind == "lifted":
+        return draft("customer.decision_lifted", "", [draw(someone)], draw(days), decision=f"pos\x1f{key}", by="lin")
+    if kind == "judged":
+        contact = draw(st.sampled_from([one for one in IDENTITIES if one[0] == "phone"]))
+        return draft(
+            "identity.judged",
+            "",
+            [contact],
+            draw(days),
+            verdict=draw(st.sampled_from(["shared", "own", "rule"])),
+            by="lin",
+        )
+    if kind == "customer.joined":
+        return draft(kind, key, draw(st.lists(someone, min_size=2, max_size=2, unique=True)), draw(days), by="lin")
+    who = draw(st.lists(someone, min_size=2, max_size=5, unique=True))
+    return draft(kind, key, who, draw(days), left=draw(st.integers(1, len(who) - 1)), by="lin")
 
 
 @st.composite
@@ -104,7 +131,7 @@ def with_keys(drafts: Sequence[Draft]) -> list[Draft]:
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[list[list[Draft]], list[list[Draft]]]:
     """The same facts twice: in any order, with repetitions, cut into any batches."""
-    chosen = with_keys(draw(st.lists(facts(), min_size=2, max_size=14)))
+    chosen = with_keys(draw(st.lists(facts(), min_size=2, max_size=16)))
     return draw(_arrivals(chosen)), draw(_arrivals(chosen))
 
 
@@ -130,12 +157,19 @@ def outcome(batches: list[list[Draft]]) -> dict[str, object]:
     sums = _sums(people)
     recompute_metrics(sorted(people))
     assert _sums(people) == sums
+    facts = {one.key: one for batch in batches for one in batch}
+    assert partition() == reference.hashed(reference.people(list(facts.values()), LIMIT))
     return {"people": partition(), "sums": sums, **_words(people)}
 
 
 def _check_numbers() -> None:
     """Numbers are dense, every identity stands at a survivor, every alias names one."""
     assert Customer.objects.count() == (NumberCounter.objects.get().next_number - 1 if Customer.objects.exists() else 0)
+    assert set(Customer.objects.filter(merged_into=None).values_list("number", flat=True)) == set(
+        Identity.objects.values_list("customer", flat=True)
+    )
+    aliases = Customer.objects.exclude(merged_into=None).values_list("number", flat=True)
+    assert set(Merge.objects.filter(undone_at=None).values_list("absorbed", flat=True)) == set(aliases)
     assert not Identity.objects.exclude(customer__merged_into=None).exists()
     assert not Customer.objects.exclude(merged_into__merged_into=None).exists()
 
@@ -175,6 +209,7 @@ def _words(people: dict[int, frozenset[tuple[str, str]]]) -> dict[str, object]:
 def _resources() -> None:
     resources.upsert_stores([StoreRow("330", "North Gate"), StoreRow("331", "South", time_zone="America/New_York")])
     resources.upsert_staff([StaffRow("li", "Li", "330"), StaffRow("wu", "Wu", "331")])
+    EvidencePolicy.objects.create(contact_limit=LIMIT)
     group = TagGroup.objects.create(name="level", exclusive=True)
     for code in ("gold", "silver"):
         Tag.objects.create(code=code, name=code, group=group)

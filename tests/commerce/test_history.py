@@ -12,7 +12,7 @@ import pytest
 from django.db import transaction
 from pyroaring import BitMap
 
-from hetang.commerce import history
+from hetang.commerce import history, history_copy
 from hetang.commerce.models import Order, Refund
 from hetang.facts import intake, subscriptions
 from hetang.facts.intake import Draft
@@ -134,17 +134,17 @@ def test_a_window_that_died_before_its_commit_counts_once() -> None:
 @pytest.mark.parametrize("table", ["orders", "order_lines", "refunds", "visits", "facts", "customer_profile"])
 def test_a_window_that_died_between_two_tables_is_completed(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     record(*some_facts())
-    insert = history._insert
+    insert = history_copy.insert
 
     def dies(name: str, columns: str, data: bytes, token: str) -> None:
         if name == table:
             raise KeyboardInterrupt
         insert(name, columns, data, token)
 
-    monkeypatch.setattr(history, "_insert", dies)
+    monkeypatch.setattr(history_copy, "insert", dies)
     with pytest.raises(KeyboardInterrupt):
         run_until_idle()
-    monkeypatch.setattr(history, "_insert", insert)
+    monkeypatch.setattr(history_copy, "insert", insert)
     run_until_idle()
     assert counts() == {"orders": 3, "order_lines": 3, "refunds": 1, "visits": 1, "touches": 0, "facts": 4}
     assert store.rows("select count() from customer_profile final") == [(2,)]
@@ -162,6 +162,93 @@ def test_merges_rewrite_the_customer() -> None:
     assert store.rows("select distinct customer from facts") == [(number,)]
     profiles = store.rows("select customer, alive, orders, gmv from customer_profile final order by customer")
     assert profiles == [(1, 1, 2, 680), (2, 0, 0, 0)]
+
+
+def told_apart() -> list[tuple[Any, ...]]:
+    """Whose rows are whose, in every table."""
+    tables = ("orders", "order_lines", "refunds", "visits", "touches", "facts")
+    return [
+        (table, *row)
+        for table in tables
+        for row in store.rows(f"select customer, count() from {table} group by customer order by customer")
+    ]
+
+
+def merged_and_sent() -> None:
+    """Two people with all kinds of rows, a message to one of them, and then they are merged."""
+    record(*some_facts())
+    run_until_idle()
+    sent = BitMap([number_of(*BEA)]).serialize()
+    record(Draft("touch.sent", "t1", at(6), (), {"programme": 7, "channel": "wecom"}, sent))
+    run_until_idle()
+    record(draft("customer.identified", "i1", [ANNA, BEA], 7))
+    for _ in range(2):
+        run_until_idle()
+    assert {row[1] for row in told_apart() if row[1]} == {number_of(*ANNA)}
+
+
+def test_people_who_are_told_apart_have_their_own_rows_again() -> None:
+    record(*some_facts())
+    sent = BitMap([2]).serialize()
+    record(Draft("touch.sent", "t1", at(6), (), {"programme": 7, "channel": "wecom"}, sent))
+    run_until_idle()
+    before = told_apart()
+    record(draft("customer.identified", "i1", [ANNA, BEA], 7))
+    for _ in range(2):
+        run_until_idle()
+    assert {row[1] for row in told_apart() if row[1]} == {1}
+    record(
+        order("o4", [BEA], 70, 8, store="330"),
+        draft("order.refunded", "r2", [], 8, order="o4", amount=20),
+        draft("visit.recorded", "v2", [ANNA], 8, store="330"),
+        draft("customer.kept_apart", "k1", [ANNA, BEA], 9, left=1, by="lin"),
+        draft("visit.recorded", "v3", [BEA], 9, store="330"),
+    )
+    for _ in range(2):
+        run_until_idle()
+    assert (number_of(*ANNA), number_of(*BEA)) == (1, 2)
+    assert orders() == orders_in_postgresql()
+    assert refunds() == refunds_in_postgresql()
+    assert store.rows("select customer, at from visits order by at, customer") == [(2, at(4)), (1, at(8)), (2, at(9))]
+    assert [row for row in told_apart() if row[0] == "touches"] == [row for row in before if row[0] == "touches"]
+    assert store.rows("select customer, count() from order_lines group by customer order by customer") == [
+        *((0, 1), (1, 1), (2, 2)),
+    ]
+    profiles = store.rows("select customer, alive, orders, gmv, visits from customer_profile final order by customer")
+    assert profiles == [(1, 1, 1, 500, 1), (2, 1, 2, 230, 2)]
+    rows = (told_apart(), orders(), refunds())
+    jobs.enqueue("history.rebuild", "Rebuild", {})
+    assert jobs.run_waiting() == 1
+    run_until_idle()
+    assert (told_apart(), orders(), refunds()) == rows
+
+
+@pytest.mark.parametrize("table", ["order_lines", "visits", "facts"])
+def test_a_division_that_died_half_way_is_completed(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    merged_and_sent()
+    record(
+        draft("customer.kept_apart", "k1", [ANNA, BEA], 9, left=1, by="lin"),
+        order("o4", [BEA], 70, 8, store="330"),
+        draft("visit.recorded", "v3", [BEA], 9, store="330"),
+    )
+    insert = history_copy.insert
+
+    def dies(name: str, columns: str, data: bytes, token: str) -> None:
+        if name == table and ":divided:" in token:
+            raise KeyboardInterrupt
+        insert(name, columns, data, token)
+
+    monkeypatch.setattr(history_copy, "insert", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run_until_idle()
+    monkeypatch.setattr(history_copy, "insert", insert)
+    for _ in range(2):
+        run_until_idle()
+    assert orders() == orders_in_postgresql()
+    assert refunds() == refunds_in_postgresql()
+    assert store.rows("select customer, count() from visits group by customer") == [(number_of(*BEA), 2)]
+    assert store.rows("select customer, count() from touches group by customer") == [(number_of(*BEA), 1)]
+    assert counts()["order_lines"] == 4
 
 
 def test_a_refund_before_its_order_is_corrected() -> None:

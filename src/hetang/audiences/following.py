@@ -2,9 +2,9 @@
 
 A fact says whose rows may have changed; those customers' rows are read again and replace what the sets said. Reading
 again is idempotent, so a position that is a little too old only costs time, and any order of writes ends the same.
-New customers are found by their number and merges by their row id: both are handed out by the one writer of the
-customers stream, in commit order. A replayed fact lies before the position, so the subjects of all replayed facts are
-read again whenever their count has changed.
+New customers are found by their number, merges and un-merges by their row id: all are handed out by the one writer of
+the customers stream, in commit order. A replayed fact lies before the position, so the subjects of all replayed facts
+are read again whenever their count has changed.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ def _head() -> Position:
                    coalesce(c.tx, 0), coalesce(c.fact_id, 0),
                    coalesce((select max(number) from customers_customer), 0),
                    coalesce((select max(id) from customers_merge), 0),
-                   (select count(*) from facts_heldfact where state = 'replayed' and stage = 'customers')
+                   (select count(*) from facts_heldfact where state = 'replayed' and stage = 'customers'),
+                   coalesce((select max(id) from customers_unmerge), 0)
             from (select 1) one left join facts_subscriptioncursor c on c.name = 'customers'
             """
         )
@@ -152,6 +153,7 @@ def _changed(old: Position, new: Position) -> BitMap:
             union select n.number::bigint from facts_fact f
               cross join lateral jsonb_array_elements_text(f.body->'numbers') as n(number)
               where {_WINDOW} and f.kind = 'customer.erased'
+            union select unnest(people) from customers_unmerge where id > %(u0)s
             union select i.customer_id from facts_heldfact h
               join facts_fact f on f.received_at = h.received_at and f.id = (h.detail->>'fact_id')::bigint
               join customers_identity i on (i.kind, i.key) = (f.subject_kind, f.subject_key)
@@ -159,7 +161,8 @@ def _changed(old: Position, new: Position) -> BitMap:
             """,
             {
                 **_window(old, new),
-                **{"n0": old.number, "m0": old.merge, "replayed": old.replayed != new.replayed},
+                **{"n0": old.number, "m0": old.merge, "u0": old.unmerge},
+                "replayed": old.replayed != new.replayed,
             },
         )
         return BitMap(row[0] for row in cursor.fetchall())

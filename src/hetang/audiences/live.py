@@ -24,8 +24,8 @@ _EMPTY = BitMap()
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What the sets contain: the customers stream up to a place in the fact log, customers and merges up to a number,
-    and so many replayed facts.
+    """What the sets contain: the customers stream up to a place in the fact log, customers, merges and un-merges up to
+    a number, and so many replayed facts.
 
     `database` tells one database (and one epoch of its log) from another: transaction ids of another mean nothing.
     """
@@ -36,6 +36,7 @@ class Position:
     number: int = 0
     merge: int = 0
     replayed: int = 0
+    unmerge: int = 0
 
 
 @dataclass(frozen=True, slots=True)

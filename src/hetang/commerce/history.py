@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from hetang.commerce import history_rows, history_schema
+from hetang.commerce import history_copy, history_division, history_rows, history_schema
 from hetang.commerce.errors import HistoryBehind
 from hetang.facts.models import SubscriptionCursor
 from hetang.facts.services import Unapplied, hold
@@ -23,7 +23,6 @@ from hetang.facts.subscriptions import Position, Window
 from hetang.platform import clickhouse, clock, environment
 
 STREAM = "history"
-CHUNK_ROWS = 200_000  # an insert of one block: larger ones are cut where a repetition might cut differently
 UNKNOWN_TABLE = 60  # ClickHouse's error number
 MERGES_A_STATEMENT = 2_000  # two lists of ten-digit numbers stay well below the 256 KiB of a query
 
@@ -98,7 +97,7 @@ def _append(window: Window) -> None:
     for table, (columns, select) in history_rows.ROWS.items():
         kind = history_rows.OF_KIND.get(table)
         if kind is None or counts[kind]:
-            _copy(table, columns, select, params, window.token)
+            history_copy.copy(table, columns, select, params, window.token)
     if counts["touch.sent"] or counts["touch.failed"]:
         _append_touches(params, window.token)
     if counts["order.placed"]:
@@ -108,47 +107,20 @@ def _append(window: Window) -> None:
     if counts["customer.erased"]:
         _rewrite_erased()
     _append_profiles(window.token, counts)
-
-
-def _copy(table: str, columns: str, select: str, params: dict[str, Any], token: str) -> None:
-    """Stream a select of PostgreSQL into a table, in chunks of one block."""
-    with connection.cursor() as cursor, cursor.copy(f"copy ({select}) to stdout", params) as rows:
-        chunk: list[bytes] = []
-        part = 0
-        for row in rows:
-            chunk.append(bytes(row))
-            if len(chunk) == CHUNK_ROWS:
-                _insert(table, columns, b"".join(chunk), f"{token}:{part}")
-                chunk, part = [], part + 1
-    if chunk:
-        _insert(table, columns, b"".join(chunk), f"{token}:{part}")
-
-
-def _insert(table: str, columns: str, data: bytes, token: str) -> None:
-    clickhouse.client().raw_insert(
-        table,
-        column_names=columns.split(", "),
-        insert_block=data,
-        fmt="TabSeparated",
-        settings={
-            "insert_deduplication_token": token,
-            "insert_deduplicate": 1,
-            "async_insert": 0,
-            "input_format_parallel_parsing": 0,  # one block, whatever its bytes
-        },
-    )
+    if counts["customer.unmerged"]:
+        history_division.rewrite_divided(window)
 
 
 def _append_touches(params: dict[str, Any], token: str) -> None:
     """One row for each person of the set facts about messages sent or failed."""
-    columns = "customer, at, day, channel, programme, message_class, state"
+    columns = "customer, at, day, channel, programme, message_class, state, person"
     unreadable = []
     with connection.cursor() as cursor:
         cursor.execute(history_rows.TOUCHES, params)
         for received_at, fact_id, *fields, members in cursor.fetchall():
             try:
                 for part, lines in enumerate(_touch_lines("\t".join(fields), members)):
-                    _insert("touches", columns, lines, f"{token}:{fact_id}:{part}")
+                    history_copy.insert("touches", columns, lines, f"{token}:{fact_id}:{part}")
             except ValueError:
                 unreadable.append(Unapplied(received_at, fact_id, "members_missing", {}))
     hold(STREAM, unreadable)
@@ -158,9 +130,9 @@ def _touch_lines(rest: str, members: bytes) -> Iterator[bytes]:
     from pyroaring import BitMap
 
     numbers = BitMap.deserialize(bytes(members)).to_array()
-    for first in range(0, len(numbers), CHUNK_ROWS):
-        chunk = numbers[first : first + CHUNK_ROWS]
-        yield "".join([f"{number}\t{rest}\n" for number in chunk]).encode()
+    for first in range(0, len(numbers), history_copy.CHUNK_ROWS):
+        chunk = numbers[first : first + history_copy.CHUNK_ROWS]
+        yield "".join([f"{number}\t{rest}\t{number}\n" for number in chunk]).encode()
 
 
 def _correct_refunds(token: str) -> None:
@@ -178,7 +150,9 @@ def _correct_refunds(token: str) -> None:
     if not stale:
         return
     ids = sorted({number for number, *_ in stale})
-    _copy("refunds", history_rows.REFUND_COLUMNS, history_rows.REFUNDS_BY_ID, {"ids": ids}, f"{token}:order")
+    history_copy.copy(
+        "refunds", history_rows.REFUND_COLUMNS, history_rows.REFUNDS_BY_ID, {"ids": ids}, f"{token}:order"
+    )
     for _, source, key, (customer, store, day) in stale:
         clickhouse.command(
             "delete from refunds where source = {source:String} and refund_key = {key:String}"
@@ -250,7 +224,7 @@ def _append_profiles(token: str, counts: Counter[str]) -> None:
         (version,) = cursor.fetchone()
     # The profile is as of now, not of the window: a repetition may say something newer, so it has its own token.
     columns, select = history_rows.PROFILE_COLUMNS, history_rows.PROFILES
-    _copy("customer_profile", columns, select, {"version": version}, f"{token}:{version}")
+    history_copy.copy("customer_profile", columns, select, {"version": version}, f"{token}:{version}")
 
 
 def _last_plan() -> Plan | None:
@@ -262,7 +236,7 @@ def _note_plan(plan: Plan) -> None:
     seq, start, end = plan
     # As text, since the client's own inserts would bring numpy into the worker.
     row = f"{STREAM}\t{seq}\t{_tuple(start)}\t{_tuple(end)}\n".encode()
-    _insert("history_plan", "name, seq, start, until", row, f"plan:{seq}:{start}:{end}")
+    history_copy.insert("history_plan", "name, seq, start, until", row, f"plan:{seq}:{start}:{end}")
 
 
 def _tuple(position: Position) -> str:

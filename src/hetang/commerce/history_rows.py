@@ -65,7 +65,7 @@ ROWS: dict[str, tuple[str, str]] = {
 BODIES = frozenset(
     {
         *("order.placed", "order.refunded", "visit.recorded", "touch.sent", "touch.failed"),
-        *("customer.merged", "customer.erased"),
+        *("customer.merged", "customer.unmerged", "customer.erased"),
     }
 )
 OF_KIND = {
@@ -95,6 +95,15 @@ ERASED = """
 select distinct n.number::bigint from window_fact w
 cross join lateral jsonb_array_elements_text(w.body->'numbers') as n(number) where w.kind = 'customer.erased'
 """
+# Tables whose rows are those of the facts that the identities of a person name.
+OF_IDENTITIES = ("orders", "order_lines", "visits", "facts")
+NOW = "select number, coalesce(merged_into_id, number) from customers_customer where number = any(%(numbers)s)"
+OF_DIVIDED = """
+(f.subject_kind, f.subject_key) in (
+  select i.kind, i.key from customers_identity i where i.customer_id = any(%(divided)s))
+and (f.epoch, f.tx, f.id) <= (%(d_epoch)s, %(d_tx)s::text::xid8, %(d_id)s)
+"""
+REFUNDS_OF = "select source, key, coalesce(customer_id, 0) from commerce_refund where key = any(%(keys)s)"
 TOUCHES = """
 select w.received_at, w.id, to_char(w.occurred_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS'),
        (w.occurred_at at time zone %(zone)s)::date::text, w.body->>'channel', w.body->>'programme',
@@ -112,6 +121,8 @@ PEOPLE = (
     union select c.number from window_fact w, customers_customer c
     where w.kind = 'customer.merged'
       and (c.number = (w.body->>'absorbed')::bigint or c.number = (w.body->>'survivor')::bigint)
+    union select c.number from window_fact w cross join jsonb_array_elements_text(w.body->'people') as p(number)
+    join customers_customer c on c.number = p.number::bigint where w.kind = 'customer.unmerged'
     union select r.customer_id from window_fact w join commerce_refund r on r.source = w.source and r.key = w.key
     where w.kind = 'order.refunded' and r.customer_id is not null
     """,

@@ -24,9 +24,10 @@ TABLES: dict[str, str] = {
         customer UInt32, at DateTime64(3, 'UTC'), day Date, store LowCardinality(String),
         channel LowCardinality(String)
         """,
+    # `person` is the number that the message was sent to; `customer` follows merges and un-merges.
     "touches": """
         customer UInt32, at DateTime64(3, 'UTC'), day Date, channel LowCardinality(String), programme Int64,
-        message_class LowCardinality(String), state LowCardinality(String)
+        message_class LowCardinality(String), state LowCardinality(String), person UInt32 default customer
         """,
     "facts": """
         customer UInt32, occurred_at DateTime64(3, 'UTC'), kind LowCardinality(String),
@@ -70,9 +71,11 @@ def statements() -> list[str]:
         " settings non_replicated_deduplication_window = 10000"
         for name, columns in TABLES.items()
     ]
-    return [*made, PROFILE, PLAN]
+    return [*made, *ADDED, PROFILE, PLAN]
 
 
+# Columns that later versions brought.
+ADDED = ("alter table touches add column if not exists person UInt32 default customer",)
 ALL = (*TABLES, "customer_profile", "history_plan")
 ALL_OF_PEOPLE = (*TABLES, "customer_profile")
 SALES = ("orders", "order_lines", "refunds")  # these stay when a person is erased, as anonymous ones

@@ -15,7 +15,7 @@ from hetang.facts.subscriptions import Subscription, Window
 from hetang.platform import clock
 
 STREAM = "commerce"
-KINDS = frozenset({"order.placed", "order.refunded", "visit.recorded", "customer.merged"})
+KINDS = frozenset({"order.placed", "order.refunded", "visit.recorded", "customer.merged", "customer.unmerged"})
 
 
 def handle(window: Window) -> None:
@@ -39,6 +39,9 @@ def handle(window: Window) -> None:
                 cursor.execute(sums.LATE_STORES_OF_REFUNDS, zone)
         if counts["visit.recorded"]:
             cursor.execute(sums.VISITS)
+        if counts["customer.unmerged"]:
+            cursor.execute(sums.DIVIDED)
+            services.follow_division([number for (number,) in cursor.fetchall()], window.span and window.span[1])
     _hold(counts)
 
 

@@ -223,10 +223,65 @@ select customer_id, category, count(*), sum(amount) from (
   where i.customer_id = any(%(numbers)s)
 ) lines where category <> '' group by customer_id, category
 """
+CLEAR_METRICS = "delete from commerce_customermetric where customer_id = any(%(numbers)s)"
 CLEAR_PARTS = (
     "delete from commerce_customerstore where customer_id = any(%(numbers)s)",
     "delete from commerce_customercategory where customer_id = any(%(numbers)s)",
 )
+
+# Of people who were divided: their orders and refunds go where their identities went. Returns whom that concerned.
+DIVIDED = """
+select distinct p.number::bigint from window_fact w cross join jsonb_array_elements_text(w.body->'people') as p(number)
+where w.kind = 'customer.unmerged'
+"""
+_OF_THEIRS = """
+from customers_identity i
+join facts_fact f on f.subject_kind = i.kind and f.subject_key = i.key and f.kind = '{kind}'
+join {table} b on b.source = f.source and b.key = f.key
+where i.customer_id = any(%(numbers)s) and b.customer_id is distinct from i.customer_id
+"""
+ORDERS_FOLLOW = f"""
+with moved as (
+  select b.id, b.customer_id as before, i.customer_id as after
+  {_OF_THEIRS.format(kind="order.placed", table="commerce_order")}
+), done as (
+  update commerce_order o set customer_id = moved.after from moved where o.id = moved.id
+)
+select before from moved union select after from moved
+"""
+REFUNDS_FOLLOW = f"""
+with moved as (
+  select b.id, b.customer_id as before, i.customer_id as after
+  {_OF_THEIRS.format(kind="order.refunded", table="commerce_refund")} and b.order_id is null
+  union
+  select r.id, r.customer_id, o.customer_id from commerce_refund r join commerce_order o on o.id = r.order_id
+  where (r.customer_id = any(%(numbers)s) or o.customer_id = any(%(numbers)s))
+    and r.customer_id is distinct from o.customer_id
+), done as (
+  update commerce_refund r set customer_id = moved.after from moved where r.id = moved.id
+)
+select before from moved union select after from moved
+"""
+# Visits have no rows of their own: those that this stream has passed, `until` a place in the log, count.
+REBUILD_VISITS = """
+update commerce_customermetric m set visits = n.visits, last_visit_at = n.last_at from (
+  select i.customer_id, count(*) as visits, max(f.occurred_at) as last_at
+  from customers_identity i
+  join facts_fact f on f.subject_kind = i.kind and f.subject_key = i.key and f.kind = 'visit.recorded'
+  where i.customer_id = any(%(numbers)s) and {passed} group by i.customer_id
+) n where m.customer_id = n.customer_id
+"""
+PASSED = "(f.epoch, f.tx, f.id) <= (%(epoch)s, %(tx)s::text::xid8, %(id)s)"
+EMPTY_METRICS = """
+insert into commerce_customermetric (customer_id, orders, gmv, refunded, visits)
+select distinct i.customer_id, 0, 0, 0, 0 from customers_identity i
+where i.customer_id = any(%(numbers)s)
+on conflict (customer_id) do nothing
+"""
+DROP_EMPTY_METRICS = """
+delete from commerce_customermetric
+where customer_id = any(%(numbers)s) and orders = 0 and refunded = 0 and gmv = 0 and visits = 0
+"""
 
 UNKNOWN_STORES = """
 select w.received_at, w.id, w.body->>'store' from window_fact w

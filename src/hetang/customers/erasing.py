@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.db import connection, transaction
 
-from hetang.customers import people
+from hetang.customers import merges
 from hetang.customers.models import Customer, Identity
 from hetang.facts import holdings as facts
 from hetang.facts import intake
@@ -49,7 +49,7 @@ def begin(number: int) -> Person:
         for statement in _EMPTY:
             cursor.execute(statement, {"numbers": list(person.numbers), "now": person.at})
         key = f"erased:{number}"
-        outcome = intake.record(people.SOURCE, [Draft("customer.erased", key, person.at, body=_body(person))])
+        outcome = intake.record(merges.SOURCE, [Draft("customer.erased", key, person.at, body=_body(person))])
         if outcome.accepted != 1:
             raise RuntimeError(f"the fact of erasing customer {number} was not taken")
         return person
@@ -57,7 +57,7 @@ def begin(number: int) -> Person:
 
 def stand_in(count: int) -> int:
     """The first of `count` numbers that belong to nobody and never will. In the caller's transaction."""
-    return people.take_numbers(count)
+    return merges.take_numbers(count)
 
 
 def _body(person: Person) -> dict[str, list[int]]:
@@ -85,7 +85,15 @@ def _applied() -> Position:
     return row or (0, 0, 0)
 
 
+_HER_IDENTITIES = "(select id from customers_identity where customer_id = any(%(numbers)s))"
 _EMPTY = (
+    # Links and decisions speak of identities: they go while these are still there.
+    f"delete from customers_identitylink where low in {_HER_IDENTITIES} or high in {_HER_IDENTITIES}",
+    f"""update customers_decision set reason = '' where reason <> '' and id in (
+       select decision_id from customers_decisionside where identity_id in {_HER_IDENTITIES})""",
+    f"delete from customers_decisionside where identity_id in {_HER_IDENTITIES}",
+    "delete from customers_proposal where one_id = any(%(numbers)s) or other_id = any(%(numbers)s)",
+    "delete from customers_unmerge where people && %(numbers)s::bigint[]",
     "delete from customers_identity where customer_id = any(%(numbers)s)",
     "delete from customers_customerattribute where customer_id = any(%(numbers)s)",
     "delete from customers_customertag where customer_id = any(%(numbers)s)",

@@ -19,6 +19,8 @@ select (select count(*) from customers_identity where customer_id = any(%(number
      + (select count(*) from customers_consent where customer_id = any(%(numbers)s))
      + (select count(*) from customers_donotdisturb where customer_id = any(%(numbers)s))
      + (select count(*) from customers_merge where survivor = any(%(numbers)s) or absorbed = any(%(numbers)s))
+     + (select count(*) from customers_unmerge where people && %(numbers)s::bigint[])
+     + (select count(*) from customers_proposal where one_id = any(%(numbers)s) or other_id = any(%(numbers)s))
      + (select count(*) from customers_customer where number = any(%(numbers)s) and erased_at is null)
 """
 

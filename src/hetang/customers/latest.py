@@ -43,6 +43,10 @@ class LatestTable:
         )
         _execute(f"delete from {self.table} using {MOVES} where {_OF_ABSORBED}", moves)
 
+    def forget(self) -> str:
+        """The statement that drops the rows of `numbers`."""
+        return f"delete from {self.table} where customer_id = any(%(numbers)s)"
+
 
 @dataclass(frozen=True, slots=True)
 class LatestColumn:
@@ -79,6 +83,14 @@ class LatestColumn:
             f"update customers_customer a set {self.column} = null, {at} = null, {fact} = null"
             f" from {MOVES} where a.number = m.absorbed and a.{at} is not null",
             moves,
+        )
+
+    def forget(self) -> str:
+        """The statement that drops the word of `numbers`."""
+        at, fact = f"{self.name}_at", f"{self.name}_fact"
+        return (
+            f"update customers_customer set {self.column} = null, {at} = null, {fact} = null"
+            f" where number = any(%(numbers)s) and {at} is not null"
         )
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 
+from hetang.customers.rules import CONTACT_LIMIT
 from hetang.platform.ids import public_id
 from hetang.resources.models import Staff, Store
 
@@ -54,8 +56,11 @@ class Customer(models.Model):
 
 class Identity(models.Model):
     """One way to recognise a person. `key` is the value itself, or its keyed hash where it is a direct identifier
-    (phone, email), whose value is then in `sealed`. `evidence_number` is the number it was first given, which a later
-    un-merge needs; `first_seen_at` is the time of the fact that brought it."""
+    (phone, email), whose value is then in `sealed`. `evidence_number` is the number it was first given, which an
+    un-merge needs; `first_seen_at` is the time of the fact that brought it.
+
+    A `shared` one is no evidence: it ties too many others together, or somebody said so (`verdict`, the newest word).
+    """
 
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=20)
@@ -64,22 +69,132 @@ class Identity(models.Model):
     customer = models.ForeignKey(Customer, models.PROTECT, related_name="identities", db_constraint=False)
     evidence_number = models.BigIntegerField()
     first_seen_at = models.DateTimeField()
+    placeholder = models.BooleanField(default=False, db_default=False)
+    shared = models.BooleanField(default=False, db_default=False)
+    shared_at = models.DateTimeField(null=True)
+    verdict = models.CharField(max_length=8, default="", db_default="")  # rules.SHARED, rules.OWN
+    verdict_at = models.DateTimeField(null=True)
+    verdict_fact = models.CharField(max_length=262, default="", db_default="")
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["kind", "key"], name="identity_once")]
+        indexes: ClassVar = [
+            models.Index(fields=["shared_at", "id"], name="identity_shared", condition=models.Q(shared=True))
+        ]
+
+
+class IdentityLink(models.Model):
+    """Evidence that two identities (`low` < `high`, ids) are one person's: the earliest fact that names them together.
+
+    `by_hand`: somebody decided that they are; then `occurred_at` may be empty. `void`: somebody decided that their
+    people are not the same, so it is no evidence.
+    """
+
+    pk = models.CompositePrimaryKey("low", "high")
+    low = models.BigIntegerField()
+    high = models.BigIntegerField()
+    occurred_at = models.DateTimeField(null=True)
+    fact_key = models.CharField(max_length=262, default="", db_default="")
+    by_hand = models.BooleanField(default=False, db_default=False)
+    void = models.BooleanField(default=False, db_default=False)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["high"], name="identity_link_high")]
+
+
+class Decision(models.Model):
+    """What somebody decided about two people: that they are the same, or that they are not. In force until lifted.
+
+    Folded from facts: `key` is that of the fact, and lifting may be known before the decision itself.
+    """
+
+    SAME, APART = "same", "apart"
+
+    id = models.BigAutoField(primary_key=True)
+    key = models.CharField(max_length=262, unique=True)
+    verdict = models.CharField(max_length=8, default="", db_default="")
+    made_at = models.DateTimeField(null=True)
+    made_by = models.CharField(max_length=80, default="", db_default="")
+    reason = models.CharField(max_length=500, default="", db_default="")
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.CharField(max_length=80, default="", db_default="")
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["-made_at", "-id"], name="decision_newest")]
+
+
+class DecisionSide(models.Model):
+    """An identity that a decision speaks of, on its left (0) or right (1) side."""
+
+    pk = models.CompositePrimaryKey("decision_id", "identity_id")
+    decision = models.ForeignKey(Decision, models.CASCADE, related_name="sides", db_index=False)
+    identity = models.ForeignKey(Identity, models.DO_NOTHING, db_constraint=False, related_name="+")
+    side = models.SmallIntegerField()
 
 
 class Merge(models.Model):
-    """Provenance of a merge: which fact was the evidence, what was joined. Kept for un-merge."""
+    """Provenance of a merge: which fact was the evidence, what was joined, and by which un-merge it ended."""
 
     id = models.BigAutoField(primary_key=True)
     survivor = models.BigIntegerField(db_index=True)
-    absorbed = models.BigIntegerField(unique=True)
+    absorbed = models.BigIntegerField()
     at = models.DateTimeField()
     evidence_source = models.CharField(max_length=60)
     evidence_key = models.CharField(max_length=200)
     evidence = models.JSONField()  # [[kind, key], [kind, key]]
+    survivor_side = ArrayField(models.BigIntegerField(), default=list)  # ids of the identities of both at that time
+    absorbed_side = ArrayField(models.BigIntegerField(), default=list)
     undone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["absorbed"], name="merge_once", condition=models.Q(undone_at__isnull=True))
+        ]
+        indexes: ClassVar = [models.Index(fields=["absorbed"], name="merge_absorbed")]
+
+
+class Unmerge(models.Model):
+    """People who were divided: `people` are all numbers whose identities changed, `restored` the numbers that are
+    people again, `cause` the decision's key or the shared identity's id."""
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField()
+    survivor = models.BigIntegerField(db_index=True)
+    people = ArrayField(models.BigIntegerField())
+    restored = ArrayField(models.BigIntegerField())
+    cause = models.CharField(max_length=280)
+
+
+class Proposal(models.Model):
+    """Two customers whom somebody believes to be one person; a reviewer decides."""
+
+    OPEN, DECIDED, WITHDRAWN = "open", "decided", "withdrawn"
+    STATES: ClassVar = [(state, state) for state in (OPEN, DECIDED, WITHDRAWN)]
+
+    id = models.BigAutoField(primary_key=True)
+    one = models.ForeignKey(Customer, models.PROTECT, related_name="+", db_constraint=False)
+    other = models.ForeignKey(Customer, models.PROTECT, related_name="+", db_constraint=False)
+    reason = models.CharField(max_length=500)
+    proposed_at = models.DateTimeField()
+    proposed_by = models.CharField(max_length=80)
+    state = models.CharField(max_length=10, choices=STATES, default=OPEN)
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["one", "other"], name="proposal_open_once", condition=models.Q(state="open")
+            ),
+            models.CheckConstraint(condition=models.Q(one__lt=models.F("other")), name="proposal_ordered"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["state", "-id"], name="proposal_state_newest")]
+
+
+class EvidencePolicy(models.Model):
+    """One row: how many identities of one kind a phone number or e-mail address may tie together."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    contact_limit = models.SmallIntegerField(default=CONTACT_LIMIT)
 
 
 class AttributeDefinition(models.Model):

@@ -1,96 +1,103 @@
 """From identities to people: numbers for new ones, merges where the evidence joins them.
 
-Everything works on the window that `facts.staging.stage` laid out. Numbers come from one counter row after the
-anti-join, so that none is burnt; the counter row also serialises whoever hands them out.
+Everything works on the window that `facts.staging.stage` laid out.
+
+Evidence that only adds is resolved here from the window alone. Where it may take something away (an identity proves
+to be shared, somebody decided about people), `division` looks at all that is known of those concerned.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-from django.db import connection
-
-from hetang.customers import latest
-from hetang.customers.errors import NumbersExhausted
-from hetang.customers.models import Merge
-from hetang.customers.rules import Evidence, IdentityKey, MergeStep, Resolution, resolve
-from hetang.facts import intake
-from hetang.facts.intake import Draft
-from hetang.facts.rules import DIRECT_KINDS
+from hetang.customers import decisions, division, evidence, latest
+from hetang.customers.evidence import End, NewIdentity, Pair, rows
+from hetang.customers.merges import gather, new_customers, note_merges
+from hetang.customers.rules import Evidence, IdentityKey, MergeStep, Resolution, clusters, resolve
 from hetang.platform import clock
-from hetang.platform.sealing import seal, unseal
-
-MAX_NUMBER = 2**32 - 1
-SOURCE = "hetang.customers"
 
 
-@dataclass(frozen=True, slots=True)
-class _New:
-    """An identity that nobody has yet: when it was first named, and its sealed value if it is a direct one."""
+def recognise() -> set[int]:
+    """Give every identity of the window a customer, and merge the customers that its evidence joins.
 
-    identity: IdentityKey
-    first_seen_at: datetime
-    sealed: bytes | None
+    Returns the customers whose identities changed otherwise than by a plain merge: what is known of them has to be
+    folded anew.
+    """
+    new = {one.identity: one for one in evidence.new_identities()}
+    pairs = evidence.pairs(new)
+    named = decisions.named_in_window()
+    if not new and not pairs and not named:
+        return set()
+    intricate = _intricate(pairs, named)
+    _recognise_plainly(new, pairs, intricate)
+    if not intricate:
+        return set()
+    return division.divide_anew(_ids_of(intricate), decisions.fold())
 
 
-def recognise() -> None:
-    """Give every identity of the window a customer, and merge the customers that its evidence joins."""
-    new = _new_identities()
-    known, evidence = _evidence()
-    if not new and not evidence:
-        return
-    resolution = resolve(known, [one.identity for one in new], evidence)
+def _recognise_plainly(
+    new: Mapping[IdentityKey, NewIdentity], pairs: Sequence[Pair], intricate: set[IdentityKey]
+) -> None:
+    plain = [one for key, one in new.items() if key not in intricate]
+    joining = [pair for pair in pairs if pair.active and pair.one.identity not in intricate]
+    known = {end.identity: end.number for pair in joining for end in pair.ends if end.number is not None}
+    found = [
+        Evidence(pair.source, pair.key, pair.occurred_at, (pair.one.identity, pair.other.identity)) for pair in joining
+    ]
+    resolution = resolve(known, [one.identity for one in plain], found)
     if resolution.survivor_of:
         _merge(resolution)
-    _add(new, resolution)
+    _add(plain, resolution)
+    insert([one for key, one in new.items() if key in intricate], dict.fromkeys(intricate, 0))
+    evidence.remember(pairs)
 
 
-def _new_identities() -> list[_New]:
-    rows = _rows(_NEW, {"direct": sorted(DIRECT_KINDS)})
-    return [
-        _New((kind, key), at, _value_of(kind, key, sealed) if kind in DIRECT_KINDS else None)
-        for kind, key, at, sealed in rows
-    ]
+def _intricate(pairs: Sequence[Pair], named: set[IdentityKey]) -> set[IdentityKey]:
+    """Identities of the window that are, or hang together with, a shared one or one that somebody decided about."""
+    seeds = named | evidence.crowded(pairs, evidence.contact_limit())
+    numbers = {end.number for pair in pairs for end in pair.ends if end.number is not None}
+    decided = decisions.decided_about(numbers)
+    if not seeds and not decided:
+        return set()
+    groups = clusters([(_node(pair.one), _node(pair.other), pair.active) for pair in pairs])
+    named_by: dict[int | IdentityKey, set[IdentityKey]] = {}
+    for pair in pairs:
+        for end in pair.ends:
+            named_by.setdefault(_node(end), set()).add(end.identity)
+    found = set(seeds)
+    for group in groups:
+        if any(node in decided or not named_by[node].isdisjoint(seeds) for node in group):
+            found.update(*(named_by[node] for node in group))
+    return found
 
 
-def _value_of(kind: str, key: str, sealed: bytes | None) -> bytes | None:
-    """The identity's own sealed value out of the fact's."""
-    if sealed is None:
-        return None
-    value = json.loads(unseal(sealed)).get(f"{kind}:{key}")
-    return None if value is None else seal(value.encode())
+def _node(end: End) -> int | IdentityKey:
+    """What stands for an end: her customer, or the new identity itself."""
+    return end.number or end.identity
 
 
-def _evidence() -> tuple[dict[IdentityKey, int], list[Evidence]]:
-    """Facts of the window whose identities are not yet one person, and the numbers that these have."""
-    known: dict[IdentityKey, int] = {}
-    found = []
-    for source, key, at, kinds, keys, numbers in _rows(_EVIDENCE):
-        identities = tuple(zip(kinds, keys, strict=True))
-        found.append(Evidence(source, key, at, identities))
-        known.update({one: number for one, number in zip(identities, numbers, strict=True) if number is not None})
-    return known, found
+def _ids_of(identities: Iterable[IdentityKey]) -> list[int]:
+    kinds, keys = zip(*identities, strict=True)
+    found = rows(
+        "select i.id from unnest(%s::text[], %s::text[]) as n(kind, key)"
+        " join customers_identity i on i.kind = n.kind and i.key = n.key",
+        [list(kinds), list(keys)],
+    )
+    return [number for (number,) in found]
 
 
-def _add(new: Sequence[_New], resolution: Resolution) -> None:
+def _add(new: Sequence[NewIdentity], resolution: Resolution) -> None:
     """Write the new identities, with new customers for those that join nobody."""
     numbers = dict(resolution.joined)
-    first = take_numbers(len(resolution.new_people))
-    for number, group in enumerate(resolution.new_people, start=first):
+    for number, group in zip(new_customers(len(resolution.new_people)), resolution.new_people, strict=True):
         numbers.update(dict.fromkeys(group, number))
-    if resolution.new_people:
-        last = first + len(resolution.new_people) - 1
-        _rows(
-            "insert into customers_customer (number, created_at) select generate_series(%s::bigint, %s), %s",
-            [first, last, clock.now()],
-        )
+    insert(new, numbers)
+
+
+def insert(new: Sequence[NewIdentity], numbers: Mapping[IdentityKey, int]) -> None:
+    """Write identities that nobody has yet."""
     if new:
-        _rows(
+        rows(
             _INSERT_IDENTITIES,
             {
                 "kinds": [one.identity[0] for one in new],
@@ -98,23 +105,10 @@ def _add(new: Sequence[_New], resolution: Resolution) -> None:
                 "sealed": [one.sealed for one in new],
                 "numbers": [numbers[one.identity] for one in new],
                 "seen": [one.first_seen_at for one in new],
+                "placeholders": [one.placeholder for one in new],
+                "now": clock.now(),
             },
         )
-
-
-def take_numbers(count: int) -> int:
-    """The first of `count` fresh numbers. Raises NumbersExhausted beyond UInt32."""
-    if count == 0:
-        return 0
-    take = "update customers_numbercounter set next_number = next_number + %s where id = 1 returning next_number"
-    taken = _rows(take, [count])
-    if not taken:
-        _rows("insert into customers_numbercounter values (1, 1) on conflict do nothing")
-        taken = _rows(take, [count])
-    end = int(taken[0][0])
-    if end - 1 > MAX_NUMBER:
-        raise NumbersExhausted
-    return end - count
 
 
 def _merge(resolution: Resolution) -> None:
@@ -122,78 +116,31 @@ def _merge(resolution: Resolution) -> None:
         "absorbed": list(resolution.survivor_of),
         "survivors": list(resolution.survivor_of.values()),
     }
+    sides = _sides(resolution.merges)
     for each in latest.ALL:
         each.move(moves)
     for statement in _MOVE:
-        _rows(statement, moves)
-    _note(resolution.merges)
+        rows(statement, moves)
+    note_merges(resolution.merges, sides)
 
 
-def _note(steps: Iterable[MergeStep]) -> None:
-    """Keep the provenance of each merge, and tell the other rooms by a fact."""
-    now = clock.now()
-    drafts = []
-    rows = []
-    for step in steps:
-        pair = [list(step.pair[0]), list(step.pair[1])]
-        rows.append(
-            Merge(
-                survivor=step.survivor,
-                absorbed=step.absorbed,
-                at=now,
-                evidence_source=step.evidence.source,
-                evidence_key=step.evidence.key,
-                evidence=pair,
-            )
-        )
-        body = {"survivor": step.survivor, "absorbed": step.absorbed, "evidence": pair}
-        drafts.append(Draft("customer.merged", _key_of(step), now, body=body))
-    Merge.objects.bulk_create(rows)
-    outcome = intake.record(SOURCE, drafts)
-    if outcome.accepted != len(drafts):
-        raise RuntimeError(f"{len(drafts)} merges, but {outcome.accepted} facts of them were taken")
+def _sides(steps: Sequence[MergeStep]) -> list[tuple[list[int], list[int]]]:
+    """The identities of both sides of each merge, as they are before it."""
+    numbers = {one for step in steps for one in (step.survivor, step.absorbed)}
+    found = rows(
+        "select customer_id, array_agg(id order by id) from customers_identity"
+        " where customer_id = any(%s) group by customer_id",
+        [list(numbers)],
+    )
+    return gather(steps, dict(found))
 
 
-def _key_of(step: MergeStep) -> str:
-    """One key per merge and its evidence: the same two may be joined again after an un-merge, by other evidence."""
-    evidence = f"{step.evidence.source}\x1f{step.evidence.key}".encode()
-    return f"{step.absorbed}-{step.survivor}-{hashlib.blake2b(evidence, digest_size=8).hexdigest()}"
-
-
-def _rows(statement: str, params: Any = None) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, params)
-        return cursor.fetchall() if cursor.description else []
-
-
-_NEW = """
-with named as (
-  select subject_kind as kind, subject_key as key, occurred_at, sealed
-  from window_fact where who is null and subject_key is not null
-  union all
-  select pair->>0, pair->>1, occurred_at, sealed
-  from window_fact cross join lateral jsonb_array_elements(who) as p(pair) where who is not null
-)
-select distinct on (kind, key) kind, key, occurred_at, case when kind = any(%(direct)s) then sealed end
-from named n
-where not exists (select from customers_identity i where i.kind = n.kind and i.key = n.key)
-order by kind, key, occurred_at
-"""
-_EVIDENCE = """
-select w.source, w.key, w.occurred_at, array_agg(p.pair->>0 order by p.place), array_agg(p.pair->>1 order by p.place),
-       array_agg(i.customer_id order by p.place)
-from window_fact w
-cross join lateral jsonb_array_elements(w.who) with ordinality as p(pair, place)
-left join customers_identity i on i.kind = p.pair->>0 and i.key = p.pair->>1
-where w.who is not null
-group by w.received_at, w.id, w.source, w.key, w.occurred_at
-having count(i.customer_id) < count(*) or min(i.customer_id) <> max(i.customer_id)
-"""
 _INSERT_IDENTITIES = """
-insert into customers_identity (kind, key, sealed, customer_id, evidence_number, first_seen_at)
-select kind, key, sealed, number, number, seen
-from unnest(%(kinds)s::text[], %(keys)s::text[], %(sealed)s::bytea[], %(numbers)s::bigint[], %(seen)s::timestamptz[])
-  as n(kind, key, sealed, number, seen)
+insert into customers_identity
+  (kind, key, sealed, customer_id, evidence_number, first_seen_at, placeholder, shared, shared_at)
+select kind, key, sealed, number, number, seen, placeholder, placeholder, case when placeholder then %(now)s end
+from unnest(%(kinds)s::text[], %(keys)s::text[], %(sealed)s::bytea[], %(numbers)s::bigint[], %(seen)s::timestamptz[],
+            %(placeholders)s::boolean[]) as n(kind, key, sealed, number, seen, placeholder)
 """
 _MOVE = (
     f"update customers_identity set customer_id = m.survivor from {latest.MOVES} where customer_id = m.absorbed",

@@ -15,6 +15,8 @@ from typing import Any
 from django.db import connection
 
 from hetang.customers import latest, people
+from hetang.customers.evidence import DECISION_KINDS
+from hetang.customers.refold import refold
 from hetang.facts.services import Unapplied, hold
 from hetang.facts.staging import stage
 from hetang.facts.subscriptions import Subscription, Window
@@ -28,12 +30,19 @@ def handle(window: Window) -> None:
     with connection.cursor() as cursor:
         # A replay and the stream may meet: one at a time.
         cursor.execute("select pg_advisory_xact_lock(hashtext('hetang.customers'))")
-    counts = stage(window, _FOLDS)
-    people.recognise()
+    counts = stage(window, _BODIES)
+    divided = people.recognise()
     for kind, fold in _FOLDS.items():
         if counts[kind]:
             fold()
     _hold(counts)
+    if divided:
+        refold(divided, _FOLDS, _fold_all)
+
+
+def _fold_all() -> None:
+    for fold in _FOLDS.values():
+        fold()
 
 
 def _describe() -> None:
@@ -154,12 +163,13 @@ _RELATIONS = f"""
 insert into customers_relation as r (customer_id, staff_id, external_userid, state, since, occurred_at, fact_key,
                                      add_way, channel_state, simulated)
 select distinct on (staff_id, external_userid) * from (
-  select i.customer_id, s.id as staff_id, {_EXTERNAL_USERID} as external_userid, w.body->>'state',
+  select i.customer_id, s.id as staff_id, i.key as external_userid, w.body->>'state',
          coalesce((w.body->>'since')::timestamptz, w.occurred_at), w.occurred_at, w.fact_key,
          coalesce((w.body->>'add_way')::int, 0), coalesce(w.body->>'channel_state', ''),
          coalesce((w.body->>'simulated')::boolean, false)
-  {_OF_WHOM} join resources_staff s on s.userid = w.body->>'staff' where w.kind = 'relation.changed'
-) n where external_userid is not null
+  from window_fact w join customers_identity i on i.kind = 'external_userid' and i.key = {_EXTERNAL_USERID}
+  join resources_staff s on s.userid = w.body->>'staff' where w.kind = 'relation.changed'
+) n
 order by staff_id, external_userid, occurred_at desc, fact_key desc
 on conflict (staff_id, external_userid) do update set
   customer_id = excluded.customer_id, state = excluded.state, since = excluded.since,
@@ -176,6 +186,7 @@ _FOLDS: dict[str, Callable[[], None]] = {
     "do_not_disturb.changed": _disturb,
     "tag.changed": _tag,
 }
+_BODIES = (*_FOLDS, *DECISION_KINDS)
 
 
 def _names_unknown(kind: str, path: str, table: str, column: str) -> str:
@@ -221,4 +232,5 @@ _UNAPPLIED: list[tuple[str, str, str]] = [
     ("tag.changed", "unknown_tag", _names_unknown("tag.changed", "tag", "customers_tag", "code")),
 ]
 
-customers = Subscription(STREAM, handle)
+# A window of which each fact merges two people stays below a second.
+customers = Subscription(STREAM, handle, batch=2500)

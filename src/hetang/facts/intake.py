@@ -28,11 +28,12 @@ log = logging.getLogger(__name__)
 
 MAX_FACTS = 1000  # of one API request
 MAX_NAME = 120
+_OF_TWO = ("customer.identified", "customer.joined", "customer.kept_apart")
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A fact on its way in. `who` holds (kind, plain value), the subject first; `body` is a dict or its JSON bytes.
+    """A fact on its way in. `who` holds (kind, plain value); `body` is a dict or its JSON bytes.
 
     `name` is a person's name, sealed with the direct identifiers; `members` is a roaring bitmap of customer numbers.
     """
@@ -285,10 +286,11 @@ def _row(source: str, draft: Draft, now: datetime, door: str) -> _Row:
     rules.check_time(draft.occurred_at, now)
     body = draft.body if isinstance(draft.body, bytes) else msgspec.json.encode(draft.body)
     kinds.check_body(draft.kind, body)
-    who = rules.normalise_identities(draft.who)
+    limit = rules.MAX_DECIDED if draft.kind == "customer.kept_apart" else rules.MAX_IDENTITIES
+    who = rules.normalise_identities(draft.who, limit)
     _check_subject(kind, who, draft)
     keys = [(k, lookup_key(k, value) if k in rules.DIRECT_KINDS else value) for k, value in who]
-    subject_kind, subject_key = keys[0] if keys else (None, None)
+    subject_kind, subject_key = rules.subject_of(keys) or (None, None)
     return _Row(
         h=fact_key_hash(source, draft.key),
         t=draft.occurred_at,
@@ -310,7 +312,7 @@ def _check_subject(kind: kinds.FactKind, who: list[tuple[str, str]], draft: Draf
         raise Refusal("somebody_named")
     if kind.set_fact != (draft.members is not None):
         raise Refusal("members_missing" if kind.set_fact else "members_unexpected")
-    if draft.kind == "customer.identified" and len(who) < 2:
+    if draft.kind in _OF_TWO and len(who) < 2:
         raise Refusal("two_identities_needed")
     if draft.name is not None and len(draft.name) > MAX_NAME:
         raise Refusal("name_too_long", {"limit": MAX_NAME})

@@ -138,6 +138,32 @@ class CustomerErased(Body):
     numbers: Annotated[list[int], Meta(min_length=1, max_length=10_000)]
 
 
+class CustomerUnmerged(Body):
+    survivor: int
+    people: list[int]
+    restored: list[int] = []
+    cause: Annotated[str, Meta(max_length=280)] = ""
+
+
+class Decided(Body, kw_only=True):
+    """Who decided, and why. No personal data: the people are in `who`."""
+
+    by: Annotated[str, Meta(min_length=1, max_length=80)]
+    reason: Annotated[str, Meta(max_length=500)] = ""
+
+
+class CustomerKeptApart(Decided, kw_only=True):
+    left: Annotated[int, Meta(ge=1)]
+
+
+class DecisionLifted(Decided, kw_only=True):
+    decision: Annotated[str, Meta(min_length=1, max_length=262)]
+
+
+class IdentityJudged(Decided, kw_only=True):
+    verdict: Literal["shared", "own", "rule"]
+
+
 @dataclass(frozen=True)
 class FactKind:
     """One kind. `message_*` are `str.format` templates over the body's fields, for the timeline.
@@ -288,7 +314,68 @@ def _kinds() -> list[FactKind]:
             subject="none",
             external=False,
         ),
+        *_decision_kinds(),
         *_set_kinds(),
+    ]
+
+
+def _decision_kinds() -> list[FactKind]:
+    by = {"by": "lin", "reason": "same birthday, both called in"}
+    return [
+        FactKind(
+            "customer.unmerged",
+            CustomerUnmerged,
+            "A person was divided: `people` are the customers whose identities changed, `restored` those who are"
+            " customers of their own again. `cause` is the decision, or the identity that proved to be shared.",
+            "客户被拆分:people 为身份有变的客户,restored 为重新独立的客户,cause 为所依据的决定或多人共用的身份。",
+            "Separated from another person",
+            "与另一位客户拆分",
+            {"survivor": 12, "people": [12, 340], "restored": [340], "cause": "console\x1f9f2c"},
+            subject="none",
+            external=False,
+        ),
+        FactKind(
+            "customer.joined",
+            Decided,
+            "Somebody decided that two identities are one person's.",
+            "人工判断两个身份属于同一人。",
+            "Merged by hand by {by}",
+            "由 {by} 人工合并",
+            by,
+            external=False,
+        ),
+        FactKind(
+            "customer.kept_apart",
+            CustomerKeptApart,
+            "Somebody decided that two people are not the same: the first `left` identities named are one's, the rest"
+            " the other's. No evidence joins them until that is lifted.",
+            "人工判断两位客户不是同一人:前 left 个身份属于一人,其余属于另一人;撤回之前,任何依据都不会将其合并。",
+            "Kept apart from another person by {by}",
+            "由 {by} 判断与另一位客户不是同一人",
+            {"left": 1, **by},
+            external=False,
+        ),
+        FactKind(
+            "customer.decision_lifted",
+            DecisionLifted,
+            "A decision about two people was taken back; the evidence counts again.",
+            "撤回关于两位客户的决定,恢复按依据判断。",
+            "A decision about who she is was taken back by {by}",
+            "由 {by} 撤回关于客户身份的决定",
+            {"decision": "console\x1f9f2c", **by},
+            external=False,
+        ),
+        FactKind(
+            "identity.judged",
+            IdentityJudged,
+            "Somebody decided that an identity is shared by several people and no evidence, or is one person's own, or"
+            " that the rule decides.",
+            "人工判断某个身份为多人共用(不作依据)、归一人所有,或交回规则判断。",
+            "An identity was judged by {by}",
+            "由 {by} 判断身份归属",
+            {"verdict": "shared", **by},
+            external=False,
+        ),
     ]
 
 

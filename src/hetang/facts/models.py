@@ -52,7 +52,8 @@ class FactKey(models.Model):
 
 
 class Fact(models.Model):
-    """Something that happened. `who` names identities `[[kind, key], ...]`, the subject first; never a number.
+    """Something that happened. `who` names identities `[[kind, key], ...]`, never a number; the subject is that of
+    `facts.rules.subject_of`.
 
     Direct identifiers (phone, email) appear in `who` as keyed hashes; their sealed values are in `sealed`
     (a JSON object `{"phone": "..."}`, sealed). `members` is a roaring bitmap of customer numbers for set facts.

@@ -15,6 +15,7 @@ SOURCE_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
 MAX_KEY = 200
 MAX_IDENTITY = 120
 MAX_IDENTITIES = 10
+MAX_DECIDED = 1000  # of a decision about two people, which names all identities of both
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 FUTURE_TOLERANCE = timedelta(days=1)  # clocks of tills drift; more than a day ahead is a mistake
 
@@ -64,11 +65,21 @@ def normalise_identity(kind: str, value: str) -> str:
     return value
 
 
-def normalise_identities(who: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """All identities of a fact, normalised, without repetition, the subject first."""
-    if len(who) > MAX_IDENTITIES:
-        raise Refusal("too_many_identities", {"limit": MAX_IDENTITIES})
+def normalise_identities(who: Sequence[tuple[str, str]], limit: int = MAX_IDENTITIES) -> list[tuple[str, str]]:
+    """All identities of a fact, normalised, without repetition, in the order given."""
+    if len(who) > limit:
+        raise Refusal("too_many_identities", {"limit": limit})
     return list(dict.fromkeys((kind, normalise_identity(kind, value)) for kind, value in who))
+
+
+def subject_of(who: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
+    """The identity that a fact belongs to: the first that is no phone or e-mail address, else the first.
+
+    A phone may turn out to be a shop's or a family's; the member who is named beside it stays whoever she is.
+    """
+    if not who:
+        return None
+    return next((one for one in who if one[0] not in DIRECT_KINDS), who[0])
 
 
 def _normalise_phone(value: str) -> str:
