@@ -20,7 +20,7 @@ select distinct on (low, high) low, high, occurred_at, fact_key from (
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('customers', '0002_room_for_updates'),
+        ('customers', '0003_birth_dates'),
         ('facts', '0002_partitioned_log'),
     ]
 
