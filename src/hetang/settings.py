@@ -21,7 +21,6 @@ TIME_ZONE = "UTC"
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
@@ -60,6 +59,7 @@ LOOPS: list[str] = [
     "hetang.touch.loops:planning",
     "hetang.touch.loops:dispatch",
     "hetang.touch.loops:outcomes",
+    "hetang.console.tidying:loop",
     "hetang.connectors.wecom.callbacks:loop",
     "hetang.operations.schedule:loop",
     "hetang.privacy.loops:sealing",
@@ -127,6 +127,15 @@ def _database() -> dict[str, Any]:
 DATABASES = {"default": _database()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "platform.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "hetang.platform.passwords.Length"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("username", "display_name")},
+    },
+]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 _VALIDATION = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS = [
@@ -202,8 +211,8 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
-SESSION_COOKIE_AGE = 12 * 3600
+SESSION_ENGINE = "hetang.platform.sessions"
+SESSION_COOKIE_AGE = 7 * 24 * 3600  # the cookie's; when a session ends is decided by the log-in rules
 SESSION_COOKIE_NAME = "hetang_session"
 CSRF_COOKIE_NAME = "hetang_csrf"
 LANGUAGE_COOKIE_NAME = "hetang_language"

@@ -19,6 +19,9 @@ from tests.console.cast import Cast
 
 PUBLIC = {
     "console:login",
+    "console:login-code",  # the steps between password and session look for themselves
+    "console:login-enrol",
+    "console:login-password",
     "console:setup",
     "console:language",
     "console:appearance",
@@ -26,7 +29,7 @@ PUBLIC = {
     "wecom-callback",  # WeCom signs its calls
     "short-link",  # the short link of a message: whoever holds it may follow it
 }
-ENDS_SESSION = {"console:logout"}
+ENDS_SESSION = {"console:logout", "me:sessions-end"}
 SAMPLE: dict[str, Any] = {"int": 999_999, "uuid": "00000000-0000-4000-8000-000000000000", "str": "none", "slug": "none"}
 
 

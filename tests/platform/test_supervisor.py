@@ -152,13 +152,14 @@ def test_a_home_with_pending_migrations_is_refused_and_upgrade_named(product: Pr
     forget = (
         "import os; from pathlib import Path; from hetang.platform import supervisor; import psycopg\n"
         "with supervisor.database(Path(os.environ['HETANG_HOME'])) as url, psycopg.connect(url) as c:\n"
-        '    c.execute("insert into platform_user (username, password, display_name, language, is_active, created_at)'
-        " values ('lin', '', '', 'en', true, now())\")\n"
-        "    c.execute('drop table django_session')\n"
-        "    c.execute(\"delete from django_migrations where app = 'sessions'\")\n"
+        '    c.execute("insert into platform_user (username, password, display_name, language, is_active,'
+        " must_change_password, created_at)"
+        " values ('lin', '', '', 'en', true, false, now())\")\n"
+        "    c.execute('drop table console_loginfailure')\n"
+        "    c.execute(\"delete from django_migrations where app = 'console'\")\n"
     )
     subprocess.run([sys.executable, "-c", forget], env=environment, check=True, timeout=60)
-    assert "1 migrations are pending (first: sessions.0001_initial); run `hetang upgrade`" in product.refused()
+    assert "1 migrations are pending (first: console.0001_initial); run `hetang upgrade`" in product.refused()
     upgraded = subprocess.run(
         [sys.executable, "-m", "hetang.cli", "upgrade"],
         env=environment,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import login, logout
+from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -19,7 +20,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from hetang.console import login_limit
+from hetang.console import login_limit, sign_in
 from hetang.console.context import THEME_COOKIE, THEMES
 from hetang.console.theme import stylesheet
 from hetang.platform import audit
@@ -44,24 +45,24 @@ class LoginForm(AuthenticationForm):
         self.fields["password"].label = _("Password")
 
     def clean(self) -> dict[str, Any]:
-        name, address = self.cleaned_data.get("username", ""), _address(self.request)
-        wait = login_limit.wait_for(name, address)
+        keys = {"name": self.cleaned_data.get("username", ""), "address": sign_in.address_of(self.request)}
+        wait = login_limit.begin(**keys)
         if wait:
-            minutes = max(1, math.ceil(wait.total_seconds() / 60))
-            raise ValidationError(
-                ngettext(
-                    "Too many failed attempts. Try again in %(n)d minute.",
-                    "Too many failed attempts. Try again in %(n)d minutes.",
-                    minutes,
-                )
-                % {"n": minutes},
-                code="wait",
-            )
-        try:
-            return super().clean()
-        except ValidationError:
-            login_limit.failed(name, address)
-            raise
+            raise ValidationError(wait_sentence(wait), code="wait")
+        cleaned = super().clean()
+        login_limit.succeeded(**keys)
+        return cleaned
+
+
+def wait_sentence(wait: timedelta) -> str:
+    """How long to wait after too many failures."""
+    minutes = max(1, math.ceil(wait.total_seconds() / 60))
+    text = ngettext(
+        "Too many failed attempts. Try again in %(n)d minute.",
+        "Too many failed attempts. Try again in %(n)d minutes.",
+        minutes,
+    )
+    return text % {"n": minutes}
 
 
 @never_cache
@@ -74,18 +75,11 @@ def log_in(request: HttpRequest) -> HttpResponse:
         return redirect(_next(request))
     form = LoginForm(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
-        return _welcome(request, form.get_user())
+        user = form.get_user()
+        assert isinstance(user, User)  # noqa: S101 - the only backend gives ours
+        return sign_in.begin(request, user, _next(request))
     status = 422 if request.method == "POST" else 200
     return render(request, "console/login.html", {"form": form, "next": request.GET.get("next", "")}, status=status)
-
-
-def _welcome(request: HttpRequest, user: Any) -> HttpResponse:
-    login(request, user)
-    login_limit.succeeded(user.username)
-    audit.record(user.username, "session.opened", "user", user.pk)
-    response = redirect(_next(request))
-    _remember_language(response, user.language)
-    return response
 
 
 @require_POST
@@ -104,7 +98,7 @@ def choose_language(request: HttpRequest) -> HttpResponse:
     response = redirect(_next(request))
     language = request.POST.get("language", "")
     if language in dict(settings.LANGUAGES):
-        _remember_language(response, language)
+        sign_in.remember_language(response, language)
         if request.user.is_authenticated:
             User.objects.filter(pk=request.user.pk).update(language=language)
     return response
@@ -136,11 +130,3 @@ def _next(request: HttpRequest) -> str:
     target = request.POST.get("next") or request.GET.get("next") or ""
     ours = url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure())
     return target if ours else reverse("console:home")
-
-
-def _remember_language(response: HttpResponse | HttpResponseRedirect, language: str) -> None:
-    response.set_cookie(settings.LANGUAGE_COOKIE_NAME, language, max_age=_YEAR, samesite="Lax", httponly=True)
-
-
-def _address(request: HttpRequest | None) -> str:
-    return request.META.get("REMOTE_ADDR", "") if request else ""

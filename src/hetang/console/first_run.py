@@ -11,6 +11,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
@@ -18,9 +19,11 @@ from django.shortcuts import redirect, render
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from hetang.console import sign_in
 from hetang.platform import audit, clock, environment, organisation
 from hetang.platform import brand as brand_cache
 from hetang.platform.models import Brand, Grant, OrgNode, User
+from hetang.platform.passwords import Length
 from hetang.platform.roles import ADMINISTRATOR, HEADQUARTERS
 
 CURRENCIES = {"CNY": 2, "USD": 2, "EUR": 2, "GBP": 2, "HKD": 2, "SGD": 2, "TWD": 2, "JPY": 0}
@@ -54,9 +57,20 @@ class SetupForm(forms.Form):
         label=_("Time zone"), initial="Asia/Shanghai", help_text=_("For example Asia/Shanghai.")
     )
     username = forms.CharField(label=_("Your user name"), max_length=80)
-    password = forms.CharField(
-        label=_("Password"), min_length=10, widget=forms.PasswordInput, help_text=_("At least 10 characters.")
-    )
+    password = forms.CharField(label=_("Password"), widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].help_text = Length().get_help_text()
+
+    def clean(self) -> dict[str, Any]:
+        values: dict[str, Any] = super().clean() or {}
+        if values.get("password"):
+            try:
+                validate_password(values["password"], User(username=values.get("username", "")))
+            except ValidationError as weak:
+                self.add_error("password", weak)
+        return values
 
     def clean_code(self) -> str:
         given: str = self.cleaned_data["code"]
@@ -80,6 +94,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         user = create_first_user(form.cleaned_data, language=get_language() or "zh-hans")
         if user is not None:
+            sign_in.note_origin(request)
             login(request, user)
         return redirect("console:home")
     return render(request, "console/setup.html", {"form": form}, status=422 if form.errors else 200)

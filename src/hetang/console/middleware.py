@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.urls import reverse
 from django.utils import timezone
 
-from hetang.platform import clock
+from hetang.platform import clock, sessions
 from hetang.platform.access import declared
 from hetang.platform.audit import Origin, origin
 
@@ -29,13 +29,23 @@ class ConsoleMiddleware:
         token = origin.set(Origin(str(uuid.uuid4()), request.META.get("REMOTE_ADDR") or None))
         try:
             with timezone.override(clock.zone()):
-                return _towards_login(request, self.get_response(request))
+                response = self.get_response(request)
+                _note_use(request)
+                return _towards_login(request, response)
         finally:
             origin.reset(token)
 
     def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> None:
         if not declared(view) and not request.path.startswith(PUBLIC_PREFIXES):
             raise PermissionDenied(f"{request.path}: the view declares no permission")
+
+
+def _note_use(request: HttpRequest) -> None:
+    """Somebody is there. A fragment that a page fetches by itself (htmx, GET) does not count: a page that is left open
+    must not keep its session alive."""
+    polled = request.method == "GET" and request.headers.get("HX-Request") == "true"
+    if request.session.accessed and not polled:
+        sessions.note_use(request.session)
 
 
 def _towards_login(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from hetang.console import entry, first_run, home, styleguide
+from hetang.console import entry, first_run, home, login_steps, styleguide
 from hetang.console.campaigns.links import short_link
 from hetang.console.help.views import help_page
 from hetang.console.search.views import search_page
@@ -14,6 +14,9 @@ _own: list[URLPattern | URLResolver] = [
     path("login", entry.log_in, name="login"),
     path("search", search_page, name="search"),
     path("help", help_page, name="help"),
+    path("login/code", login_steps.code, name="login-code"),
+    path("login/two-factor", login_steps.enrol, name="login-enrol"),
+    path("login/password", login_steps.password, name="login-password"),
     path("logout", entry.log_out, name="logout"),
     path("setup", first_run.set_up, name="setup"),
     path("language", entry.choose_language, name="language"),
@@ -34,6 +37,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("operations/", include("hetang.console.operations.urls")),
     path("insights/", include("hetang.console.insights.urls")),
     path("lists/", include("hetang.console.lists.urls")),
+    path("me/", include("hetang.console.me.urls")),
     path("audit/", include("hetang.console.audit.urls")),
     path("settings/", include("hetang.console.settings.urls")),
     path("simulator/", include("hetang.console.simulator.urls")),

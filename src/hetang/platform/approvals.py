@@ -248,6 +248,12 @@ def obstacle(approval: Approval, content_hash: str, size: int) -> str:
     return "too_many" if size > approval.size * GROWTH else ""
 
 
+def end_late() -> int:
+    """Note as too old what nobody answered or used in time; they could not be used before either."""
+    late = Approval.objects.filter(state__in=ALIVE, expires_at__lte=clock.now())
+    return late.update(state=Approval.EXPIRED)
+
+
 def latest(kind: str, target_id: str) -> Approval | None:
     """The newest question about a thing, whatever became of it."""
     asked = Approval.objects.filter(kind=kind, target_id=target_id).select_related("asked_by", "decided_by", "org_node")

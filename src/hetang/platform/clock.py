@@ -24,6 +24,12 @@ def now() -> datetime:
     return datetime.now(UTC) + offset()
 
 
+def wall() -> datetime:
+    """The real time, however far the clock is turned: for what counts by people's browsers, phones and programs
+    (sessions, one-time codes, failed log-ins, rates). Decisions about customers take `now()`."""
+    return _frozen if _frozen is not None else datetime.now(UTC)
+
+
 def offset() -> timedelta:
     """How far the clock is turned ahead of the wall clock (read from the database at most once a second)."""
     global _cached  # noqa: PLW0603 - one cache per process is the point

@@ -68,6 +68,7 @@ class User(AbstractBaseUser):
     display_name = models.CharField(max_length=80, blank=True, default="")
     language = models.CharField(max_length=12, default="zh-hans")
     is_active = models.BooleanField(default=True)
+    must_change_password = models.BooleanField(default=False)  # somebody else chose it
     created_at = models.DateTimeField()
 
     USERNAME_FIELD = "username"
@@ -105,6 +106,65 @@ class Grant(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["user", "role", "org_node"], name="grant_once"),
         ]
+
+
+class LoginRules(models.Model):
+    """One row: how people log in here. Times by the wall clock: they are about browsers, not about customers."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    idle_minutes = models.IntegerField(default=120)
+    absolute_hours = models.IntegerField(default=12)
+    password_length = models.SmallIntegerField(default=10)
+    two_factor_roles = models.JSONField(default=list)  # codes of roles that need the second factor
+    trust_days = models.SmallIntegerField(default=14)  # how long a device is remembered; 0: never
+
+
+class Session(models.Model):
+    """Somebody's browser, or a stranger's who is about to log in. The cookie's value is kept as a hash only."""
+
+    id = models.BigAutoField(primary_key=True)
+    key_hash = models.CharField(max_length=64, unique=True)
+    data = models.TextField()
+    user = models.ForeignKey(User, models.CASCADE, null=True, related_name="sessions")
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    address = models.GenericIPAddressField(null=True)
+    agent = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["seen_at"], name="session_seen")]
+
+
+class TwoFactor(models.Model):
+    """A user's authenticator app. `secret` is sealed; `last_step` is the last time step used: no code works twice."""
+
+    user = models.OneToOneField(User, models.CASCADE, primary_key=True, related_name="two_factor")
+    secret = models.BinaryField()
+    confirmed_at = models.DateTimeField(null=True)
+    last_step = models.BigIntegerField(default=0)
+
+
+class RecoveryCode(models.Model):
+    """A code that stands in for the app once. Only its hash is kept."""
+
+    id = models.BigAutoField(primary_key=True)
+    user = models.ForeignKey(User, models.CASCADE, related_name="recovery_codes")
+    code_hash = models.CharField(max_length=64)
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["user", "code_hash"], name="recovery_code_once")]
+
+
+class TrustedDevice(models.Model):
+    """A browser that need not show the second factor again until `expires_at`. Only its cookie's hash is kept."""
+
+    id = models.BigAutoField(primary_key=True)
+    user = models.ForeignKey(User, models.CASCADE, related_name="trusted_devices")
+    token_hash = models.CharField(max_length=64, unique=True)
+    agent = models.CharField(max_length=200, blank=True, default="")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
 
 
 class ApiKey(models.Model):

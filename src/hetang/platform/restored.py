@@ -31,5 +31,6 @@ def _forget_processes() -> None:
     """Leases and logins of the past: a session that was ended since the backup must not come back to life."""
     with connection.cursor() as cursor:
         cursor.execute("delete from platform_lease")
-        cursor.execute("delete from django_session")
+        cursor.execute("delete from platform_session")
+        cursor.execute("delete from platform_trusteddevice")
         cursor.execute("delete from procrastinate_workers")

@@ -6,6 +6,7 @@ roles lie there. Nobody changes her own roles, and somebody who manages users fo
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Q, QuerySet
 
-from hetang.platform import audit, clock, organisation
+from hetang.platform import audit, clock, organisation, sessions, two_factor
 from hetang.platform.access import Actor, Forbidden, system
 from hetang.platform.models import Grant, OrgNode, OwnRole, User
 from hetang.platform.roles import ROLES
@@ -54,11 +55,19 @@ def check(username: str, role: str, node_code: str = "") -> None:
     _node(node_code)
 
 
-def create(actor: Actor, username: str, password: str, *, display_name: str = "") -> User:
-    """A user without any role. Raises Forbidden, UserRefused (name_unusable, name_taken, password_weak)."""
+def create(actor: Actor, username: str, password: str, *, display_name: str = "", must_change: bool = False) -> User:
+    """A user without any role. `must_change`: somebody else chose the password.
+
+    Raises Forbidden, UserRefused (name_unusable, name_taken, password_weak).
+    """
     actor.require(MANAGE)
     _check_name(username.strip())
-    user = User(username=username.strip(), display_name=display_name.strip(), created_at=clock.now())
+    user = User(
+        username=username.strip(),
+        display_name=display_name.strip(),
+        must_change_password=must_change,
+        created_at=clock.now(),
+    )
     try:
         validate_password(password, user)
     except ValidationError as problem:
@@ -87,6 +96,7 @@ def give(actor: Actor, user: User, role: str, node: OrgNode, expires_at: datetim
         grant, _made = Grant.objects.update_or_create(user=user, role=role, org_node=node, defaults=values)
         changes = {"role": role, "org_node": node.code, "expires_at": expires_at}
         audit.record(actor, "grant.added", "user", user.pk, changes, org_node_id=node.pk)
+        sessions.end_all(user)
     return grant
 
 
@@ -99,6 +109,7 @@ def take(actor: Actor, grant: Grant) -> None:
         Grant.objects.filter(pk=grant.pk).delete()
         changes = {"role": grant.role, "org_node": grant.org_node.code}
         audit.record(actor, "grant.removed", "user", grant.user_id, changes, org_node_id=grant.org_node_id)
+        sessions.end_all(grant.user)
 
 
 @transaction.atomic
@@ -110,7 +121,53 @@ def set_active(actor: Actor, user: User, active: bool) -> bool:
         changed = User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active)
         if changed:
             audit.record(actor, "user.switched", "user", user.pk, {"active": [not active, active]})
+            sessions.end_all(user)
     return changed == 1
+
+
+@transaction.atomic
+def reset_password(actor: Actor, user: User) -> str:
+    """A first password anew, which she must change when she logs in; shown once. Raises Forbidden, UserRefused."""
+    require_whole(actor, user)
+    _not_herself(actor, user)
+    plain = secrets.token_urlsafe(12)
+    user.set_password(plain)
+    user.must_change_password = True
+    user.save(update_fields=["password", "must_change_password"])
+    two_factor.forget_devices(user)
+    audit.record(actor, "password.reset", "user", user.pk)
+    sessions.end_all(user)
+    return plain
+
+
+@transaction.atomic
+def reset_two_factor(actor: Actor, user: User) -> bool:
+    """For who has lost her phone and her codes; False when there was nothing. Raises Forbidden, UserRefused."""
+    require_whole(actor, user)
+    _not_herself(actor, user)
+    sessions.end_all(user)
+    return two_factor.turn_off(actor, user)
+
+
+@transaction.atomic
+def end_sessions(actor: Actor, user: User) -> int:
+    """Log somebody out everywhere; how many sessions there were. Raises Forbidden."""
+    require_whole(actor, user)
+    ended = sessions.end_all(user)
+    if ended:
+        audit.record(actor, "session.ended", "user", user.pk, {"sessions": ended})
+    return ended
+
+
+@transaction.atomic
+def choose_password(user: User, password: str, session: int | None = None) -> None:
+    """Her own new password (validated by the caller): her other sessions and remembered devices end."""
+    user.set_password(password)
+    user.must_change_password = False
+    user.save(update_fields=["password", "must_change_password"])
+    two_factor.forget_devices(user)
+    audit.record(user.username, "password.changed", "user", user.pk)
+    sessions.end_all(user, but=session)
 
 
 def seen_by(actor: Actor) -> QuerySet[User]:

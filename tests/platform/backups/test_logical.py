@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from django.contrib.sessions.models import Session
 from django.db import connection
 
 from hetang.facts.intake import Draft, record
@@ -22,6 +21,7 @@ from hetang.facts.models import Fact
 from hetang.platform import environment, files, postgres
 from hetang.platform.backups import dump, folder, keys, restore
 from hetang.platform.backups.folder import Backup, BackupRefused
+from hetang.platform.models import Session
 from tests.platform.backups import homes
 from tests.processes import clean_environment, wait_until
 
@@ -72,7 +72,7 @@ def test_what_was_backed_up_under_writes_comes_back_and_the_streams_go_on(
     tmp_path: Path, writer: threading.Event
 ) -> None:
     stored = files.store("list.csv", [b"number,name\n" * 1000])
-    Session.objects.create(session_key="abc", session_data="", expire_date=AT)
+    Session.objects.create(key_hash="abc", data="", started_at=AT, seen_at=AT)
     before = Fact.objects.count()
     backup = taken(tmp_path)
     writer.set()
@@ -87,7 +87,7 @@ def test_what_was_backed_up_under_writes_comes_back_and_the_streams_go_on(
         first = homes.followed(home, server.url)
         homes.python(home, server.url, homes.TAKE_FACTS, "after1", "after2", "live0")  # live0 is known
         second = homes.followed(home, server.url)
-        assert homes.ask(server.url, "select count(*) from django_session") == 0
+        assert homes.ask(server.url, "select count(*) from platform_session") == 0
         assert homes.ask(server.url, "select kind from platform_jobrun where state = 'waiting'") == "history.rebuild"
         action = "select action from platform_auditentry order by id desc limit 1"
         assert homes.ask(server.url, action) == "backup.restored"

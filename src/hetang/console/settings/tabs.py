@@ -18,6 +18,7 @@ ACCESS: tuple[tuple[str, str | Promise, str], ...] = (
     ("users", _("Users"), "users:view"),
     ("roles", _("Roles"), "users:view"),
     ("organisation", _("Organisation"), "users:view"),
+    ("login-rules", _("Log-in rules"), "users:view"),
     ("approval-rules", _("Approval rules"), "users:view"),
 )
 

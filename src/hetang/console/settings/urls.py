@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from hetang.console.settings import approval_rules, brand, keys, organisation, roles, system, users
+from hetang.console.settings import (
+    approval_rules,
+    brand,
+    help_users,
+    keys,
+    login_rules,
+    organisation,
+    roles,
+    system,
+    users,
+)
 
 app_name = "settings"
 urlpatterns = [
@@ -15,6 +25,10 @@ urlpatterns = [
     path("users/new", users.user_new, name="user-new"),
     path("users/<int:user_id>/", users.user_detail, name="user"),
     path("users/<int:user_id>/active", users.set_active, name="user-active"),
+    path("users/<int:user_id>/password", help_users.reset_password, name="user-password"),
+    path("users/<int:user_id>/two-factor", help_users.reset_two_factor, name="user-two-factor"),
+    path("users/<int:user_id>/sessions", help_users.end_sessions, name="user-sessions"),
+    path("users/<int:user_id>/unlock", help_users.unlock, name="user-unlock"),
     path("users/<int:user_id>/grants", users.grant_add, name="grant-add"),
     path("users/<int:user_id>/grants/<int:grant_id>/remove", users.grant_remove, name="grant-remove"),
     path("roles/", roles.role_list, name="roles"),
@@ -22,6 +36,7 @@ urlpatterns = [
     path("roles/<slug:code>/", roles.role_detail, name="role"),
     path("roles/<slug:code>/edit", roles.role_edit, name="role-edit"),
     path("roles/<slug:code>/delete", roles.role_delete, name="role-delete"),
+    path("login-rules/", login_rules.login_rules, name="login-rules"),
     path("approval-rules/", approval_rules.approval_rules, name="approval-rules"),
     path("organisation/", organisation.place_list, name="organisation"),
     path("organisation/<int:node_id>/", organisation.place_edit, name="place"),

@@ -18,11 +18,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
+from hetang.console import login_limit
 from hetang.console.paging import keyset
 from hetang.console.settings.tabs import tabs
-from hetang.platform import clock, users
+from hetang.platform import clock, sessions, two_factor, users
 from hetang.platform.access import Actor, actor_of, needs
 from hetang.platform.models import Grant, OrgNode, User
+from hetang.platform.passwords import Length
 from hetang.platform.roles import Role, roles
 from hetang.platform.users import UserRefused
 
@@ -69,11 +71,15 @@ class UserForm(GrantForm):
     username = forms.CharField(label=gettext_lazy("User name"), max_length=80)
     display_name = forms.CharField(label=gettext_lazy("Display name"), max_length=80, required=False)
     password = forms.CharField(
-        label=gettext_lazy("Password"),
-        min_length=10,
+        label=gettext_lazy("First password"),
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text=gettext_lazy("At least 10 characters."),
     )
+
+    def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
+        super().__init__(*args, actor=actor, **kwargs)
+        must = _("She must choose her own when she logs in.")
+        self.fields["password"].help_text = f"{Length().get_help_text()} {must}"
+
     field_order = ("username", "display_name", "password", "role", "org_node", "until")
 
     def clean_username(self) -> str:
@@ -139,6 +145,10 @@ def user_detail(request: HttpRequest, user_id: int) -> HttpResponse:
         "person": user,
         "grants": grants,
         "itself": itself,
+        "two_factor": two_factor.is_on(user),
+        "two_factor_required": two_factor.is_required(user),
+        "open_sessions": sessions.of_user(user).count(),
+        "locked_until": login_limit.locked_until(user.username),
         "may_change": not itself and users.may_manage(actor, user),
         "form": GrantForm(actor=actor) if actor.can(users.MANAGE) and not itself else None,
     }
@@ -217,7 +227,8 @@ def _do(request: HttpRequest, user: User, verb: Callable[[], object]) -> HttpRes
 
 @transaction.atomic
 def _create(actor: Actor, values: dict[str, Any]) -> User:
-    user = users.create(actor, values["username"], values["password"], display_name=values["display_name"])
+    named = {"display_name": values["display_name"]}
+    user = users.create(actor, values["username"], values["password"], **named, must_change=True)
     users.give(actor, user, values["role"], values["org_node"], end_of(values["until"]))
     return user
 

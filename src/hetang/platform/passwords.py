@@ -1,0 +1,26 @@
+"""The length that a password needs here, as a validator of Django's (settings.AUTH_PASSWORD_VALIDATORS)."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import ngettext
+
+from hetang.platform.login_rules import rules
+from hetang.platform.models import User
+
+
+class Length:
+    """At least as many characters as the log-in rules say."""
+
+    def validate(self, password: str, user: User | None = None) -> None:
+        if len(password) < rules().password_length:
+            raise ValidationError(self.get_help_text(), code="password_too_short")
+
+    def get_help_text(self) -> str:
+        needed = rules().password_length
+        text = ngettext(
+            "At least %(n)d character, no common password, and not like your name.",
+            "At least %(n)d characters, no common password, and not like your name.",
+            needed,
+        )
+        return text % {"n": needed}
