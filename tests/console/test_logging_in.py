@@ -169,7 +169,7 @@ def test_a_first_password_must_be_changed_before_anything_else(headquarters: Cli
     assert client.get("/").status_code == 302
     for password, again, problem in (
         (plain, plain, "This is the present password"),
-        ("short", "short", "At least 10 characters"),
+        ("short", "short", "at least 10 characters"),
         ("1qaz2wsx3edc", "1qaz2wsx3edc", "too common"),
         ("manager_a1", "manager_a1", "too similar"),
         ("a good new one", "a good new two", "The two are not the same"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import ValidationError
+from django.contrib.auth.password_validation import MinimumLengthValidator
 from django.utils.translation import ngettext
 
 from hetang.platform.login_rules import rules
@@ -13,8 +13,8 @@ class Length:
     """At least as many characters as the log-in rules say."""
 
     def validate(self, password: str, user: User | None = None) -> None:
-        if len(password) < rules().password_length:
-            raise ValidationError(self.get_help_text(), code="password_too_short")
+        """Raises ValidationError."""
+        MinimumLengthValidator(rules().password_length).validate(password, user)
 
     def get_help_text(self) -> str:
         needed = rules().password_length
