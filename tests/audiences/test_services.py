@@ -284,7 +284,7 @@ def test_live_audiences_are_refreshed_once_a_minute() -> None:
 def test_every_kind_of_condition_has_a_sentence_in_both_languages() -> None:
     known = catalogues.catalogue({"sku": "p1"}, fresh=True)
     node = parse(rule(TEA_TWICE, {"not": {"type": "tag", "op": "any", "tags": ["gold"]}}), known)
-    assert describe(node, known, "zh-hans") == "最近 30 天购买品类“tea”至少 2 次，且排除（有标签 “Value·Gold”）"
+    assert describe(node, known, "zh-hans") == "最近 30 天购买品类“tea”至少 2 次，且排除（有标签“Value·Gold”）"
     assert describe(node, known, "en") == (
         "bought category “tea” at least 2 times in the last 30 days, and not (has the tag “Value·Gold”)"
     )

@@ -29,6 +29,7 @@ from hetang.audiences.rules import (
     Scalar,
     Tagged,
 )
+from hetang.platform.money import sign, to_major
 
 Language = Literal["zh-hans", "en"]
 
@@ -71,7 +72,7 @@ _COMPARED = {
     ">=": ("至少 {}", "is at least {}"),
     "between": ("在 {} 到 {} 之间", "is between {} and {}"),
     "contains": ("包含 {}", "contains {}"),
-    "in": ("是 {} 之一", "is one of {}"),
+    "in": ("是{}之一", "is one of {}"),
     "empty": ("为空", "is empty"),
     "not_empty": ("不为空", "is not empty"),
 }
@@ -136,10 +137,12 @@ class _Writer:
 
     def money(self, minor: Scalar) -> str:
         digits = self.catalogue.currency_digits
-        sign = "-" if int(minor) < 0 else ""
-        text = str(abs(int(minor))).rjust(digits + 1, "0")
-        shown = f"{sign}{text[:-digits]}.{text[-digits:]}" if digits else f"{sign}{text}"
-        return f"{shown} {self.catalogue.currency}"
+        amount = to_major(abs(int(minor)), digits)
+        return f"{'−' if int(minor) < 0 else ''}{sign(self.catalogue.currency)}{amount:,.{digits}f}"
+
+    def joined(self, what: str, said: str) -> str:
+        """What is compared, and how: Chinese leaves no space between."""
+        return self.say(f"{what}{said}", f"{what} {said}")
 
     def compared(self, op: str, values: Sequence[str]) -> str:
         shown = [self.listed(values)] if op == "in" else list(values)
@@ -152,12 +155,12 @@ class _Writer:
 def _tagged(w: _Writer, node: Tagged) -> str:
     names = w.listed([w.catalogue.tags[tag].name for tag in node.tags])
     if node.op == "none":
-        return w.say(f"没有标签 {names}", f"has none of the tags {names}")
+        return w.say(f"没有标签{names}", f"has none of the tags {names}")
     if node.op == "all" and len(node.tags) > 1:
-        return w.say(f"同时有标签 {names}", f"has all of the tags {names}")
+        return w.say(f"同时有标签{names}", f"has all of the tags {names}")
     if len(node.tags) > 1:
-        return w.say(f"有任一标签 {names}", f"has any of the tags {names}")
-    return w.say(f"有标签 {names}", f"has the tag {names}")
+        return w.say(f"有任一标签{names}", f"has any of the tags {names}")
+    return w.say(f"有标签{names}", f"has the tag {names}")
 
 
 def _attribute(w: _Writer, node: Attribute) -> str:
@@ -166,7 +169,7 @@ def _attribute(w: _Writer, node: Attribute) -> str:
         shown = [w.say("是", "yes") if node.values[0] else w.say("否", "no")]
     else:
         shown = [f"{value:g}" if isinstance(value, float) else str(value) for value in node.values]
-    return f"{w.say(definition.label_zh, definition.label_en)} {w.compared(node.op, shown)}"
+    return w.joined(w.say(definition.label_zh, definition.label_en), w.compared(node.op, shown))
 
 
 def _metric(w: _Writer, node: Metric) -> str:
@@ -181,10 +184,10 @@ def _metric(w: _Writer, node: Metric) -> str:
     else:
         shown = [str(value) for value in node.values]
     if node.metric in DAYS_SINCE and node.op in {"empty", "not_empty"}:
-        never = w.say("没有过", "never happened"), w.say("有过", "has happened")
+        never = w.say("为空（从未发生）", "never happened"), w.say("不为空（发生过）", "has happened")
         what = w.name(TIME_NAMES[node.metric.removeprefix("days_since_")])
-        return f"{what} {never[0] if node.op == 'empty' else never[1]}"
-    return f"{name} {w.compared(node.op, shown)}"
+        return w.joined(what, never[0] if node.op == "empty" else never[1])
+    return w.joined(name, w.compared(node.op, shown))
 
 
 def _date(w: _Writer, node: DateOf) -> str:
@@ -197,48 +200,47 @@ def _date(w: _Writer, node: DateOf) -> str:
     return (
         what
         + {
-            "within_last": w.say(f" 在最近 {days} 天内（含今天）", f" within the last {days} days (today included)"),
-            "more_than_ago": w.say(f" 在 {days} 天以前", f" more than {days} days ago"),
-            "within_next": w.say(f" 在未来 {days} 天内（含今天）", f" within the next {days} days (today included)"),
-            "before": w.say(f" 早于 {node.on}", f" before {node.on}"),
-            "after": w.say(f" 晚于 {node.on}", f" after {node.on}"),
+            "within_last": w.say(f"在最近 {days} 天内（含今天）", f" within the last {days} days (today included)"),
+            "more_than_ago": w.say(f"在 {days} 天以前", f" more than {days} days ago"),
+            "within_next": w.say(f"在未来 {days} 天内（含今天）", f" within the next {days} days (today included)"),
+            "before": w.say(f"早于 {node.on}", f" before {node.on}"),
+            "after": w.say(f"晚于 {node.on}", f" after {node.on}"),
         }[node.op]
     )
 
 
 def _store(w: _Writer, node: AtStore) -> str:
     where = f"“{w.catalogue.nodes[node.node].name}”" if node.node else w.stores(node.stores)
-    where = w.say(f"{where} 下的门店", f"a store of {where}") if node.node else where
+    where = w.say(f"{where}下的门店", f"a store of {where}") if node.node else where
     return {
-        "home": w.say(f"归属门店是 {where}", f"home store is {where}"),
-        "favourite": w.say(f"最常光顾 {where}", f"favourite store is {where}"),
-        "bought_at": w.say(f"在 {where} 买过", f"has bought at {where}"),
+        "home": w.say(f"归属门店是{where}", f"home store is {where}"),
+        "favourite": w.say(f"最常光顾{where}", f"favourite store is {where}"),
+        "bought_at": w.say(f"在{where}买过", f"has bought at {where}"),
     }[node.op]
 
 
 def _behaviour(w: _Writer, node: Behaviour) -> str:
     when = w.say(f"最近 {node.days} 天", f" in the last {node.days} days") if node.days else w.say("历史上", " ever")
-    where = (w.say("在 {} ", " at {}").format(w.stores(node.stores))) if node.stores else ""
+    where = (w.say("在{}", " at {}").format(w.stores(node.stores))) if node.stores else ""
     goods = _goods(w, node)
     if node.event == "spent":
         much = w.compared({"at_least": ">=", "at_most": "<=", "exactly": "="}[node.op], [w.money(node.value)])
-        return w.say(
-            f"{when}{where}{goods}购买金额（未扣退款）{much}", f"spend{goods}{where}{when} (before refunds) {much}"
-        )
-    deed = {
-        "bought": ("购买" + goods, "bought" + goods),
-        "visited": ("到访", "visited"),
-        "received": (_by_channel(w, node, "收到触达"), _by_channel(w, node, "received messages")),
+        paid = f"购买{goods}的金额" if goods else "消费金额"
+        return w.say(f"{when}{where}{paid}（未扣退款）{much}", f"spend{goods}{where}{when} (before refunds) {much}")
+    verb, object_zh, english = {
+        "bought": ("购买", goods, "bought" + goods),
+        "visited": ("到访", "", "visited"),
+        "received": (_by_channel(w, node, "被触达"), "", _by_channel(w, node, "received messages")),
     }[node.event]
     if (node.value == 0 and node.op in {"at_most", "exactly"}) or (node.value == 1 and node.op == "at_least"):
         never = node.value == 0
-        chinese = ("没有" if never else "有过") + deed[0]
-        return w.say(f"{when}{where}{chinese}", f"{'never ' if never else ''}{deed[1]}{where}{when}")
+        chinese = f"没有{verb}{object_zh}" if never else f"{verb}过{object_zh}"
+        return w.say(f"{when}{where}{chinese}", f"{'never ' if never else ''}{english}{where}{when}")
     unit = ("次", "times") if node.count == "orders" or node.event != "bought" else ("件（明细行）", "order lines")
     many = {"at_least": ("至少", "at least"), "at_most": ("至多", "at most"), "exactly": ("恰好", "exactly")}[node.op]
     return w.say(
-        f"{when}{where}{deed[0]}{many[0]} {node.value} {unit[0]}",
-        f"{deed[1]} {many[1]} {node.value} {unit[1]}{where}{when}",
+        f"{when}{where}{verb}{object_zh}{many[0]} {node.value} {unit[0]}",
+        f"{english} {many[1]} {node.value} {unit[1]}{where}{when}",
     )
 
 
@@ -275,9 +277,9 @@ def _friends(w: _Writer, node: Friends) -> str:
     if node.staff:
         names = w.listed([w.catalogue.staff[userid].name for userid in node.staff])
         if node.number == 1:
-            return w.say(f"是 {names} 的企微好友", f"is a WeCom friend of {names}")
+            return w.say(f"是{names}的企微好友", f"is a WeCom friend of {names}")
         return w.say(
-            f"是 {names} 中至少 {node.number} 人的企微好友", f"is a WeCom friend of at least {node.number} of {names}"
+            f"是{names}中至少 {node.number} 人的企微好友", f"is a WeCom friend of at least {node.number} of {names}"
         )
     if node.number == 1:
         return w.say("有企微好友关系", "has a WeCom friend")

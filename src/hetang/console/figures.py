@@ -16,16 +16,14 @@ from django.utils.translation import gettext, ngettext
 
 from hetang.platform import clock
 from hetang.platform.brand import brand
-from hetang.platform.money import to_major
+from hetang.platform.money import sign, to_major
 
 UNKNOWN = "–"
-_SIGNS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "HKD": "HK$", "TWD": "NT$", "SGD": "S$"}
 
 
 def currency_sign() -> str:
     """What stands before an amount of the brand's currency."""
-    own = brand()
-    return _SIGNS.get(own.currency, own.currency + " ")
+    return sign(brand().currency)
 
 
 def money(minor: Any) -> str:
@@ -33,9 +31,8 @@ def money(minor: Any) -> str:
     if minor is None or minor == "":
         return UNKNOWN
     own = brand()
-    sign = currency_sign()
     amount = to_major(abs(int(minor)), own.currency_digits)
-    return f"{'−' if minor < 0 else ''}{sign}{amount:,.{own.currency_digits}f}"
+    return f"{'−' if minor < 0 else ''}{currency_sign()}{amount:,.{own.currency_digits}f}"
 
 
 def number(value: Any) -> str:

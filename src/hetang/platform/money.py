@@ -8,6 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
+_SIGNS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "HKD": "HK$", "TWD": "NT$", "SGD": "S$"}
+
+
+def sign(currency: str) -> str:
+    """What stands before an amount: `sign("CNY") == "¥"`; a currency without a sign is named by its code."""
+    return _SIGNS.get(currency, currency + " ")
+
 
 def to_minor(amount: str | int | Decimal, digits: int) -> int:
     """Major units as text or Decimal to minor units, half away from zero: `to_minor("1.005", 2) == 101`."""

@@ -46,13 +46,15 @@ def _matching(options: Iterable[Option], words: list[str]) -> list[Option]:
 
 
 def _products(words: list[str], known: Catalogue) -> list[Option]:
-    """An exact number comes first, then names that begin with the first word. One scan of the products."""
+    """An exact number comes first, then names that begin with the first word, names that hold it, and what only its
+    category tells. One scan of the products."""
     rows = Product.objects.filter(reduce(and_, (_holds(word, known) for word in words), Q()))
     first = words[0] if words else ""
     place = Case(
         When(sku__iexact=first, then=Value(0)),
         When(name__istartswith=first, then=Value(1)),
-        default=Value(2),
+        When(name__icontains=first, then=Value(2)),
+        default=Value(3),
         output_field=IntegerField(),
     )
     rows = rows.order_by(*([place] if words else []), "name", "sku")

@@ -150,7 +150,7 @@ def refresh(request: HttpRequest, public_id: str) -> HttpResponse:
         messages.error(request, _("The audience engine is not answering. Try again in a few seconds."))
     except ServiceError as refused:
         messages.error(request, trouble(refused))
-    return redirect("audiences:history", audience.public_id)
+    return redirect("audiences:detail", audience.public_id)
 
 
 @dataclass(frozen=True)

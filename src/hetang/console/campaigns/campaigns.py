@@ -19,6 +19,7 @@ from hetang.campaigns.errors import CampaignError
 from hetang.campaigns.models import Broadcast, Campaign
 from hetang.console.campaigns import words
 from hetang.console.campaigns.access import EDIT, VIEW, campaign_or_404, may
+from hetang.console.forms import DayInput
 from hetang.console.lists.tables import Column, Table, read
 from hetang.console.paging import keyset
 from hetang.platform import clock, money
@@ -57,8 +58,8 @@ class CampaignForm(forms.Form):
         required=False,
         help_text=_("What should be different afterwards, in one sentence."),
     )
-    starts_on = forms.DateField(label=_("First day"), widget=forms.DateInput(attrs={"type": "date"}))
-    ends_on = forms.DateField(label=_("Last day"), widget=forms.DateInput(attrs={"type": "date"}))
+    starts_on = forms.DateField(label=_("First day"), widget=DayInput())
+    ends_on = forms.DateField(label=_("Last day"), widget=DayInput())
     budget = forms.DecimalField(
         label=_("Budget"), required=False, min_value=0, max_value=10**12, help_text=_("May stay empty.")
     )
@@ -74,7 +75,7 @@ class CampaignForm(forms.Form):
 
 
 def _node_label(node: OrgNode) -> str:
-    return "　" * (node.path.count(".") - 1) + node.name
+    return "　" * (node.path.count(".") - 1) + (node.name or gettext("Whole brand"))
 
 
 @require_GET

@@ -23,14 +23,14 @@ from hetang.campaigns.rules import MAX_VARIANTS, check_variants, rules_of
 from hetang.console.campaigns import words
 from hetang.console.campaigns.access import EDIT, VIEW, broadcast_or_404, may
 from hetang.console.campaigns.campaigns import state_of
-from hetang.console.campaigns.drafts import CHANNEL, Draft, blank, read, take_uploads
+from hetang.console.campaigns.drafts import CHANNEL, EXAMPLE_LINK, Draft, blank, read, shown, take_uploads
+from hetang.console.campaigns.splits import make_split
 from hetang.console.lists.tables import Column, Table
 from hetang.console.lists.tables import read as read_list
 from hetang.platform import clock
 from hetang.platform.access import actor_of, needs
 from hetang.platform.models import OrgNode
 from hetang.touch.governor import quiet
-from hetang.touch.links import address_of
 
 _CHOICES = 300
 
@@ -178,6 +178,8 @@ def _save(request: HttpRequest, draft: Draft, broadcast: Broadcast | None) -> Ht
         return redirect("campaigns:edit_broadcast", saved.public_id)
     if draft.problems:
         return _page(request, draft, saved, status=422)
+    for problem in make_split(actor_of(request), saved):
+        messages.error(request, problem)
     return redirect("campaigns:split", saved.public_id)
 
 
@@ -212,24 +214,9 @@ def _preview(request: HttpRequest, draft: Draft) -> dict[str, Any]:
         "errors": errors,
         "limits": limits,
         "audience": audience,
-        "texts": [_shown(number, variant, errors) for number, variant in enumerate(draft.variants, start=1)],
-        "link": address_of("a1B2c3D4e5"),
+        "texts": [shown(number, variant, errors) for number, variant in enumerate(draft.variants, start=1)],
+        "link": EXAMPLE_LINK,
         "quiet_until": quiet(slot, draft.message_class) if slot else None,
-    }
-
-
-def _shown(number: int, variant: dict[str, Any], errors: dict[str, list[str]]) -> dict[str, Any]:
-    card = next((item for item in variant["attachments"] if item["type"] == "link"), None)
-    images = [item for item in variant["attachments"] if item.get("picture") and item["type"] == "image"]
-    used = len(variant["text"].encode()) + (0 if card else services.LINK_BYTES + 1)
-    return variant | {
-        "number": number,
-        "bytes": used,
-        "card": card,
-        "images": images,
-        "field": f"text_{number}",
-        "picture_errors": errors.get(f"pictures_{number}", []),
-        "card_errors": errors.get(f"card_picture_{number}", []),
     }
 
 

@@ -12,11 +12,14 @@ from hetang.campaigns import pictures
 from hetang.campaigns.errors import CampaignError, Problem
 from hetang.campaigns.models import Broadcast, Picture
 from hetang.campaigns.rules import MAX_VARIANTS, rules_of
+from hetang.campaigns.services import LINK_BYTES
 from hetang.console.campaigns.access import VIEW
 from hetang.platform.access import Actor, actor_of
 from hetang.platform.models import OrgNode
+from hetang.touch.links import address_of
 
 CHANNEL = "wecom"
+EXAMPLE_LINK = address_of("a1B2c3D4e5")
 
 
 @dataclass
@@ -41,6 +44,23 @@ class Draft:
 
 def blank() -> dict[str, Any]:
     return {"text": "", "weight": 1, "attachments": []}
+
+
+def shown(number: int, variant: dict[str, Any], errors: dict[str, list[str]] | None = None) -> dict[str, Any]:
+    """A text as the phone shows it, with the problems of its pictures."""
+    found = errors or {}
+    card = next((item for item in variant["attachments"] if item["type"] == "link"), None)
+    images = [item for item in variant["attachments"] if item.get("picture") and item["type"] == "image"]
+    used = len(variant["text"].encode()) + (0 if card else LINK_BYTES + 1)
+    return variant | {
+        "number": number,
+        "bytes": used,
+        "card": card,
+        "images": images,
+        "field": f"text_{number}",
+        "picture_errors": found.get(f"pictures_{number}", []),
+        "card_errors": found.get(f"card_picture_{number}", []),
+    }
 
 
 def read(request: HttpRequest) -> Draft:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import time, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -90,4 +90,10 @@ def quota(request: HttpRequest) -> HttpResponse:
     if found:
         rows = [(used, found.limit - used, people) for used, people in sorted(found.people_by_used.items())]
     most = max((people for _, _, people in rows), default=0)
-    return render(request, "console/campaigns/quota.html", {"quota": found, "rows": rows, "most": most})
+    values = {
+        "quota": found,
+        "rows": rows,
+        "most": most,
+        "last_day": clock.local_day(found.end - timedelta(seconds=1)) if found else None,
+    }
+    return render(request, "console/campaigns/quota.html", values)

@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_GET, require_POST
 
@@ -17,6 +18,7 @@ from hetang.campaigns.errors import CampaignError
 from hetang.campaigns.models import Broadcast
 from hetang.console.campaigns import words
 from hetang.console.campaigns.access import SEND, VIEW, broadcast_or_404, may
+from hetang.console.campaigns.drafts import EXAMPLE_LINK, shown
 from hetang.platform import clock
 from hetang.platform.access import actor_of, needs
 from hetang.platform.models import OrgNode
@@ -25,6 +27,7 @@ from hetang.touch.errors import TouchError
 from hetang.touch.governor import next_quiet
 from hetang.touch.models import Plan, Programme
 
+UNFOLDED = 40  # lines of the organisation that are shown all at once
 MOVING = (Programme.PLANNING, Programme.RUNNING, Programme.CANCELLING)
 
 
@@ -66,9 +69,12 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     plan = Plan.objects.defer("members").get(programme=programme)
     now = queries.progress(programme)
     nodes = queries.by_organisation(programme, actor_of(request).scope(VIEW))
+    at = _number(request.GET.get("at"))
     return {
         "broadcast": broadcast,
         "programme": programme,
+        "texts": [shown(number, variant) for number, variant in enumerate(broadcast.variants, start=1)],
+        "link": EXAMPLE_LINK,
         "state": words.badge_of(programme.state, words.PROGRAMME),
         "moving": programme.state in MOVING,
         "plan": plan,
@@ -76,7 +82,9 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
         "open": [(words.STATES[state], count) for state, count in now.open.items() if state in words.STATES],
         "lost": [(words.loss(state, reason), count) for (state, reason), count in sorted(now.lost.items())],
         "excluded": [(words.REASONS[reason][0], count) for reason, count in now.excluded.items() if count],
-        "nodes": nodes,
+        "nodes": folded(nodes, at),
+        "folds": len(nodes) > UNFOLDED,
+        "at": at,
         "waiting": any(node.waiting for node in nodes),
         "consequence": queries.consequence(programme),
         "quiet_at": next_quiet(clock.now(), programme.message_class),
@@ -84,6 +92,23 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
         "can_remind": actor_of(request).can(SEND),
         "can_steer": programme.state in {Programme.RUNNING, Programme.PAUSED},
     }
+
+
+def folded(nodes: list[queries.NodeProgress], at: int) -> list[queries.NodeProgress]:
+    """Of a large organisation only the node `at` (0: the top), what lies above it and what lies directly below it."""
+    if len(nodes) <= UNFOLDED:
+        return nodes
+    here = next((node for node in nodes if node.node_id and node.node_id == at), nodes[0])
+    return [
+        node
+        for node in nodes
+        if (here.path.startswith(node.path) and not node.staff)
+        or (node.path.startswith(here.path) and node.depth == here.depth + 1)
+    ]
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() and len(text) < 18 else 0
 
 
 @require_POST
@@ -126,18 +151,23 @@ def remind(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Remind who has not confirmed, in the whole programme or below one node."""
     broadcast = broadcast_or_404(request, public_id)
     place = request.POST.get("node", "")
-    node = OrgNode.objects.filter(pk=int(place)).first() if place.isdecimal() and len(place) < 18 else None
+    node = OrgNode.objects.filter(pk=_number(place)).first() if place else None
     if place and node is None:
         raise Http404
+    back = HttpResponseRedirect(f"{_address(broadcast)}?at={_number(request.POST.get('at'))}#confirmation")
     try:
         result = services.remind(actor_of(request), broadcast, node)
     except CampaignError as refused:
         messages.error(request, words.sentence(refused.problems[0]))
-        return redirect("campaigns:progress", broadcast.public_id)
+        return back
     text = ngettext("{n} task reminded.", "{n} tasks reminded.", result.done).format(n=result.done)
     if result.over_limit:
         text += " " + gettext("{n} had three reminders within 24 hours already.").format(n=result.over_limit)
     if result.failed:
         text += " " + gettext("{n} could not be reminded; try again later.").format(n=result.failed)
     (messages.warning if result.failed else messages.success)(request, text)
-    return redirect("campaigns:progress", broadcast.public_id)
+    return back
+
+
+def _address(broadcast: Broadcast) -> str:
+    return reverse("campaigns:progress", args=[broadcast.public_id])

@@ -18,10 +18,11 @@ from hetang.campaigns.models import Broadcast
 from hetang.console.approvals import words as approval_words
 from hetang.console.campaigns import words
 from hetang.console.campaigns.access import EDIT, SEND, VIEW, broadcast_or_404, may
+from hetang.console.campaigns.drafts import EXAMPLE_LINK, shown
 from hetang.console.customers.lists import rows as customer_rows
 from hetang.console.paging import Page
 from hetang.platform import audit, clock
-from hetang.platform.access import actor_of, needs, visible_customers
+from hetang.platform.access import Actor, actor_of, needs, visible_customers
 from hetang.platform.approvals import ApprovalRefused
 from hetang.platform.engine_client import EngineUnavailable, ServiceError
 from hetang.touch import planning
@@ -35,12 +36,12 @@ SIZE = 50
 @require_http_methods(["GET", "POST"])
 @needs(VIEW)
 def split(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Show the newest split; a POST (or the first visit) makes one."""
+    """Show the newest split; a POST makes one."""
     broadcast = broadcast_or_404(request, public_id)
     problems: list[str] = []
     if request.method == "POST":
         actor_of(request).require(EDIT)
-        problems = _make(request, broadcast)
+        problems = make_split(actor_of(request), broadcast)
         if not problems:
             return redirect("campaigns:split", broadcast.public_id)
     return render(
@@ -58,9 +59,10 @@ def split_body(request: HttpRequest, public_id: UUID) -> HttpResponse:
     return render(request, "console/campaigns/split_body.html", _values(request, broadcast_or_404(request, public_id)))
 
 
-def _make(request: HttpRequest, broadcast: Broadcast) -> list[str]:
+def make_split(actor: Actor, broadcast: Broadcast) -> list[str]:
+    """Make a split; returns why it could not be made. A large one is made by the planning loop meanwhile."""
     try:
-        plan = services.dry_run(actor_of(request), broadcast)
+        plan = services.dry_run(actor, broadcast)
     except CampaignError as refused:
         return [words.sentence(problem) for problem in refused.problems]
     except (EngineUnavailable, ServiceError):
@@ -88,6 +90,8 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
         values["approval"] = approval.standing(actor_of(request), broadcast)
     return values | {
         "parts": parts,
+        "texts": [shown(number, variant) for number, variant in enumerate(broadcast.variants, start=1)],
+        "link": EXAMPLE_LINK,
         "lines": lines,
         "variants": [(number, people, _text(broadcast, number)) for number, people in parts.variants],
         "done": plan.state == Plan.DONE,

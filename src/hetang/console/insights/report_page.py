@@ -217,10 +217,10 @@ def _effects(contrast: Contrast, until: str) -> list[Row]:
     wanted: list[tuple[str, Effect | None, str]] = [
         (_("Net sales per person"), contrast.spend, "money"),
         (_("Net sales in all"), contrast.spend_total, "money"),
-        (_("Conversion, points"), contrast.conversion, "percent"),
+        (_("Conversion, points"), contrast.conversion, "points"),
         (_("Buyers in all"), contrast.buyers_total, "number"),
         (_("Net sales per person reached"), contrast.spend_reached, "money"),
-        (_("Conversion per person reached, points"), contrast.conversion_reached, "percent"),
+        (_("Conversion per person reached, points"), contrast.conversion_reached, "points"),
     ]
     rows = [_row(label, effect, kind, until) for label, effect, kind in wanted if effect is not None]
     refusals = {row.refusal for row in rows}
@@ -240,9 +240,14 @@ def _written(value: float, kind: str) -> str:
     plus = "+" if value > 0 else ""
     if kind == "money":
         return plus + money(round(value))
-    if kind == "percent":
-        return plus + percent(value, 2)
+    if kind == "points":
+        return plus + _points(value, 2)
     return plus + number(round(value))
+
+
+def _points(share: float, places: int) -> str:
+    """A difference of two shares in percentage points."""
+    return percent(share, places).removesuffix("%")
 
 
 def _contrast_label(contrast: Contrast) -> str:
@@ -256,9 +261,9 @@ def _contrast_label(contrast: Contrast) -> str:
 
 def _conversion_sentence(effect: Estimate) -> str:
     values = {
-        "points": percent(abs(effect.value), 1),
-        "low": percent(effect.low, 1),
-        "high": percent(effect.high, 1),
+        "points": _points(abs(effect.value), 1),
+        "low": _points(effect.low, 1),
+        "high": _points(effect.high, 1),
     }
     if not effect.distinct:
         return (

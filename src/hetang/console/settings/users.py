@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from hetang.console import login_limit
+from hetang.console.forms import DayInput
 from hetang.console.paging import keyset
 from hetang.console.settings.tabs import tabs
 from hetang.platform import clock, sessions, two_factor, users
@@ -52,7 +53,7 @@ class GrantForm(forms.Form):
     until = forms.DateField(
         label=gettext_lazy("Until (included)"),
         required=False,
-        widget=forms.DateInput(attrs={"type": "date"}),
+        widget=DayInput(),
         help_text=gettext_lazy("Empty: without an end. For a stand-in, choose the last day."),
     )
 

@@ -62,14 +62,14 @@ class BehaviourForm(forms.Form):
     def initial_of(settings: dict[str, Any]) -> dict[str, Any]:
         """The form's values for the simulator's settings."""
         return {
-            "confirm_percent": round(settings["confirm_rate"] * 100, 2),
-            "confirm_hours": round(settings["confirm_delay_s"] / 3600, 2),
-            "remind_percent": round(settings["remind_rate"] * 100, 2),
-            "click_percent": round(settings["click_rate"] * 100, 2),
-            "click_hours": round(settings["click_delay_s"] / 3600, 2),
+            "confirm_percent": _short(settings["confirm_rate"] * 100),
+            "confirm_hours": _short(settings["confirm_delay_s"] / 3600),
+            "remind_percent": _short(settings["remind_rate"] * 100),
+            "click_percent": _short(settings["click_rate"] * 100),
+            "click_hours": _short(settings["click_delay_s"] / 3600),
             "buying": settings["buying"],
-            "uplift_percent": round(settings["uplift"] * 100, 2),
-            "effect_days": round(settings["effect_s"] / 86400, 2),
+            "uplift_percent": _short(settings["uplift"] * 100),
+            "effect_days": _short(settings["effect_s"] / 86400),
             "monthly_cap": settings["monthly_cap"],
         }
 
@@ -87,3 +87,9 @@ class BehaviourForm(forms.Form):
             "effect_s": values["effect_days"] * 86400,
             "monthly_cap": values["monthly_cap"],
         }
+
+
+def _short(value: float) -> float | int:
+    """At most two decimals, none where there are none: 80, not 80.0."""
+    rounded = round(value, 2)
+    return int(rounded) if rounded == int(rounded) else rounded

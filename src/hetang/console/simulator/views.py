@@ -26,8 +26,8 @@ from hetang.platform.access import actor_of, needs
 from hetang.platform.environment import secrets_of_home
 from hetang.simulator.admin import SimulatorAdmin, SimulatorRefused, SimulatorUnavailable
 
-TASKS_SHOWN = 100
-ORDERS_SHOWN = 20
+TASKS_SHOWN, TASKS_FETCHED = 20, 500
+ORDERS_SHOWN = 12
 _View = Callable[..., HttpResponse]
 
 
@@ -40,6 +40,7 @@ class Task:
     name: str
     store: str
     text: str
+    attached: str
     made_at: datetime
     people: int
     state: str  # open, ignored, confirmed, cancelled
@@ -101,6 +102,8 @@ def page(request: HttpRequest) -> HttpResponse:
             values = _world(admin)
     except SimulatorUnavailable:
         return render(request, "console/simulator/page.html", {"away": True}, status=503)
+    if request.GET.get("tasks") != "all":
+        values["tasks"] = values["tasks"][:TASKS_SHOWN]
     return render(request, "console/simulator/page.html", values)
 
 
@@ -186,13 +189,15 @@ def behaviour(request: HttpRequest) -> HttpResponse:
 
 def _world(admin: SimulatorAdmin) -> dict[str, Any]:
     status = admin.status()
-    tasks = admin.tasks(TASKS_SHOWN)
+    tasks = admin.tasks(TASKS_FETCHED)
+    shown = sorted(map(_task, tasks["tasks"]), key=lambda task: task.state != "open")  # those that wait come first
     return {
         "status": status,
         "now": _moment(status["now"]),
         "apart": abs(clock.offset().total_seconds() - status["offset_s"]) > 1,
         "turned_days": status["offset_s"] / 86400,
-        "tasks": [_task(row) for row in tasks["tasks"]],
+        "tasks": shown,
+        "all_tasks": len(shown),
         "open": tasks["open"],
         "orders": [_purchase(row) for row in admin.orders(ORDERS_SHOWN)],
         "truth": admin.truth(),
@@ -213,6 +218,7 @@ def _task(row: dict[str, Any]) -> Task:
         name=row["name"],
         store=row["store"],
         text=row["text"],
+        attached=_attached(row["attachments"]),
         made_at=_moment(row["created_at"]),
         people=row["people"],
         state=state,
@@ -222,6 +228,14 @@ def _task(row: dict[str, Any]) -> Task:
         over_cap=row["over_cap"],
         opened=row["opened"],
     )
+
+
+def _attached(attachments: list[dict[str, Any]]) -> str:
+    """What hangs on a message, as an adviser sees it."""
+    pictures = sum(one["msgtype"] == "image" for one in attachments)
+    cards = [str(one["link"].get("title", "")) for one in attachments if one["msgtype"] == "link"]
+    found = [ngettext("%(count)s picture", "%(count)s pictures", pictures) % {"count": pictures}] if pictures else []
+    return " · ".join([*found, *(_("card “%(title)s”") % {"title": title} for title in cards)])
 
 
 def _purchase(row: dict[str, Any]) -> Purchase:

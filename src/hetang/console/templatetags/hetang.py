@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import pgettext
+from django.utils.translation import gettext, pgettext
 
 from hetang.console import figures
 from hetang.console.operations.stages import stage_label
@@ -173,6 +173,12 @@ def bar(part: float, whole: float, label: str = "") -> SafeString:
 def staff_title() -> str:
     """What the brand calls its staff, or the usual word."""
     return brand().staff_title or pgettext("staff title", "Adviser")
+
+
+@register.filter
+def place(node: Any) -> str:
+    """What a part of the organisation is called; the brand's own node may have no name."""
+    return node.name or gettext("Whole brand")
 
 
 @register.filter
