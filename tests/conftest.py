@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,19 @@ def _empty_unmanaged_tables(request: pytest.FixtureRequest) -> Iterator[None]:
         cursor.execute("select relname from pg_class where relname = any(%s)", [UNMANAGED])
         present = [row[0] for row in cursor.fetchall()]
         cursor.execute(f"truncate {', '.join(present)}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nobody_holds_the_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Threads of tests may leave a connection behind, which would keep the test database from being dropped."""
+    yield
+    from django.db import connection
+
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
 
 
 @pytest.fixture(scope="session")

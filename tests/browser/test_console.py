@@ -123,14 +123,19 @@ def test_the_search_is_walked_by_keys(cast: Cast, open_browser: Open) -> None:
     page.wait_for_selector("dialog.palette[open]")
     page.keyboard.type("customers")
     page.wait_for_selector(".palette-results a:has-text('Customers')")
+    page.wait_for_timeout(300)  # the dialog has faded in: half-way its contrast is lower
     assert _violations(visitor) == []
     page.keyboard.press("Escape")
-    assert page.locator("dialog[open]").count() == 0
+    left = "!document.querySelector('dialog[open]') && !document.activeElement.matches('input')"
+    page.wait_for_function(left)
     page.keyboard.press("?")
     page.wait_for_selector("dialog.help-dialog[open]")
+    page.wait_for_timeout(300)
     assert _violations(visitor) == []
     page.keyboard.press("Escape")
+    page.wait_for_function("!document.querySelector('dialog[open]')")
     page.keyboard.press("/")
+    page.wait_for_selector("dialog.palette[open]")
     page.keyboard.type("m1")
     page.wait_for_selector(".palette-results a:has-text('王**')")
     page.keyboard.press("ArrowDown")

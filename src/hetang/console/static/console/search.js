@@ -12,7 +12,10 @@ class Search extends HTMLElement {
       if (event.target === this.dialog || event.target.closest("[data-close]")) this.dialog.close();
       else if (event.target.closest("a")) this.dialog.close();
     });
-    this.dialog.addEventListener("close", () => this.before?.focus({ preventScroll: true }));
+    this.dialog.addEventListener("close", () => {
+      document.activeElement?.blur(); // the page itself takes no focus, and keys typed next are not for this field
+      this.before?.focus({ preventScroll: true });
+    });
   }
   open() {
     if (this.dialog.open) return;
