@@ -20,6 +20,8 @@ def pytest_configure() -> None:
     from django.conf import settings
 
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    # Emptying all tables between tests may meet a look of the engine process, which comes again by itself: it yields.
+    settings.DATABASES["default"]["OPTIONS"]["options"] = "-c deadlock_timeout=20s"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # argon2 is slow on purpose
 
 

@@ -114,7 +114,11 @@ def start(
             as_ordinary_user=True,
         )
     server = Server(data, socket, process)
-    _wait_until_ready(server, log_path, timeout_s)
+    try:
+        _wait_until_ready(server, log_path, timeout_s)
+    except (KeyboardInterrupt, SystemExit):
+        server.stop()
+        raise
     return server
 
 
@@ -170,7 +174,7 @@ def _initialise(data: Path) -> None:
         log=subprocess.PIPE,
         as_ordinary_user=True,
     )
-    output, _ = done.communicate()
+    output = _outcome(done)
     if done.returncode != 0:
         raise EmbeddedServerError(f"initdb failed:\n{output.decode(errors='replace')[-2000:]}")
     _create_database(draft)
@@ -217,9 +221,19 @@ def _create_database(data: Path) -> None:
         stdin=subprocess.PIPE,
         as_ordinary_user=True,
     )
-    output, _ = single.communicate(b"create database hetang\n")
+    output = _outcome(single, b"create database hetang\n")
     if single.returncode != 0 or b"ERROR" in output or b"FATAL" in output:
         raise EmbeddedServerError(f"the database could not be created:\n{output.decode(errors='replace')[-2000:]}")
+
+
+def _outcome(process: subprocess.Popen[bytes], said: bytes | None = None) -> bytes:
+    """What a program printed by its end; it does not outlive us when we are told to stop meanwhile."""
+    try:
+        return process.communicate(said)[0]
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
 
 
 def socket_folder(home: Path) -> Path:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +14,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
 from hetang.platform.backups import archive, drill, dump, folder, keys, recovery
 from hetang.platform.backups.folder import Backup, BackupRefused
 from tests.platform.backups import homes
+from tests.processes import clean_environment, wait_until
 
 # A fact and a file for each name; prints a moment after each commit and before whatever comes next.
 WRITE = """
@@ -116,6 +122,7 @@ def test_a_drill_tries_the_backup_and_the_archive_and_keeps_its_report(
     assert [(one.way, one.problem) for one in report.rehearsals] == [("backup", ""), ("archive", "")]
     assert report.rehearsals[0].restored["rows"] == backup.manifest.rows
     assert report.ok
+    _drill_and_stop_it_half_way(past.home, backups)
     damaged = backup.path / "database" / "toc.dat"
     damaged.write_bytes(damaged.read_bytes()[:-1])
     time.sleep(1)  # reports are named by the second
@@ -123,6 +130,26 @@ def test_a_drill_tries_the_backup_and_the_archive_and_keeps_its_report(
     assert (failed.returncode, "toc.dat is damaged" in failed.stdout) == (1, True)
     assert [one.ok for one in drill.reports(backups)] == [False, True]
     assert not (past.home / "run" / "drill").exists()
+
+
+def _drill_and_stop_it_half_way(home: Path, backups: Path) -> None:
+    """Told to stop (`hetang up` ends), it takes its server along before it goes."""
+
+    def servers() -> list[psutil.Process]:
+        found = [
+            one
+            for one in psutil.process_iter(["cmdline"])
+            if str(home / "run" / "drill" / "postgres") in (one.info["cmdline"] or [])
+        ]
+        return [one for one in found if one.status() != psutil.STATUS_ZOMBIE]
+
+    environment = clean_environment(HETANG_HOME=str(home), HETANG_BACKUPS=str(backups))
+    command = [sys.executable, "-m", "hetang.cli", "drill", "--parent", str(os.getpid())]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as drilling:
+        wait_until(lambda: bool(servers()), 60)
+        drilling.terminate()
+    assert (drilling.returncode, servers()) == (128 + signal.SIGTERM, [])
+    assert not (home / "run" / "drill").exists()
 
 
 def test_old_bases_go_with_the_log_and_files_that_only_they_needed(past: Past) -> None:

@@ -55,7 +55,7 @@ def backups_folder(home: Path) -> Path:
 def _backup(options: argparse.Namespace) -> int:
     from hetang.platform import supervisor
 
-    _die_with(options.parent)
+    _end_in_order(options.parent)
     home = _home()
     try:
         with supervisor.database(home) as url:
@@ -93,6 +93,7 @@ def _backups(options: argparse.Namespace) -> int:
 
 
 def _restore(options: argparse.Namespace) -> int:
+    _end_in_order()
     home = environment.home()
     try:
         source = Path(options.source).expanduser().resolve()
@@ -158,7 +159,7 @@ def _tell(done: Restored, home: Path) -> None:
 
 
 def _drill(options: argparse.Namespace) -> int:
-    _die_with(options.parent)
+    _end_in_order(options.parent)
     home = _home()
     try:
         report = drill.run(home, backups_folder(home), archive.configured(), say)
@@ -238,7 +239,9 @@ def _home() -> Path:
     return home
 
 
-def _die_with(parent: int | None) -> None:
+def _end_in_order(parent: int | None = None) -> None:
+    """Let SIGTERM (also the death of a job that is our `parent`) take the servers and programs below us along."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     if parent is not None:
         children.die_with_parent(signal.SIGTERM, parent)
 
