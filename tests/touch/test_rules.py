@@ -3,7 +3,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -96,38 +95,6 @@ def test_platform_by_day_week_number_and_not_at_all() -> None:
         datetime(2026, 3, 9, tzinfo=SHANGHAI), datetime(2026, 3, 16, tzinfo=SHANGHAI), 3
     )
     assert rules.platform_window("none", None, slot, SHANGHAI) is None
-
-
-def test_draws_of_arrays_equal_single_draws() -> None:
-    numbers = np.array([1, 2, 3, 2**32 - 1], dtype=np.uint64)
-    assert rules.draws("seed", "control", numbers).tolist() == [
-        rules.draw("seed", "control", int(number)) for number in numbers
-    ]
-
-
-def test_a_draw_never_changes() -> None:
-    assert [rules.draw("seed", "control", number) for number in (1, 2, 3)] == [970791405, 1702866275, 1286914857]
-
-
-def test_a_share_of_ten_per_cent_and_its_independence_of_the_variant() -> None:
-    numbers = np.arange(1, 100_001, dtype=np.uint64)
-    control = rules.draws("s", "control", numbers) < rules.threshold(1000)
-    variant = rules.picks((1, 1), rules.draws("s", "variant", numbers))
-    assert abs(int(control.sum()) - 10_000) < 400
-    assert abs(int(variant[control].sum()) - int(control.sum()) / 2) < 250
-
-
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=5).filter(sum), st.integers(0, 2**32 - 1))
-@settings(max_examples=60)
-def test_picks_of_arrays_equal_single_picks(weights: list[int], value: int) -> None:
-    picked = rules.pick(weights, value)
-    assert weights[picked] > 0
-    assert rules.picks(weights, np.array([value], dtype=np.uint32)).tolist() == [picked]
-
-
-def test_no_share_and_the_whole_share() -> None:
-    assert rules.threshold(0) == 0
-    assert rules.threshold(10_000) == 2**32
 
 
 @pytest.mark.parametrize(("people", "tasks"), [([], 0), ([0], 0), ([1], 1), ([10_000, 10_001, 3], 4)])

@@ -17,9 +17,10 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from pyroaring import BitMap
 
-from hetang.platform import clock, money
+from hetang.experiments import assignment
+from hetang.platform import clock
 from hetang.resources.models import Staff
-from hetang.touch import governor, ledger, rules
+from hetang.touch import governor, ledger
 from hetang.touch.channels import identity_kind, is_direct, people_per_unit
 from hetang.touch.models import (
     CONTROL,
@@ -141,7 +142,7 @@ def _load(cursor: CursorWrapper, request: Request, numbers: array[int]) -> None:
         " (customer bigint, control boolean, variant smallint) on commit delete rows"
     )
     cursor.execute("truncate plan_person")  # a chunk may follow another in the same transaction
-    people = np.frombuffer(numbers, dtype=np.uint32).astype(np.uint64)
+    people = np.frombuffer(numbers, dtype=np.uint32)
     layout = [
         *(("fields", ">i2"), ("l1", ">i4"), ("customer", ">i8")),
         *(("l2", ">i4"), ("control", "i1"), ("l3", ">i4"), ("variant", ">i2")),
@@ -149,8 +150,8 @@ def _load(cursor: CursorWrapper, request: Request, numbers: array[int]) -> None:
     rows = np.zeros(len(people), dtype=layout)
     rows["fields"], rows["l1"], rows["l2"], rows["l3"] = 3, 8, 1, 2
     rows["customer"] = people
-    rows["control"] = rules.draws(request.seed, "control", people) < rules.threshold(request.control_bp)
-    rows["variant"] = 1 + rules.picks(request.weights, rules.draws(request.seed, "variant", people))
+    rows["control"] = assignment.control_group(request.seed, people, request.control_bp)
+    rows["variant"] = assignment.variants(request.seed, people, request.weights)
     with cursor.copy("copy plan_person from stdin (format binary)") as copy:
         copy.write(_COPY_HEAD + rows.tobytes() + _COPY_TAIL)
     cursor.execute("analyze plan_person")
@@ -259,13 +260,10 @@ def _cluster_variants(request: Request) -> tuple[str, list[Any]]:
 
 
 def cluster_variants(request: Request) -> dict[int, int]:
-    """The variant (from 1) of each adviser in a cluster design: ranked by draw and cut by weight, so that few advisers
-    are shared out evenly too. Who joined after the plan began does not change the others."""
+    """The variant (from 1) of each adviser in a cluster design, shared out among all of them, so that few are shared
+    out evenly too. Who joined after the plan began does not change the others."""
     staff = Staff.objects.filter(pk__lte=request.last_staff).values_list("pk", flat=True)
-    ranked = sorted(staff, key=lambda one: (rules.draw(request.seed, "cluster", one), one))
-    sizes = money.split_by_weight(len(ranked), request.weights)
-    numbers = [number for number, size in enumerate(sizes, start=1) for _ in range(size)]
-    return dict(zip(ranked, numbers, strict=True))
+    return assignment.shared_out(request.seed, staff, request.weights)
 
 
 def _groups(cursor: CursorWrapper) -> dict[tuple[str, int], BitMap]:

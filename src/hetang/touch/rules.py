@@ -1,18 +1,11 @@
-"""Pure rules of touching: sliding caps, the platform's windows, quiet hours, and the draw that decides arms."""
+"""Pure rules of touching: sliding caps, the platform's windows, quiet hours."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
-
-if TYPE_CHECKING:
-    import numpy as np
-
-_MASK = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
@@ -90,60 +83,6 @@ def next_quiet_start(at: datetime, start: time, end: time, zone: ZoneInfo) -> da
     return today if today > local else datetime.combine(local.date() + timedelta(days=1), start, zone)
 
 
-def draw(seed: str, purpose: str, number: int) -> int:
-    """A number in [0, 2**32) that depends on nothing but seed, purpose and person: the same in every run and process,
-    independent between purposes. SplitMix64 of the number, keyed by a hash of seed and purpose."""
-    return _mix((number + _key(seed, purpose)) & _MASK) >> 32
-
-
-def draws(seed: str, purpose: str, numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """`draw` for an array of numbers at once (uint64 in, uint32 out), 10 ns each."""
-    import numpy as np
-
-    x = numbers.astype(np.uint64) + np.uint64(_key(seed, purpose))
-    x = x + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((x ^ (x >> np.uint64(31))) >> np.uint64(32)).astype(np.uint32)
-
-
-def threshold(share_bp: int) -> int:
-    """The draw below which a person falls into a share given in hundredths of a per cent (10,000 = all)."""
-    return (share_bp << 32) // 10_000
-
-
-def pick(weights: Sequence[int], value: int) -> int:
-    """Which of the weighted parts (from 0) a draw in [0, 2**32) falls into."""
-    total = sum(weights)
-    if total <= 0 or min(weights) < 0:
-        raise ValueError("weights must be non-negative and not all zero")
-    place = value * total >> 32
-    for index, weight in enumerate(weights):
-        place -= weight
-        if place < 0:
-            return index
-    raise AssertionError("a draw is below the sum of the weights")
-
-
-def picks(weights: Sequence[int], values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """`pick` for an array of draws (uint32), as int16."""
-    import numpy as np
-
-    place = values.astype(np.uint64) * np.uint64(sum(weights)) >> np.uint64(32)
-    return np.searchsorted(np.cumsum(weights), place, side="right").astype(np.int16)
-
-
 def tasks_needed(people: Sequence[int], per_task: int) -> int:
     """How many tasks the given groups of people (one per sender and text) make: none for an empty group."""
     return sum(-(-count // per_task) for count in people)
-
-
-def _key(seed: str, purpose: str) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{seed}\0{purpose}".encode(), digest_size=8).digest(), "big")
-
-
-def _mix(x: int) -> int:
-    x = (x + 0x9E3779B97F4A7C15) & _MASK
-    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
-    return x ^ (x >> 31)
