@@ -46,7 +46,7 @@ def begin(number: int) -> Person:
         cursor.execute("select pg_advisory_xact_lock(hashtext('hetang.customers'))")
         person = person_of(number)
         facts.scrub_unapplied(person, _applied())
-        for statement in _EMPTY:
+        for statement in EMPTY:
             cursor.execute(statement, {"numbers": list(person.numbers), "now": person.at})
         key = f"erased:{number}"
         outcome = intake.record(merges.SOURCE, [Draft("customer.erased", key, person.at, body=_body(person))])
@@ -86,7 +86,7 @@ def _applied() -> Position:
 
 
 _HER_IDENTITIES = "(select id from customers_identity where customer_id = any(%(numbers)s))"
-_EMPTY = (
+EMPTY = (
     # Links and decisions speak of identities: they go while these are still there.
     f"delete from customers_identitylink where low in {_HER_IDENTITIES} or high in {_HER_IDENTITIES}",
     f"""update customers_decision set reason = '' where reason <> '' and id in (

@@ -33,11 +33,11 @@ def _count(person: Person) -> int:
 
 def _erase(person: Person, _checkpoint: Checkpoint) -> int:
     """What a stream wrote while she was being made a tombstone; there is nothing else left."""
-    from hetang.customers.erasing import _EMPTY
+    from hetang.customers.erasing import EMPTY
 
     changed = 0
     with connection.cursor() as cursor:
-        for statement in _EMPTY[:-1]:
+        for statement in EMPTY[:-1]:
             cursor.execute(statement, {"numbers": list(person.numbers)})
             changed += cursor.rowcount
     return changed

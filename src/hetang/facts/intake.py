@@ -177,6 +177,17 @@ def record(source: str, drafts: Sequence[Draft], door: str = "internal") -> Outc
     return outcome
 
 
+def take_again(source: str, envelope: Envelope, door: str) -> Outcome:
+    """Take one held fact under today's rules, without holding it a second time when it is refused again."""
+    outcome = Outcome()
+    with transaction.atomic():
+        point = transaction.savepoint()
+        _take(source, [(0, _draft(envelope))], door, outcome)
+        if outcome.rejected:
+            transaction.savepoint_rollback(point)
+    return outcome
+
+
 def store_raw(source: str, body: bytes, door: str, outcome: Outcome | None = None) -> None:
     """Keep a body as it came, compressed and sealed, with what became of its facts as far as that is known."""
     result = outcome or Outcome()

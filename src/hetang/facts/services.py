@@ -12,9 +12,9 @@ import msgspec
 from django.db import connection, transaction
 
 from hetang.facts import intake
-from hetang.facts.intake import Draft, Outcome
+from hetang.facts.intake import Outcome
 from hetang.facts.models import HeldFact
-from hetang.facts.subscriptions import all_subscriptions, window_of_fact
+from hetang.facts.subscriptions import all_subscriptions, pass_one, window_of_fact
 from hetang.platform import clock
 from hetang.platform.sealing import seal, unseal
 
@@ -79,19 +79,11 @@ def dismiss(held_id: int) -> None:
 
 def set_aside_next(name: str) -> bool:
     """Let a stopped stream pass the one fact that it cannot apply; that fact is held. False if there is none."""
-    from hetang.facts import subscriptions
-
     with transaction.atomic():
-        cursor = subscriptions._lock_cursor(name)
-        if cursor is None or cursor.failed_at is None:
+        passed = pass_one(name)
+        if passed is None:
             return False
-        start = (cursor.epoch, cursor.tx, cursor.fact_id)
-        found = subscriptions._next_window(start, 1, None)
-        if found is None:
-            return False
-        end, count, received_at = found
-        hold(name, [Unapplied(received_at, end[2], "handler_failed", {"problem": cursor.error[:200]})])
-        subscriptions._move(cursor, end, count, received_at)
+        hold(name, [Unapplied(passed.received_at, passed.fact_id, "handler_failed", {"problem": passed.error[:200]})])
     return True
 
 
@@ -101,18 +93,7 @@ def _replay_to_log(held: HeldFact) -> Outcome:
         envelope = msgspec.json.decode(unseal(held.body), type=intake.Envelope)
     except msgspec.DecodeError:
         return Outcome(rejected=[intake.Rejection(0, held.key, held.reason, held.detail)])
-    return _quietly(held.source, intake._draft(envelope), held.door)
-
-
-def _quietly(source: str, draft: Draft, door: str) -> Outcome:
-    """Take one fact without holding it a second time when it is refused again."""
-    outcome = Outcome()
-    with transaction.atomic():
-        point = transaction.savepoint()
-        intake._take(source, [(0, draft)], door, outcome)
-        if outcome.rejected:
-            transaction.savepoint_rollback(point)
-    return outcome
+    return intake.take_again(held.source, envelope, held.door)
 
 
 def _replay_to_stream(held: HeldFact) -> Outcome:

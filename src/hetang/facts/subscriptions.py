@@ -123,6 +123,29 @@ def rewind(name: str) -> None:
     SubscriptionCursor.objects.filter(name=name).update(epoch=0, tx=0, fact_id=0, failed_at=None, error="", attempts=0)
 
 
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A fact that a stopped stream left out: its place in the log, and what the handler said of it."""
+
+    received_at: datetime
+    fact_id: int
+    error: str
+
+
+def pass_one(name: str) -> Passed | None:
+    """Move a stopped stream past its next fact without applying it, in the caller's transaction. None if it has not
+    failed, is busy elsewhere or has nothing ahead."""
+    cursor = _lock_cursor(name)
+    if cursor is None or cursor.failed_at is None:
+        return None
+    found = _next_window((cursor.epoch, cursor.tx, cursor.fact_id), 1, None)
+    if found is None:
+        return None
+    end, count, received_at = found
+    _move(cursor, end, count, received_at)
+    return Passed(received_at, end[2], cursor.error)
+
+
 def window_of_fact(received_at: datetime, fact_id: int) -> Window:
     """A window of exactly one fact, for replaying it to one stream."""
     params = {"one_received_at": received_at, "one_id": fact_id}

@@ -232,7 +232,7 @@ def actor_of(request: HttpRequest) -> Actor:
     if known is None:
         user = request.user
         known = actor_for(user) if isinstance(user, User) else Actor("", None, ())
-        request._actor = known  # type: ignore[attr-defined]
+        setattr(request, "_actor", known)  # noqa: B010 - Django's requests carry what belongs to them
     return known
 
 

@@ -60,12 +60,12 @@ class Work:
     arguments: dict[str, Any]
     owner: str
     _reported: float = field(default=float("-inf"))
-    _last: tuple[int, int | None, str] = (0, None, "")
+    reached: tuple[int, int | None, str] = (0, None, "")
 
     def progress(self, done: int, total: int | None = None, stage: str = "") -> None:
         """Show how far the work is (written at most twice a second). Raises like `checkpoint`."""
-        stage_changed = stage != self._last[2]
-        self._last = (done, total, stage)
+        stage_changed = stage != self.reached[2]
+        self.reached = (done, total, stage)
         if stage_changed or time.monotonic() - self._reported >= _THROTTLE_S:
             self._report()
 
@@ -76,7 +76,7 @@ class Work:
 
     def _report(self) -> None:
         self._reported = time.monotonic()
-        done, total, stage = self._last
+        done, total, stage = self.reached
         mine = JobRun.objects.filter(id=self.job_run_id, owner=self.owner, state=JobRun.RUNNING)
         if not mine.update(done=done, total=total, stage=stage[:80], beat_at=Now()) or stopping.is_set():
             raise HandedBack
@@ -216,7 +216,7 @@ def _claim(job_run_id: int) -> Work | None:
 
 
 def _finish(work: Work, state: str, **changes: Any) -> None:
-    done, total, stage = work._last
+    done, total, stage = work.reached
     if (done, total, stage) != (0, None, ""):
         changes |= {"done": done, "total": total, "stage": stage[:80]}
     mine = JobRun.objects.filter(id=work.job_run_id, owner=work.owner, state=JobRun.RUNNING)
