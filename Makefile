@@ -24,7 +24,7 @@ check: $(VENV)/.demo ## Carry out the whole main job once, without a browser
 	$(BIN)/hetang demo --check
 
 test: $(VENV)/.dev lint browser ## Install, check style, types and import law, run all tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
