@@ -24,15 +24,20 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     is_worker = "PYTEST_XDIST_WORKER" in os.environ
     if not is_worker:
         os.environ[_GIVEN] = os.environ.get("HETANG_DATABASE_URL", "")
-    home = Path(tempfile.mkdtemp(prefix="hetang-test-"))
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
-    os.environ["HETANG_HOME"] = str(home)
-    if not os.environ[_GIVEN] and (is_worker or not parallel):
-        _start_server(home)
+    prepare(server=not os.environ[_GIVEN] and (is_worker or not parallel))
     yield
 
 
-def _start_server(home: Path) -> None:
+def prepare(*, server: bool) -> None:
+    """Make a home of this process, and start a server in it, until the process ends."""
+    home = Path(tempfile.mkdtemp(prefix="hetang-test-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.environ["HETANG_HOME"] = str(home)
+    if server:
+        _start(home)
+
+
+def _start(home: Path) -> None:
     from hetang.platform import postgres
 
     server = postgres.start(home)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
-import tests.embedded  # noqa: F401 - a home and a database, as for the tests
+from tests import embedded
 
 
 def main() -> int:
+    embedded.prepare(server=not os.environ.get("HETANG_DATABASE_URL"))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hetang.settings")
     import django
     from django.core.management import call_command
