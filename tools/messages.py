@@ -1,13 +1,15 @@
 """`python -m tools.messages`: are the console's two languages complete?
 
-Reads every message of Python files and templates, compiles each `.po` to `.mo` (Babel, no gettext tools needed), and
-names what has no Chinese, what is fuzzy, what two rooms translate differently, and what nobody uses any more.
+Reads every message of Python files and templates and every Chinese text that stands in the code itself, compiles each
+`.po` to `.mo` (Babel, no gettext tools needed), and names what has no Chinese, what is fuzzy, what two rooms translate
+differently, what is set with half-width marks, and what nobody uses any more.
 `--check` writes nothing and only judges. `--skeleton ROOM` prints the missing messages as `.po` entries.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import io
 import re
 import sys
@@ -34,7 +36,8 @@ KEYWORDS = {
 }
 # Between Chinese characters these read as mistakes; Chinese has marks of its own: ，；：？！（）
 _HALF_WIDTH = re.compile(r"[\u4e00-\u9fff][,;:?!()]|[,;:?!()][\u4e00-\u9fff]")
-_PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|\{(\w+)\}")
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
+_PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|\{(\w*)\}")
 
 Key = tuple[str, str]  # context ("" for none), singular
 
@@ -83,6 +86,29 @@ def _messages(text: str) -> Iterator[tuple[int, Key]]:
             yield line, (context or "", singular)
 
 
+def spoken() -> Iterator[tuple[str, str]]:
+    """Chinese texts in the code itself, such as facts' lines in a timeline, and where they stand; no docstrings."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        for line, text in _literals(ast.parse(path.read_text())):
+            bare = _PLACEHOLDER.sub("", text)
+            if "(?:" in text:  # a pattern, which nobody reads
+                continue
+            if 2 * len(_CHINESE.findall(bare)) > len(re.findall("[A-Za-z]", bare)):
+                yield f"{path.relative_to(SOURCE)}:{line}", text
+
+
+def _literals(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Strings, with `{}` for what an f-string fills in."""
+    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    described = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values]
+            yield node.lineno, "".join(parts)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside | described:
+            yield node.lineno, node.value
+
+
 def catalogs() -> dict[Path, Catalog]:
     """The Chinese catalogue of each room."""
     paths = sorted(LOCALES.glob("*/zh_Hans/LC_MESSAGES/django.po"))
@@ -118,6 +144,7 @@ def judge() -> Report:
         mo = path.with_suffix(".mo")
         if not mo.exists() or _content(mo.read_bytes()) != _content(compiled(catalog)):
             report.stale.append(f"{room}: django.mo is not compiled from django.po")
+    report.half_width += [f"{place}: {text!r}" for place, text in spoken() if _wrongly_marked(text)]
     known_to_django = _of_django()
     needed = used()
     for key, place in sorted(needed.items(), key=lambda item: item[1]):
@@ -136,13 +163,17 @@ def _judge_catalog(room: str, catalog: Catalog, translated: dict[Key, tuple[str,
             report.fuzzy.append(f"{room}: {_shown(key)}")
         if not _text(message):
             continue
-        if _HALF_WIDTH.search(_PLACEHOLDER.sub("字", _text(message))):
+        if _wrongly_marked(_text(message)):
             report.half_width.append(f"{room}: {_text(message)!r}")
         if _placeholders(key[1]) != _placeholders(_text(message)):
             report.placeholders.append(f"{room}: {_shown(key)} -> {_text(message)!r}")
         before = translated.setdefault(key, (room, message))
         if _text(before[1]) != _text(message):
             report.conflicts.append(f"{_shown(key)}: {before[0]} {_text(before[1])!r}, {room} {_text(message)!r}")
+
+
+def _wrongly_marked(text: str) -> bool:
+    return _HALF_WIDTH.search(_PLACEHOLDER.sub("字", text)) is not None
 
 
 def _of_django() -> set[Key]:

@@ -62,7 +62,7 @@ def python_version(_home: Path) -> Iterator[Finding]:
         yield Finding(_OK, f"Python {shown}", f"Python {shown}")
     else:
         yield Finding(
-            _WRONG, f"Python {shown} 太旧, 需要 3.11 或更新", f"Python {shown} is too old; 3.11 or newer is needed"
+            _WRONG, f"Python {shown} 太旧，需要 3.11 或更新", f"Python {shown} is too old; 3.11 or newer is needed"
         )
 
 
@@ -71,7 +71,7 @@ def packages(_home: Path) -> Iterator[Finding]:
     if missing:
         names = " ".join(missing)
         yield Finding(
-            _WRONG, f"缺少软件包, 请运行: pip install {names}", f"packages are missing; run: pip install {names}"
+            _WRONG, f"缺少软件包，请运行：pip install {names}", f"packages are missing; run: pip install {names}"
         )
     else:
         yield Finding(_OK, "软件包齐全", "all packages are installed")
@@ -82,19 +82,19 @@ def data_directory(home: Path) -> Iterator[Finding]:
         yield from _new_directory(home)
     elif not _is_folder(home):
         yield Finding(
-            _WRONG, f"{home} 不是目录, 请用 --home 另选", f"{home} is no directory; name another one with --home"
+            _WRONG, f"{home} 不是目录，请用 --home 另选", f"{home} is no directory; name another one with --home"
         )
     elif not _usable(home):
         yield Finding(
             _WRONG,
-            f"当前用户不能读写数据目录 {home}(属于 {_owner(home)}): 请用该用户运行, 或用 --home 另选",
+            f"当前用户不能读写数据目录 {home}（属于 {_owner(home)}）：请用该用户运行，或用 --home 另选",
             f"this user may not write to {home}, which belongs to {_owner(home)}: run as that user,"
             " or name another directory with --home",
         )
     elif home.stat().st_mode & 0o077:
         yield Finding(
             _WRONG,
-            f"其他用户可以进入数据目录, 请运行: chmod 700 {home}",
+            f"其他用户可以进入数据目录，请运行：chmod 700 {home}",
             f"other users may enter the data directory; run: chmod 700 {home}",
         )
     else:
@@ -105,12 +105,12 @@ def _new_directory(home: Path) -> Iterator[Finding]:
     above = _existing(home)
     if _is_folder(above) and os.access(above, os.W_OK | os.X_OK):
         yield Finding(
-            _NOTE, f"数据目录 {home} 还不存在, 首次启动时会创建", f"{home} does not exist yet; the first start makes it"
+            _NOTE, f"数据目录 {home} 还不存在，首次启动时会创建", f"{home} does not exist yet; the first start makes it"
         )
     else:
         yield Finding(
             _WRONG,
-            f"数据目录 {home} 无法在 {above} 下创建, 请用 --home 另选",
+            f"数据目录 {home} 无法在 {above} 下创建，请用 --home 另选",
             f"{home} cannot be made below {above}; name another one with --home",
         )
 
@@ -123,14 +123,14 @@ def secrets(home: Path) -> Iterator[Finding]:
     try:
         environment.require_secrets()
     except environment.Unusable as problem:
-        yield Finding(_WRONG, f"密钥文件 secrets.json 缺失或损坏, 请从备份恢复 ({problem})", str(problem))
+        yield Finding(_WRONG, f"密钥文件 secrets.json 缺失或损坏，请从备份恢复（{problem}）", str(problem))
 
 
 def disk(home: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(_existing(home)).free
     shown = f"{free / (1 << 30):.1f} GB"
     if free < LEAST_FREE_BYTES:
-        yield Finding(_WRONG, f"磁盘只剩 {shown}, 至少需要 2 GB", f"only {shown} of disk are free; 2 GB are needed")
+        yield Finding(_WRONG, f"磁盘只剩 {shown}，至少需要 2 GB", f"only {shown} of disk are free; 2 GB are needed")
     else:
         yield Finding(_OK, f"磁盘可用 {shown}", f"{shown} of disk are free")
 
@@ -141,12 +141,12 @@ def ordinary_user(_home: Path) -> Iterator[Finding]:
         return
     if children.user_namespaces_work():
         yield Finding(
-            _OK, "以 root 运行: PostgreSQL 将在用户命名空间中启动", "as root: PostgreSQL will run in a user namespace"
+            _OK, "以 root 运行：PostgreSQL 将在用户命名空间中启动", "as root: PostgreSQL will run in a user namespace"
         )
     else:
         yield Finding(
             _WRONG,
-            "以 root 运行且内核不允许用户命名空间: 请用普通用户运行, 或设置 HETANG_DATABASE_URL",
+            "以 root 运行且内核不允许用户命名空间：请用普通用户运行，或设置 HETANG_DATABASE_URL",
             "as root, and the kernel refuses user namespaces: run as an ordinary user, or set HETANG_DATABASE_URL",
         )
 
@@ -162,7 +162,7 @@ def running(home: Path) -> Iterator[Finding]:
     elif not ports.is_free(port):
         yield Finding(
             _NOTE,
-            f"端口 {port} 被其他程序占用; 启动时会换一个, 也可用 --port 指定",
+            f"端口 {port} 被其他程序占用；启动时会换一个，也可用 --port 指定",
             f"port {port} is taken by another program; the start takes the next one, or say --port",
         )
     else:
@@ -178,12 +178,12 @@ def database(home: Path) -> Iterator[Finding]:
         data = home / "postgres"
         if not (data / "PG_VERSION").exists():
             yield Finding(
-                _NOTE, "数据库尚未创建, 首次启动时会创建", "there is no database yet; the first start makes it"
+                _NOTE, "数据库尚未创建，首次启动时会创建", "there is no database yet; the first start makes it"
             )
             return
         if postgres.postmaster_pid(data) is None:
             yield Finding(
-                _NOTE, "数据库没有运行(hetang up 会启动它)", "PostgreSQL does not run (`hetang up` starts it)"
+                _NOTE, "数据库没有运行（hetang up 会启动它）", "PostgreSQL does not run (`hetang up` starts it)"
             )
             yield from _log_tail(home / "logs" / "postgres.log", "PostgreSQL")
             return
@@ -247,10 +247,10 @@ def _guarded(check: Check, home: Path) -> Iterator[Finding]:
     try:
         yield from check(home)
     except environment.Unusable as problem:
-        yield Finding(_WRONG, f"设置有误: {problem}", str(problem))
+        yield Finding(_WRONG, f"设置有误：{problem}", str(problem))
     except Exception as problem:  # a doctor that falls over its first patient helps nobody
         text = f"{check.__name__}: {type(problem).__name__}: {problem}"
-        yield Finding(_WRONG, f"检查未能完成: {text}", f"this check did not finish: {text}")
+        yield Finding(_WRONG, f"检查未能完成：{text}", f"this check did not finish: {text}")
 
 
 def _existing(path: Path) -> Path:
@@ -301,7 +301,7 @@ def _engine(known: dict[str, int]) -> Iterator[Finding]:
     if supervisor.answers(address):
         yield Finding(_OK, "分析引擎有应答", "the engine answers")
     else:
-        yield Finding(_WRONG, "分析引擎没有应答, 见 logs/engine.log", "the engine does not answer; see logs/engine.log")
+        yield Finding(_WRONG, "分析引擎没有应答，见 logs/engine.log", "the engine does not answer; see logs/engine.log")
 
 
 def _schema(url: str) -> Iterator[Finding]:
@@ -321,7 +321,7 @@ def _schema(url: str) -> Iterator[Finding]:
     )
     if asked.returncode != 0:
         last = (asked.stderr.strip().splitlines() or ["?"])[-1]
-        yield Finding(_WRONG, f"数据库不可用: {last}", f"the database cannot be used: {last}")
+        yield Finding(_WRONG, f"数据库不可用：{last}", f"the database cannot be used: {last}")
         return
     missing, newer = map(int, asked.stdout.split())
     if newer:
@@ -331,7 +331,7 @@ def _schema(url: str) -> Iterator[Finding]:
     elif missing:
         yield Finding(
             _WRONG,
-            f"有 {missing} 个数据库迁移未执行, 请运行 hetang upgrade",
+            f"有 {missing} 个数据库迁移未执行，请运行 hetang upgrade",
             f"{missing} migrations are pending; run hetang upgrade",
         )
     else:
@@ -349,4 +349,4 @@ def _log_tail(path: Path, name: str) -> Iterator[Finding]:
     errors = [line for line in errors if not line.endswith(_PASSING)]
     if errors:
         last = errors[-1][:300]
-        yield Finding(_NOTE, f"{name} 日志中最近的错误: {last}", f"last error in the log of {name}: {last}")
+        yield Finding(_NOTE, f"{name} 日志中最近的错误：{last}", f"last error in the log of {name}: {last}")

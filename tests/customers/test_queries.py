@@ -82,7 +82,7 @@ def test_the_timeline_goes_back_page_by_page_in_both_languages() -> None:
     assert [entry.key for entry in orders.entries] == ["o1"]
     with translation.override("zh-hans"):
         texts = [entry.text for entry in queries.timeline(number_of(*ANNA), limit=3).entries]
-    assert texts == ["确认为同一人", "标签 Coffee:已打上", "到访South Gate(门店)"]
+    assert texts == ["确认为同一人", "标签 Coffee：已打上", "到访South Gate（门店）"]
 
 
 def test_a_search_needs_the_exact_identifier() -> None:

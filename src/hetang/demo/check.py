@@ -146,7 +146,7 @@ def _plan(found: Findings) -> Broadcast:
     composition = campaigns.Composition(
         name="秋季回店 · 面包券",
         audience_id=audience.pk,
-        variants=[{"text": "周末到店,现烤面包第二件半价,凭本消息领取。", "attachments": [], "weight": 1}],
+        variants=[{"text": "周末到店，现烤面包第二件半价，凭本消息领取。", "attachments": [], "weight": 1}],
         target_url="https://example.com/bread",
         control_bp=2000,
     )

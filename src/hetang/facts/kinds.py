@@ -184,16 +184,16 @@ class FactKind:
     set_fact: bool = False
 
 
-def _kinds() -> list[FactKind]:
+def _sale_kinds() -> list[FactKind]:
     return [
         FactKind(
             "order.placed",
             OrderPlaced,
             "An order was placed. The fact's key is the order's number in its source; without anybody named it is"
             " an anonymous order: in the sales, never in the people.",
-            "下单。事实的 key 即来源系统的订单号;未带身份的为匿名订单:计入销售额,不计入人数。",
+            "下单。事实的 key 即来源系统的订单号；未带身份的为匿名订单：计入销售额，不计入人数。",
             "Order of {net_money} at {store_name}, {line_count} lines",
-            "在{store_name}下单 {net_money},{line_count} 件商品",
+            "在{store_name}下单 {net_money}，{line_count} 件商品",
             {
                 "store": "330",
                 "channel": "store",
@@ -206,7 +206,7 @@ def _kinds() -> list[FactKind]:
             "order.refunded",
             OrderRefunded,
             "Money of an order was given back. `order` is the order's number in the same source; it may arrive first.",
-            "退款。order 为同一来源的订单号,可以先于订单到达。",
+            "退款。order 为同一来源的订单号，可以先于订单到达。",
             "Refund of {amount_money}",
             "退款 {amount_money}",
             {"order": "31198570044", "amount": 50, "store": "330"},
@@ -218,14 +218,19 @@ def _kinds() -> list[FactKind]:
             "Somebody visited a store, mini-program or page.",
             "到店或访问小程序、页面。",
             "Visited {store_name} ({channel})",
-            "到访{store_name}({channel})",
+            "到访{store_name}（{channel}）",
             {"store": "330", "channel": "store"},
         ),
+    ]
+
+
+def _person_kinds() -> list[FactKind]:
+    return [
         FactKind(
             "customer.described",
             CustomerDescribed,
             "What is known of a customer: attributes, home store, the adviser who serves her. The newest word counts.",
-            "客户资料:属性、所属门店、归属顾问。以最新一次为准。",
+            "客户资料：属性、所属门店、归属顾问。以最新一次为准。",
             "Profile updated",
             "资料更新",
             {"attributes": {"household_size": 2}, "home_store": "330"},
@@ -234,18 +239,45 @@ def _kinds() -> list[FactKind]:
             "customer.identified",
             CustomerIdentified,
             "Two or more identities belong to one person: evidence for a merge.",
-            "两个或以上身份属于同一人:合并的依据。",
+            "两个或以上身份属于同一人：合并的依据。",
             "Identities recognised as one person",
             "确认为同一人",
             {},
         ),
         FactKind(
+            "customer.merged",
+            CustomerMerged,
+            "Two customers were recognised as one; the smaller number stays.",
+            "两个客户被识别为同一人，保留较小的编号。",
+            "Merged with another record of the same person",
+            "与同一人的另一条记录合并",
+            {"survivor": 12, "absorbed": 340, "evidence": [["unionid", "oA1"], ["member", "900"]]},
+            subject="none",
+            external=False,
+        ),
+        FactKind(
+            "customer.erased",
+            CustomerErased,
+            "A customer was erased, with the numbers that had been merged into hers.",
+            "客户的个人信息已删除（含并入其名下的编号）。",
+            "Personal data erased",
+            "个人信息已删除",
+            {"numbers": [12, 340]},
+            subject="none",
+            external=False,
+        ),
+    ]
+
+
+def _contact_kinds() -> list[FactKind]:
+    return [
+        FactKind(
             "consent.changed",
             ConsentChanged,
             "Consent for one purpose on one channel was given or withdrawn, on which legal basis.",
-            "对某一用途、某一渠道的同意或撤回,及其法律依据。",
+            "对某一用途、某一渠道的同意或撤回，及其法律依据。",
             "Consent for {purpose} by {channel}: {given_word}",
-            "{channel} {purpose} 授权:{given_word}",
+            "{channel} {purpose} 授权：{given_word}",
             {
                 "purpose": "marketing",
                 "channel": "wecom",
@@ -258,9 +290,9 @@ def _kinds() -> list[FactKind]:
             "do_not_disturb.changed",
             DoNotDisturbChanged,
             "The customer wants to be left alone (for ever, or until a time), or no longer.",
-            "客户要求免打扰(永久或至某时),或解除。",
+            "客户要求免打扰（永久或至某时），或解除。",
             "Do not disturb: {on_word}",
-            "免打扰:{on_word}",
+            "免打扰：{on_word}",
             {"on": True, "until": None},
         ),
         FactKind(
@@ -269,7 +301,7 @@ def _kinds() -> list[FactKind]:
             "A WeCom friendship between the customer and a member of staff began, ended or changed.",
             "客户与员工的企微好友关系建立、解除或变化。",
             "WeCom friendship with {staff}: {state}",
-            "与 {staff} 的好友关系:{state}",
+            "与 {staff} 的好友关系：{state}",
             {"staff": "adviser_12", "state": "active", "add_way": 1},
         ),
         FactKind(
@@ -278,7 +310,7 @@ def _kinds() -> list[FactKind]:
             "A tag was put on or taken off.",
             "打上或去掉标签。",
             "Tag {tag}: {on_word}",
-            "标签 {tag}:{on_word}",
+            "标签 {tag}：{on_word}",
             {"tag": "taste_coffee", "on": True},
         ),
         FactKind(
@@ -292,30 +324,6 @@ def _kinds() -> list[FactKind]:
             subject="optional",
             external=False,
         ),
-        FactKind(
-            "customer.merged",
-            CustomerMerged,
-            "Two customers were recognised as one; the smaller number stays.",
-            "两个客户被识别为同一人,保留较小的编号。",
-            "Merged with another record of the same person",
-            "与同一人的另一条记录合并",
-            {"survivor": 12, "absorbed": 340, "evidence": [["unionid", "oA1"], ["member", "900"]]},
-            subject="none",
-            external=False,
-        ),
-        FactKind(
-            "customer.erased",
-            CustomerErased,
-            "A customer was erased, with the numbers that had been merged into hers.",
-            "客户的个人信息已删除(含并入其名下的编号)。",
-            "Personal data erased",
-            "个人信息已删除",
-            {"numbers": [12, 340]},
-            subject="none",
-            external=False,
-        ),
-        *_decision_kinds(),
-        *_set_kinds(),
     ]
 
 
@@ -327,7 +335,7 @@ def _decision_kinds() -> list[FactKind]:
             CustomerUnmerged,
             "A person was divided: `people` are the customers whose identities changed, `restored` those who are"
             " customers of their own again. `cause` is the decision, or the identity that proved to be shared.",
-            "客户被拆分:people 为身份有变的客户,restored 为重新独立的客户,cause 为所依据的决定或多人共用的身份。",
+            "客户被拆分：people 为身份有变的客户，restored 为重新独立的客户，cause 为所依据的决定或多人共用的身份。",
             "Separated from another person",
             "与另一位客户拆分",
             {"survivor": 12, "people": [12, 340], "restored": [340], "cause": "console\x1f9f2c"},
@@ -349,7 +357,7 @@ def _decision_kinds() -> list[FactKind]:
             CustomerKeptApart,
             "Somebody decided that two people are not the same: the first `left` identities named are one's, the rest"
             " the other's. No evidence joins them until that is lifted.",
-            "人工判断两位客户不是同一人:前 left 个身份属于一人,其余属于另一人;撤回之前,任何依据都不会将其合并。",
+            "人工判断两位客户不是同一人：前 left 个身份属于一人，其余属于另一人；撤回之前，任何依据都不会将其合并。",
             "Kept apart from another person by {by}",
             "由 {by} 判断与另一位客户不是同一人",
             {"left": 1, **by},
@@ -359,7 +367,7 @@ def _decision_kinds() -> list[FactKind]:
             "customer.decision_lifted",
             DecisionLifted,
             "A decision about two people was taken back; the evidence counts again.",
-            "撤回关于两位客户的决定,恢复按依据判断。",
+            "撤回关于两位客户的决定，恢复按依据判断。",
             "A decision about who she is was taken back by {by}",
             "由 {by} 撤回关于客户身份的决定",
             {"decision": "console\x1f9f2c", **by},
@@ -370,7 +378,7 @@ def _decision_kinds() -> list[FactKind]:
             IdentityJudged,
             "Somebody decided that an identity is shared by several people and no evidence, or is one person's own, or"
             " that the rule decides.",
-            "人工判断某个身份为多人共用(不作依据)、归一人所有,或交回规则判断。",
+            "人工判断某个身份为多人共用（不作依据）、归一人所有，或交回规则判断。",
             "An identity was judged by {by}",
             "由 {by} 判断身份归属",
             {"verdict": "shared", **by},
@@ -411,7 +419,8 @@ def _set_kinds() -> list[FactKind]:
     ]
 
 
-KINDS: dict[str, FactKind] = {kind.name: kind for kind in _kinds()}
+_ALL = (*_sale_kinds(), *_person_kinds(), *_contact_kinds(), *_decision_kinds(), *_set_kinds())
+KINDS: dict[str, FactKind] = {kind.name: kind for kind in _ALL}
 _DECODERS = {name: msgspec.json.Decoder(kind.body) for name, kind in KINDS.items()}
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # PostgreSQL cannot hold it in a text
 _FAULT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)

@@ -124,7 +124,7 @@ def _choice(setting: Setting, text: str) -> str:
 
 def _time(text: str) -> str:
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text):
-        raise BadValue("请写作 时:分，如 02:30", "write hours and minutes, such as 02:30")
+        raise BadValue("请写出时和分，如 02:30", "write hours and minutes, such as 02:30")
     return text
 
 
@@ -142,7 +142,7 @@ def _url(text: str) -> str:
 def _listener(text: str) -> str:
     host, _, port = text.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65_536:
-        raise BadValue("请写作 地址:端口，如 0.0.0.0:8080", "write address and port, such as 0.0.0.0:8080")
+        raise BadValue("请写出地址和端口，如 0.0.0.0:8080", "write address and port, such as 0.0.0.0:8080")
     return text
 
 

@@ -189,7 +189,7 @@ def _keys(options: argparse.Namespace) -> int:
 
 def _twice() -> str:
     first = getpass.getpass("Passphrase 口令: ")
-    if first != getpass.getpass("Again 再输一次: "):
+    if first != getpass.getpass("Once more 再输一次: "):
         raise BackupRefused("the two passphrases differ; nothing was written")
     return first
 
