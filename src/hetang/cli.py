@@ -6,6 +6,7 @@ Nothing here imports Django before a subcommand needs it: the supervisor must st
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -123,9 +124,17 @@ def _supervise(options: argparse.Namespace, demo: bool) -> int:
     from hetang.platform import environment, supervisor
 
     environment.database_url()
+    _refuse_bad_settings()
     plan = supervisor.Plan(environment.ensure_home(), options.host, options.port, demo)
     environment.require_secrets()
     return supervisor.Supervisor(plan).run()
+
+
+def _refuse_bad_settings() -> None:
+    from hetang.platform import environment, registry_values
+
+    for setting, problem in registry_values.problems():
+        raise environment.Unusable(f"{setting.env} cannot be used: {problem.en} ({problem.zh})")
 
 
 def _demo_check() -> int:
@@ -153,11 +162,16 @@ def _engine(options: argparse.Namespace) -> int:
 
 def _web(options: argparse.Namespace) -> int:
     """Becomes granian; its workers load `hetang.wsgi`."""
+    from hetang.platform import environment, logs
+
     os.environ["HETANG_WEB_WORKER"] = "1"
+    config = environment.ensure_home() / "run" / "granian-logs.json"
+    config.write_text(json.dumps(logs.configuration(os.environ.get("HETANG_LOG_FORMAT", logs.JSON))))
     arguments = [
         *("--interface", "wsgi", "--host", options.host, "--port", str(options.port), "--no-ws"),
         *("--workers", str(options.workers), "--blocking-threads", str(options.threads)),
         *("--respawn-failed-workers", "--workers-kill-timeout", "10", "--log-level", "warning"),
+        *("--log-config", str(config)),
     ]
     os.execv(sys.executable, [sys.executable, "-m", "granian", *arguments, "hetang.wsgi:application"])  # noqa: S606
 
@@ -321,8 +335,10 @@ def _refuse(problem: Exception) -> int:
 def _django() -> None:
     _django_later()
     import django
+    from django.apps import apps
 
-    django.setup()
+    if not apps.ready:
+        django.setup()
 
 
 def _django_later() -> None:

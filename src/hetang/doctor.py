@@ -4,6 +4,7 @@ to do. Each finding is independent: one that fails never hides the next."""
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -338,6 +339,18 @@ def _schema(url: str) -> Iterator[Finding]:
         yield Finding(_OK, "数据库版本与程序一致", "the database answers and fits this version")
 
 
+def _error_of(line: str) -> str:
+    """A line of a log as people read it, if it tells of an error."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return line if any(word in line for word in (" ERROR ", "FATAL:", "PANIC:")) else ""
+    if not isinstance(told, dict) or told.get("level") not in ("ERROR", "CRITICAL"):
+        return ""
+    last = str(told.get("trace", "")).rstrip().rpartition("\n")[2]
+    return " ".join(part for part in (str(told.get("at", "")), str(told.get("message", "")), last) if part)
+
+
 def _log_tail(path: Path, name: str) -> Iterator[Finding]:
     """The last errors of a log; errors of an earlier run may long be over, hence a note only."""
     if not path.exists():
@@ -345,7 +358,7 @@ def _log_tail(path: Path, name: str) -> Iterator[Finding]:
     with path.open("rb") as stream:
         stream.seek(max(0, path.stat().st_size - 64_000))
         lines = stream.read().decode(errors="replace").splitlines()
-    errors = [line for line in lines if any(word in line for word in (" ERROR ", "FATAL:", "PANIC:"))]
+    errors = [shown for line in lines if (shown := _error_of(line))]
     errors = [line for line in errors if not line.endswith(_PASSING)]
     if errors:
         last = errors[-1][:300]

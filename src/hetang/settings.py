@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from csp.constants import NONE, SELF
 
-from hetang.platform import environment
+from hetang.platform import environment, logs, registry_values
 
 BASE_DIR = Path(__file__).resolve().parent
 DEBUG = False
@@ -139,6 +139,7 @@ AUTH_PASSWORD_VALIDATORS = [
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 
 MIDDLEWARE = [
+    "hetang.operations.observing.ObservingMiddleware",  # first: probes must not need the database
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -214,11 +215,12 @@ CSRF_COOKIE_HTTPONLY = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 FILE_UPLOAD_TEMP_DIR = environment.ensure_home() / "run"  # private to us, unlike the system's
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"httpx": {"level": "WARNING"}, "procrastinate": {"level": "WARNING"}},
-}
+
+def _log_format() -> str:
+    try:
+        return str(registry_values.from_environment("watch.log_format"))
+    except registry_values.BadValue:  # the start refuses it; other commands go on
+        return logs.JSON
+
+
+LOGGING = logs.configuration(_log_format())

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 import psutil
@@ -21,6 +23,7 @@ import pytest
 
 from tests.processes import EngineProcess, Product, alive, answers, clean_environment, wait_until
 
+PHONE, NAME, EMAIL = "13812345678", "王小明", "xiaoming.wang@example.org"
 pytestmark = pytest.mark.engine
 
 
@@ -137,7 +140,49 @@ def test_somebody_added_while_it_runs_may_log_in(product: Product) -> None:
         form = {"username": "zhou", "password": password, "csrfmiddlewaretoken": client.cookies["hetang_csrf"]}
         assert client.post("/login", data={**form, "password": "wrong"}).status_code == 422
         entered = client.post("/login", data=form)
-    assert (entered.status_code, entered.headers["location"]) == (302, "/")
+        assert (entered.status_code, entered.headers["location"]) == (302, "/")
+        _work_with_personal_data(client, product)
+    _nothing_personal_in_the_logs(product)
+
+
+def _work_with_personal_data(client: httpx.Client, product: Product) -> None:
+    """What people and tills send when all goes well, and when they send it to the wrong place."""
+    client.post("/login", data={"username": PHONE, "password": NAME})
+    for address in ("/customers/", "/search", "/customers/" + PHONE, f"/l/{PHONE}", "/operations/held/"):
+        client.get(address, params={"q": PHONE, "name": NAME, "state": "\0"})
+    fact = {
+        "kind": "customer.identified", "key": PHONE, "occurred_at": "2026-01-01T10:00:00+08:00", "name": NAME,
+        "who": [{"kind": "phone", "value": PHONE}, {"kind": "email", "value": EMAIL}],
+    }  # fmt: skip
+    key = _api_key(client, product)
+    for facts in ([fact], [fact, {**fact, "who": NAME}], [{**fact, "occurred_at": NAME}]):
+        sent = client.post("/api/v1/facts", json={"source": "till", "facts": facts}, headers=key)
+        assert sent.status_code in (200, 422)
+    client.post("/api/v1/facts", content=NAME.encode(), headers=key)
+    client.post("/api/v1/facts", json=[fact], headers={"Authorization": f"Bearer {PHONE}"})
+
+
+def _api_key(client: httpx.Client, product: Product) -> dict[str, str]:
+    with psycopg.connect(product.database_url, autocommit=True) as connection:
+        connection.execute(
+            "insert into platform_grant (user_id, role, org_node_id)"
+            " select user_id, 'administrator', org_node_id from platform_grant limit 1"
+        )
+    form = {"name": "till", "scopes": "facts:write", "csrfmiddlewaretoken": client.cookies["hetang_csrf"]}
+    page = client.post("/settings/keys/", data=form).text
+    found = re.search(r"htk_[\w-]{30,}", page)
+    assert found, page[:500]
+    return {"Authorization": f"Bearer {found[0]}"}
+
+
+def _nothing_personal_in_the_logs(product: Product) -> None:
+    time.sleep(1)  # the streams apply what came in
+    logs = {path.name: path.read_text() for path in [*(product.home / "logs").iterdir(), product.printed]}
+    for value in (PHONE, NAME, EMAIL, quote(NAME), json.dumps(NAME)[1:-1], quote(EMAIL)):
+        assert [name for name, text in logs.items() if value in text] == [], value
+    requests = [json.loads(line) for line in logs["web.log"].splitlines() if '"route"' in line]
+    assert {"api:send_facts", "customers:list", "console:login"} <= {one["route"] for one in requests}
+    assert [one for one in requests if one["route"] == "customers:list"][-1]["user_id"]
 
 
 def test_sigterm_stops_everything_cleanly(product: Product) -> None:

@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from hetang.platform.access import Forbidden
+from hetang.platform.origin import origin
 from hetang.platform.roles import PERMISSIONS
 
 
@@ -37,4 +38,5 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noq
 
 
 def _page(request: HttpRequest, status: int, title: str, advice: str) -> HttpResponse:
-    return render(request, "console/error.html", {"code": status, "title": title, "advice": advice}, status=status)
+    values = {"code": status, "title": title, "advice": advice, "request_id": origin.get().request_id}
+    return render(request, "console/error.html", values, status=status)

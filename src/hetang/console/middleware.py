@@ -1,8 +1,7 @@
-"""What surrounds every request of the console: default deny, the brand's zone, the audit's origin, expired sessions."""
+"""What surrounds every request of the console: default deny, the brand's zone, expired sessions."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -14,26 +13,21 @@ from django.utils import timezone
 
 from hetang.platform import clock, sessions
 from hetang.platform.access import declared
-from hetang.platform.audit import Origin, origin
 
 PUBLIC_PREFIXES = ("/api/",)  # the API answers for itself: every call needs a key with a scope
 
 
 class ConsoleMiddleware:
-    """Refuses views that declare no permission; sets zone and audit origin around the view."""
+    """Refuses views that declare no permission; sets the zone around the view."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        token = origin.set(Origin(str(uuid.uuid4()), request.META.get("REMOTE_ADDR") or None))
-        try:
-            with timezone.override(clock.zone()):
-                response = self.get_response(request)
-                _note_use(request)
-                return _towards_login(request, response)
-        finally:
-            origin.reset(token)
+        with timezone.override(clock.zone()):
+            response = self.get_response(request)
+            _note_use(request)
+            return _towards_login(request, response)
 
     def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> None:
         if not declared(view) and not request.path.startswith(PUBLIC_PREFIXES):

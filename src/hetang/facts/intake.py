@@ -22,9 +22,12 @@ from hetang.facts.errors import MalformedBatch, Refusal
 from hetang.facts.models import HeldFact
 from hetang.platform import clock
 from hetang.platform.ids import fact_key_hash
+from hetang.platform.metrics import Counter
 from hetang.platform.sealing import lookup_key, seal
 
 log = logging.getLogger(__name__)
+
+TAKEN = Counter("hetang_facts_total", "Facts that came in, by door and what became of them.", ("door", "outcome"))
 
 MAX_FACTS = 1000  # of one API request
 MAX_NAME = 120
@@ -165,6 +168,7 @@ def receive(body: bytes, door: str = "api") -> Outcome:
         # Not acknowledged, so the sender repeats it; the body is kept all the same, for whoever looks into it.
         store_raw(source, kept, door, Outcome())
         raise
+    _count(door, outcome)
     return outcome
 
 
@@ -174,6 +178,7 @@ def record(source: str, drafts: Sequence[Draft], door: str = "internal") -> Outc
     outcome = Outcome()
     with transaction.atomic():
         _take(source, list(enumerate(drafts)), door, outcome)
+    _count(door, outcome)
     return outcome
 
 
@@ -200,6 +205,13 @@ def store_raw(source: str, body: bytes, door: str, outcome: Outcome | None = Non
                 *(result.accepted, result.duplicates, len(result.rejected)),
             ],
         )
+
+
+def _count(door: str, outcome: Outcome) -> None:
+    counts = {"accepted": outcome.accepted, "duplicate": outcome.duplicates, "rejected": len(outcome.rejected)}
+    for name, number in counts.items():
+        if number:
+            TAKEN.add(door, name, by=number)
 
 
 def _read(body: bytes) -> tuple[str, list[tuple[int, Draft]], dict[int, Rejection]]:

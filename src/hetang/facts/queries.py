@@ -34,6 +34,11 @@ def lags() -> list[Lag]:
     return [_lag(sub.name, cursors.get(sub.name) or SubscriptionCursor(name=sub.name)) for sub in all_subscriptions()]
 
 
+def stopped() -> list[str]:
+    """The streams that stand at a fact that they cannot apply. One query of a few rows."""
+    return list(SubscriptionCursor.objects.exclude(failed_at=None).order_by("name").values_list("name", flat=True))
+
+
 def open_held() -> int:
     """How many facts are held and open, counted up to 10,000."""
     return HeldFact.objects.filter(state=HeldFact.OPEN)[:10_000].count()

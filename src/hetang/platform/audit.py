@@ -7,8 +7,6 @@ Wording for people lives with the console (`hetang.console.audit.wording`); here
 from __future__ import annotations
 
 import json
-from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -17,20 +15,10 @@ from django.db import connection
 from hetang.platform import clock
 from hetang.platform.access import Actor
 from hetang.platform.masking import mask
+from hetang.platform.origin import origin
 
 _PERSONAL = {"phone": "phone", "mobile": "phone", "email": "email", "name": "name", "customer_name": "name"}
 _SECRET = frozenset({"password", "token", "secret", "key"})
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where the current work came from: the request's id and the caller's address."""
-
-    request_id: str = ""
-    address: str | None = None
-
-
-origin: ContextVar[Origin] = ContextVar("audit_origin", default=Origin())  # noqa: B039 - frozen
 
 
 def record(  # noqa: PLR0917 - who, what, to which: always these, in this order

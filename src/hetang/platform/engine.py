@@ -20,7 +20,7 @@ from importlib import import_module
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from hetang.platform import chdb_front, environment
+from hetang.platform import chdb_front, environment, metric_files
 from hetang.platform.clickhouse import DATABASE, USER
 from hetang.platform.engine_client import ServiceError
 
@@ -158,6 +158,7 @@ class Handler(BaseHTTPRequestHandler):
 def run(port: int) -> int:
     """Serve until SIGTERM or SIGINT. Returns the process's exit code."""
     os.environ["TZ"] = "UTC"
+    metric_files.begin()
     server = Server(port, environment.secrets_of_home().engine)
     address = f"http://127.0.0.1:{server.server_address[1]}"
     external = environment.clickhouse_urls()

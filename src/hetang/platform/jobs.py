@@ -21,9 +21,13 @@ from django.db.models.functions import Now
 from hetang.platform import clock, loops
 from hetang.platform.engine_client import EngineUnavailable
 from hetang.platform.loops import Loop
+from hetang.platform.metrics import Counter
 from hetang.platform.models import JobRun, User
+from hetang.platform.origin import Origin, origin
 
 log = logging.getLogger(__name__)
+
+ENDED = Counter("hetang_jobs_ended_total", "Jobs that ended, by kind and how.", ("kind", "state"))
 
 TASK = "hetang.run_job"
 STALLED_S = 6.0
@@ -128,6 +132,7 @@ def execute(job_run_id: int) -> None:
     if work is None:
         return
     _running[job_run_id] = work.owner
+    token = origin.set(Origin(job_run_id=job_run_id))
     try:
         result = _handler(job_run_id)(work)
     except Cancelled:
@@ -142,6 +147,7 @@ def execute(job_run_id: int) -> None:
     else:
         _finish(work, JobRun.DONE, result=result or {})
     finally:
+        origin.reset(token)
         _running.pop(job_run_id, None)
 
 
@@ -220,7 +226,9 @@ def _finish(work: Work, state: str, **changes: Any) -> None:
     if (done, total, stage) != (0, None, ""):
         changes |= {"done": done, "total": total, "stage": stage[:80]}
     mine = JobRun.objects.filter(id=work.job_run_id, owner=work.owner, state=JobRun.RUNNING)
-    if not mine.update(state=state, finished_at=clock.now(), **changes):
+    if mine.update(state=state, finished_at=clock.now(), **changes):
+        ENDED.add(JobRun.objects.values_list("kind", flat=True).get(id=work.job_run_id), state)
+    else:
         log.warning("job %d ended as %s here, but another process has taken it over", work.job_run_id, state)
 
 

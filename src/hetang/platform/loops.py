@@ -19,8 +19,12 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 
 from hetang.platform import children
+from hetang.platform.metrics import Counter, Gauge
 
 log = logging.getLogger(__name__)
+
+FAILURES = Counter("hetang_loop_failures_total", "Turns of a loop that failed.", ("loop",))
+FAILING = Gauge("hetang_loop_failing", "How often in a row a loop has failed until now.", ("loop",))
 
 LEASE_S = 8.0
 _RENEW_S = 2.0
@@ -73,9 +77,9 @@ class Runner:
         while not self._stopping.is_set():
             try:
                 pause = self._turn(loop)
-                failures = 0
+                failures = _note_success(loop.name, failures)
             except Exception:
-                failures += 1
+                failures = _note_failure(loop.name, failures)
                 pause = min(2.0 ** (failures - 1), _LONGEST_BACKOFF_S)
                 log.exception("loop %s failed (%d in a row); trying again in %.0f s", loop.name, failures, pause)
             if pause > _KEEP_CONNECTION_S:
@@ -104,6 +108,18 @@ class Runner:
                 log.warning("the lease of loop %s went to another process", name)
             self._held -= lost
         connection.close()
+
+
+def _note_success(name: str, failures: int) -> int:
+    if failures:
+        FAILING.set(0, name)
+    return 0
+
+
+def _note_failure(name: str, failures: int) -> int:
+    FAILURES.add(name)
+    FAILING.set(failures + 1, name)
+    return failures + 1
 
 
 def configured() -> list[Loop]:

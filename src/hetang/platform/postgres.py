@@ -32,6 +32,9 @@ SETTINGS = {
     "jit": "off",
     "autovacuum_naptime": "20s",
     "log_min_messages": "warning",
+    # The log must not repeat rows and statements, which may name people.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
     "log_line_prefix": "'%m [%p] '",
     "timezone": "'UTC'",
     "max_locks_per_transaction": "128",

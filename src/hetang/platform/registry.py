@@ -20,6 +20,7 @@ ENVIRONMENT, CONSOLE = "environment", "console"
 GROUPS: dict[str, tuple[str, str]] = {
     "home": ("数据与服务器", "Data and servers"),
     "web": ("网络与访问", "Network and access"),
+    "watch": ("监控与告警", "Monitoring and alerts"),
     "backup": ("备份与恢复", "Backup and restore"),
     "commands": ("命令行", "Command line"),
 }
@@ -113,6 +114,21 @@ _ALL: tuple[Setting, ...] = (
         "HETANG_WEB_THREADS", "web", NUMBER, 4, ("Web 线程数", "Web threads"),
         "每个 Web 进程的线程数。",
         "Threads of each web process.",
+    ),
+    Setting(
+        "web.metrics_from", "web", NETWORKS, ["127.0.0.0/8", "::1/128"],
+        "可以读取 /metrics 和 /readyz 详情的地址或网段；公网监听上永远读不到。",
+        "Addresses or networks that may read /metrics and the details of /readyz; never on the public listener.",
+        "可读指标的网段", "Who may read metrics",
+        env_name="HETANG_METRICS_FROM",
+    ),
+    Setting(
+        "watch.log_format", "watch", CHOICE, "json",
+        "日志格式：json 供日志系统收集，text 供人阅读。",
+        "How log lines are written: json for collectors of logs, text for people.",
+        "日志格式", "Form of the logs",
+        choices=(("json", "JSON", "JSON"), ("text", "文本", "Text")),
+        env_name="HETANG_LOG_FORMAT",
     ),
     _env(
         "HETANG_BACKUPS", "backup", PATH, "", ("备份目录", "Folder of backups"),

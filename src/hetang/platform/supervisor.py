@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hetang.platform import children, environment, ports, postgres
+from hetang.platform import children, environment, log_files, ports, postgres
 from hetang.platform.backups import archive
 
 STOP_S = 25.0  # web finishes its requests, the worker hands its jobs back
@@ -29,7 +29,7 @@ WEB_PORT = 8000
 _LONGEST_BACKOFF_S = 30.0
 _STABLE_S = 60.0  # after so long without a crash the backoff starts anew
 _ANSWER_S = 60.0
-_LOG_LIMIT = 20 << 20
+_LOGS_EVERY_S = 10.0
 _LEFTOVER_S = 25.0
 
 
@@ -75,6 +75,7 @@ class Supervisor:
         self._postgres_crashes = 0
         self._wake = threading.Event()
         self._impatient = 0
+        self._logs_looked_at = 0.0
         self.ports: dict[str, int] = {}
 
     @property
@@ -122,7 +123,7 @@ class Supervisor:
         deadline = time.monotonic() + _ANSWER_S
         while not all(answers(f"http://127.0.0.1:{self.ports[child.name]}/ping") for child in self._children):
             if time.monotonic() > deadline:
-                raise Refused(f"the engine did not answer; see {_log_path(self.plan.home, 'engine')}")
+                raise Refused(f"the engine did not answer; see {log_files.of(self.plan.home, 'engine')}")
             time.sleep(0.05)
         return env
 
@@ -176,15 +177,17 @@ class Supervisor:
         return planned
 
     def _launch(self, child: Child) -> None:
-        path = _log_path(self.plan.home, child.name)
+        path = log_files.of(self.plan.home, child.name)
         with path.open("ab") as stream:
-            child.process = children.spawn(child.command, env=child.env, log=stream)
+            env = {**child.env, "HETANG_PROCESS": child.name}
+            child.process = children.spawn(child.command, env=env, log=stream)
         child.started = time.monotonic()
         _remember_children(self.plan.home, self._children)
 
     def _look_after(self) -> None:
         now = time.monotonic()
         self._look_after_postgres(now)
+        self._look_after_logs(now)
         for child in self._children:
             if child.process is not None and child.process.poll() is not None:
                 self._note_crash(child, child.process.returncode, now)
@@ -197,7 +200,7 @@ class Supervisor:
         child.start_at = now + pause
         _say(
             f"{child.name} ended ({_how(code)}), starting again in {pause:.1f} s"
-            f" (log: {_log_path(self.plan.home, child.name)})"
+            f" (log: {log_files.of(self.plan.home, child.name)})"
         )
         child.process = None
 
@@ -215,12 +218,21 @@ class Supervisor:
             self._postgres_start_at = now + _backoff(self._postgres_crashes)
             _say(str(problem))
 
+    def _look_after_logs(self, now: float) -> None:
+        if now - self._logs_looked_at < _LOGS_EVERY_S:
+            return
+        self._logs_looked_at = now
+        try:
+            log_files.rotate_all(self.plan.home)
+        except OSError as problem:
+            _say(f"logs were not put aside: {problem}")
+
     def _wait_for_console(self) -> None:
         deadline = time.monotonic() + _ANSWER_S
         while not answers(f"{self.address}login") and not self.stopping.is_set():
             self._look_after()
             if time.monotonic() > deadline:
-                _say(f"the console does not answer yet; see {_log_path(self.plan.home, 'web')}")
+                _say(f"the console does not answer yet; see {log_files.of(self.plan.home, 'web')}")
                 return
             time.sleep(0.05)
         if not self.stopping.is_set():
@@ -357,14 +369,6 @@ def _backoff(crashes: int) -> float:
 
 def _how(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def _log_path(home: Path, name: str) -> Path:
-    """The log of one child; a long one is put aside first."""
-    path = home / "logs" / f"{name}.log"
-    if path.exists() and path.stat().st_size > _LOG_LIMIT:
-        path.replace(path.with_suffix(".log.1"))
-    return path
 
 
 def _children_file(home: Path) -> Path:

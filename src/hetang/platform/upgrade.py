@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,24 @@ def from_the_future() -> list[str]:
     ours = {app for app, _ in loader.disk_migrations}
     unknown = set(loader.applied_migrations) - set(loader.disk_migrations) - _replaced(loader.disk_migrations)
     return sorted(f"{app}.{name}" for app, name in unknown if app in ours)
+
+
+def known_state() -> tuple[int, int]:
+    """How many migrations the database lacks, and how many it has that this version does not know. One short query;
+    raises DatabaseError when the server does not answer."""
+    from django.db.migrations.recorder import MigrationRecorder
+
+    own = _of_this_version()
+    apps = {app for app, _name in own}
+    applied = {key for key in MigrationRecorder(connection).applied_migrations() if key[0] in apps}
+    return len(own - applied), len(applied - own)
+
+
+@cache
+def _of_this_version() -> frozenset[tuple[str, str]]:
+    from django.db.migrations.loader import MigrationLoader
+
+    return frozenset(MigrationLoader(None).disk_migrations)
 
 
 def is_unused() -> bool:

@@ -13,7 +13,7 @@ import time
 
 from django.db import close_old_connections, connection
 
-from hetang.platform import children, clock, jobs, loops, partitions
+from hetang.platform import children, clock, jobs, loops, metric_files, partitions
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ def run() -> int:
     jobs.register_all()
     runner = loops.Runner([*loops.configured(), jobs.rescue_loop, partitions_loop])
     done = threading.Event()
+    metric_files.begin()
     beats = threading.Thread(target=_beat, args=(done,), name="beat", daemon=True)
     beats.start()
     runner.start()
@@ -91,7 +92,10 @@ def run_job(job_run_id: int, parent: int) -> int:
         signal.signal(number, lambda *_: jobs.stopping.set())
     jobs.register_all()
     threading.Thread(target=_beat, args=(threading.Event(),), name="beat", daemon=True).start()
-    jobs.execute(job_run_id)
+    try:
+        jobs.execute(job_run_id)
+    finally:
+        metric_files.write()
     return 0
 
 
@@ -110,7 +114,8 @@ def _start(job_run: int) -> None:
 def _run_below(job_run: int) -> None:
     """Start the run's process and wait. If that dies, the run is rescued like that of any dead process."""
     command = [sys.executable, "-m", "hetang.cli", "job", str(job_run), "--parent", str(os.getpid())]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    env = {**os.environ, "HETANG_PROCESS": "job"}
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=env)
     told = False
     while process.poll() is None:
         if jobs.stopping.is_set() and not told:

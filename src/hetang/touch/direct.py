@@ -13,6 +13,7 @@ from hetang.platform import clock
 from hetang.platform.sealing import unseal
 from hetang.touch import ledger, outcomes
 from hetang.touch.channels import channel as channel_of
+from hetang.touch.counting import SENDS
 from hetang.touch.errors import ChannelMissing
 from hetang.touch.links import address_of
 from hetang.touch.models import CLAIMED, FAILED, PLANNED, SENT, UNKNOWN, SendTask, Variant
@@ -41,6 +42,7 @@ def send(task: SendTask) -> None:
     except (Refused, ChannelMissing) as refusal:
         _refused(task, refusal)
     else:
+        SENDS.add(task.channel, "accepted")
         _complete(task, CLAIMED, done)
 
 
@@ -130,6 +132,7 @@ def _close(task: SendTask) -> None:
 
 
 def _refused(task: SendTask, refusal: Refused | ChannelMissing) -> None:
+    SENDS.add(task.channel, "refused")
     final = getattr(refusal, "permanent", False) or task.attempts >= ATTEMPTS
     with transaction.atomic():
         changed = SendTask.objects.filter(pk=task.pk, attempt=task.attempt, state=SendTask.CLAIMED).update(
@@ -147,6 +150,7 @@ def _refused(task: SendTask, refusal: Refused | ChannelMissing) -> None:
 
 def to_unknown(task: SendTask) -> None:
     """The batch may or may not have gone out."""
+    SENDS.add(task.channel, "unknown")
     with transaction.atomic():
         changed = SendTask.objects.filter(pk=task.pk, attempt=task.attempt, state=SendTask.CLAIMED).update(
             state=SendTask.UNKNOWN, next_look_at=datetime.now(UTC)

@@ -21,6 +21,7 @@ from hetang.platform import clock
 from hetang.touch import direct, ledger, outcomes
 from hetang.touch.channels import channel as channel_of
 from hetang.touch.channels import is_direct
+from hetang.touch.counting import SENDS
 from hetang.touch.errors import ChannelMissing
 from hetang.touch.governor import quiet
 from hetang.touch.links import address_of
@@ -175,12 +176,15 @@ def accept(task: SendTask, provider_id: str) -> bool:
         if changed:
             for old in (PLANNED, UNKNOWN):
                 outcomes.move_task(task, old, TASKED, also="attempt = %(attempt)s", attempt=task.attempt)
-        return bool(changed)
+    if changed:
+        SENDS.add(task.channel, "accepted")
+    return bool(changed)
 
 
 def _refused(task: SendTask, refusal: Refused) -> None:
     """Nothing happened at the provider: give up, or try again later with growing pauses."""
     log.warning("task %s refused: %s", task.pk, refusal)
+    SENDS.add(task.channel, "refused")
     final = refusal.permanent or task.attempts >= ATTEMPTS
     pause = timedelta(seconds=2**task.attempts)
     with transaction.atomic():
@@ -196,6 +200,7 @@ def _refused(task: SendTask, refusal: Refused) -> None:
 
 
 def _to_unknown(task: SendTask) -> None:
+    SENDS.add(task.channel, "unknown")
     with transaction.atomic():
         changed = _owned(task).update(state=SendTask.UNKNOWN, next_look_at=wall())
         if changed:

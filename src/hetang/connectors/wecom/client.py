@@ -24,9 +24,13 @@ from hetang.connectors.wecom.errors import (
 from hetang.connectors.wecom.limiter import Limiter
 from hetang.connectors.wecom.models import App
 from hetang.connectors.wecom.protocol import GET_TOKEN, Answer, Api
+from hetang.platform.metrics import Counter, Histogram
 from hetang.platform.sealing import unseal
 
 log = logging.getLogger(__name__)
+
+CALLS = Counter("hetang_wecom_calls_total", "Calls of WeCom by what it answered (0 is good).", ("api", "answer"))
+TOOK = Histogram("hetang_wecom_call_seconds", "Time until WeCom answered.", ("api",))
 
 TRIES = 3
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
@@ -100,14 +104,19 @@ class Client:
         try:
             response = self._http.request(api.method, api.path, params=query, **body)
         except _NOT_SENT as problem:
+            CALLS.add(api.path, "not_sent")
             raise NotSent(f"{api.path}: {type(problem).__name__}") from None
         except httpx.HTTPError as problem:
+            CALLS.add(api.path, "none")
             raise Unanswered(f"{api.path}: {type(problem).__name__}") from None
         log.debug("%s %s in %.3f s", api.path, response.status_code, time.monotonic() - started)
+        TOOK.observe(time.monotonic() - started, api.path)
         if response.status_code != 200:
+            CALLS.add(api.path, f"http_{response.status_code}")
             raise Unanswered(f"{api.path}: status {response.status_code}")
         try:
             code = msgspec.json.decode(response.content, type=Answer).errcode
+            CALLS.add(api.path, str(code))
             if code != 0:
                 raise WeComError(api.path, code)
             return msgspec.json.decode(response.content, type=api.answer)
