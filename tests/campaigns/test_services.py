@@ -10,6 +10,7 @@ from hetang.audiences.models import Audience, AudienceSnapshot
 from hetang.campaigns import queries, services
 from hetang.campaigns.errors import CampaignError
 from hetang.campaigns.models import Broadcast, Campaign
+from hetang.customers.models import Consent, DoNotDisturb
 from hetang.platform import clock
 from hetang.platform.access import Actor, Forbidden, Held, system
 from hetang.platform.models import AuditEntry, OrgNode
@@ -109,8 +110,25 @@ def test_nobody_left_is_not_sent(campaign: Campaign, audience: Audience) -> None
     broadcast = composed(campaign, audience, slot_at=NOW + timedelta(hours=13))  # 23:00, in quiet hours
     dry = services.dry_run(HEAD, broadcast, wait=True)
     assert dict(queries.split(dry).excluded)["quiet"] == 300
-    with pytest.raises(CampaignError, match="nobody_left"):
+    with pytest.raises(CampaignError, match="nobody_left") as caught:
         services.send(HEAD, broadcast)
+    morning = broadcast.slot_at + timedelta(hours=9) if broadcast.slot_at else None  # 08:00
+    quiet = {"audience": 300, "reasons": [("quiet_hours", 300)], "quiet_until": morning}
+    assert caught.value.problems[0].detail == quiet
+
+
+def test_nobody_left_names_each_reason_with_its_people(campaign: Campaign, audience: Audience) -> None:
+    broadcast = composed(campaign, audience)
+    Consent.objects.filter(customer__in=range(1, 101)).update(given=False)
+    until = NOW + timedelta(days=2)
+    DoNotDisturb.objects.bulk_create(
+        DoNotDisturb(customer_id=number, on=True, until=until, occurred_at=NOW, fact_key="") for number in (101, 102)
+    )
+    Staff.objects.update(active=False)
+    nobody = services.nobody_left(services.dry_run(HEAD, broadcast, wait=True))
+    assert nobody is not None
+    reasons = [("no_consent", 100), ("quiet", 2), ("unreachable", 198)]
+    assert nobody.detail == {"audience": 300, "reasons": reasons, "quiet_until": None}
 
 
 @pytest.mark.parametrize(

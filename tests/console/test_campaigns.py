@@ -13,6 +13,7 @@ from django.test import Client
 from hetang.audiences.models import Audience, AudienceSnapshot
 from hetang.campaigns import services
 from hetang.campaigns.models import Broadcast, Campaign
+from hetang.customers.models import Consent
 from hetang.platform import clock
 from hetang.platform.models import OrgNode
 from hetang.resources.models import Staff
@@ -266,3 +267,24 @@ def test_a_click_that_comes_again_with_its_key_counts_once(db: None) -> None:
     phone.get("/l/other", HTTP_IDEMPOTENCY_KEY="open-0001")
     assert ShortLink.objects.get(code="abc123").clicks == 4  # what is no key is none
     assert ShortLink.objects.get(code="other").clicks == 1
+
+
+def test_a_split_that_leaves_nobody_says_why_and_what_to_do(headquarters: Client, audience: Audience) -> None:
+    Consent.objects.filter(customer__in=range(5000, 5025)).update(given=False)
+    values = composition(campaign_made(headquarters), audience, when="later", slot="2026-03-04T22:30")
+    headquarters.post("/campaigns/broadcasts/new", values)
+    at = f"/campaigns/broadcasts/{Broadcast.objects.get().public_id}/"
+    page = headquarters.get(f"{at}split")
+    assert "Nobody of these 60 customers is left to send to: No consent 25 Choose customers who" in text_of(page)
+    assert "Quiet hours 35 The planned time lies in quiet hours: choose one after 2026-03-05 08:00." in text_of(page)
+    assert f'href="{at}edit"' in page.content.decode().partition('class="button button-primary"')[2]
+    said = (
+        "None of the 60 customers of the audience is left to send to. No consent: 25; Quiet hours: 35."
+        " The planned time lies in quiet hours: choose one after 2026-03-05 08:00."
+    )
+    assert said in text_of(headquarters.post(f"{at}send", follow=True))
+    headquarters.post("/language", {"language": "zh-hans", "next": "/"})
+    counted = "人群 60 人中没有可发送的客户。未同意营销：25 人；免打扰时段：35 人。"
+    assert f"{counted}计划时间处于免打扰时段，请改到 2026-03-05 08:00 之后。" in text_of(
+        headquarters.post(f"{at}send", follow=True)
+    )

@@ -61,6 +61,11 @@ class Split:
         return sum(people for _, people in self.variants)
 
     @property
+    def reasons(self) -> list[tuple[str, int]]:
+        """Why people do not get it, the control group last; only reasons that hold for somebody."""
+        return [(reason, people) for reason, people in [*self.excluded, (CONTROL, self.control)] if people]
+
+    @property
     def decided(self) -> int:
         """Equal to `audience` once the plan is done."""
         return self.to_send + self.control + sum(people for _, people in self.excluded)

@@ -17,9 +17,8 @@ from hetang.campaigns.rules import check_variants
 from hetang.platform import audit, clock
 from hetang.platform.access import Actor, Forbidden
 from hetang.platform.models import OrgNode
-from hetang.touch import planning
+from hetang.touch import governor, planning
 from hetang.touch import services as touch
-from hetang.touch.governor import PLANNED_AHEAD_DAYS
 from hetang.touch.links import address_of, safe_target
 from hetang.touch.models import Plan, Programme
 
@@ -155,8 +154,8 @@ def check(broadcast: Broadcast) -> list[Problem]:
         problems.append(Problem("target_url", "target_missing" if not broadcast.target_url else "target_invalid"))
     if broadcast.slot_at is not None and broadcast.slot_at < now:
         problems.append(Problem("slot_at", "slot_past"))
-    if broadcast.slot_at is not None and broadcast.slot_at > now + timedelta(days=PLANNED_AHEAD_DAYS - 2):
-        problems.append(Problem("slot_at", "slot_too_far", {"days": PLANNED_AHEAD_DAYS - 2}))
+    if broadcast.slot_at is not None and broadcast.slot_at > now + timedelta(days=governor.PLANNED_AHEAD_DAYS - 2):
+        problems.append(Problem("slot_at", "slot_too_far", {"days": governor.PLANNED_AHEAD_DAYS - 2}))
     ranges = {"control_bp": (0, MAX_CONTROL_BP), "confirm_days": (1, 14), "window_days": (1, 90)}
     for name, (low, high) in ranges.items():
         if not low <= getattr(broadcast, name) <= high:
@@ -215,7 +214,8 @@ def send(actor: Actor, broadcast: Broadcast, *, wait: bool = False) -> Programme
     """Confirm what the dry run showed: plan the same people at the same slot. Twice is once.
 
     The planning loop does the work (`wait` does it here), the dispatch loop sends from the slot on. Raises Forbidden
-    and CampaignError: "dry_run_needed", "dry_run_old", "nobody_left", "approval_…" or what `check` finds.
+    and CampaignError: "dry_run_needed", "dry_run_old", "nobody_left" (with the people under each reason),
+    "approval_…" or what `check` finds.
     """
     _authorise(actor, SEND, broadcast.campaign.org_node)
     if broadcast.programme is not None:
@@ -263,10 +263,22 @@ def _confirmable(broadcast: Broadcast, plan: Plan | None) -> None:
         problems.append(Problem("", "dry_run_needed"))
     elif clock.now() - plan.at > DRY_RUN_HOLDS:
         problems.append(Problem("", "dry_run_old", {"minutes": int(DRY_RUN_HOLDS.total_seconds() // 60)}))
-    elif queries.split(plan).to_send == 0:
-        problems.append(Problem("", "nobody_left"))
+    elif (nobody := nobody_left(plan)) is not None:
+        problems.append(nobody)
     if problems:
         raise CampaignError(*problems)
+
+
+def nobody_left(plan: Plan) -> Problem | None:
+    """Why a split leaves nobody to send to: `reasons` with their people, and until when quiet hours hold, which then
+    stand as "quiet_hours" in place of the quiet that people asked for. None while somebody is left."""
+    parts = queries.split(plan)
+    if parts.to_send:
+        return None
+    request = planning.Request.from_json(plan.parameters)
+    until = governor.quiet(request.slot_at, request.message_class)
+    reasons = [("quiet_hours" if until and code == "quiet" else code, people) for code, people in parts.reasons]
+    return Problem("", "nobody_left", {"audience": parts.audience, "reasons": reasons, "quiet_until": until})
 
 
 def _draft(broadcast: Broadcast, request: planning.Request) -> touch.Draft:

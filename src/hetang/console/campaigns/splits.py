@@ -88,8 +88,10 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     lines = [_line(reason, count) for reason, count in [*parts.excluded, ("control", parts.control)]]
     if values["can_send"] and plan.state == Plan.DONE:
         values["approval"] = approval.standing(actor_of(request), broadcast)
+    nobody = services.nobody_left(plan) if broadcast.programme is None and plan.state == Plan.DONE else None
     return values | {
         "parts": parts,
+        "nobody": words.missed(nobody.detail) if nobody else None,
         "texts": [shown(number, variant) for number, variant in enumerate(broadcast.variants, start=1)],
         "link": EXAMPLE_LINK,
         "lines": lines,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from hetang.campaigns.errors import Problem
+from hetang.console.figures import number
 from hetang.touch.errors import TouchError
 from hetang.touch.models import Programme
 
@@ -23,6 +26,22 @@ REASONS: dict[str, tuple[Text, Text]] = {
     "unreachable": (_("Unreachable"), _("No active friend among the advisers, or erased.")),
     "control": (_("Control group (not sent)"), _("Drawn at random from those left, to measure the effect.")),
     "": (_("Will be sent"), ""),
+}
+# Why nobody is left, and what to do about it.
+NOBODY: dict[str, tuple[Text, Text]] = {
+    "no_consent": (
+        REASONS["no_consent"][0],
+        _("Choose customers who have agreed to marketing by this channel, or ask for their consent first."),
+    ),
+    "do_not_disturb": (REASONS["do_not_disturb"][0], _("They asked to be left alone: choose other customers.")),
+    "capped": (REASONS["capped"][0], _("Choose a later time, or look at the frequency caps.")),
+    "quiet_hours": (_("Quiet hours"), _("The planned time lies in quiet hours: choose one after {until}.")),
+    "quiet": (_("Asked for quiet until later"), _("Choose a later day, or other customers.")),
+    "unreachable": (
+        REASONS["unreachable"][0],
+        _("No adviser here has them as a friend: choose other customers, or let advisers add them first."),
+    ),
+    "control": (REASONS["control"][0], _("The control group took everybody who was left: make it smaller.")),
 }
 STATES: dict[str, tuple[Text, str]] = {
     "planned": (_("Planned"), ""),
@@ -87,7 +106,8 @@ PROBLEMS: dict[str, Text] = {
     "audience_gone": _("This audience is not available any more. Choose another one."),
     "dry_run_needed": _("Make the split first: it shows who gets the message and who does not."),
     "dry_run_old": _("The split is older than {minutes} minutes. Make it again, since people have moved meanwhile."),
-    "nobody_left": _("Nobody is left to send to. Look at the reasons below and change the audience or the time."),
+    "nobody_left": _("None of the {audience} customers of the audience is left to send to. {reasons}. {remedy}"),
+    "audience_empty": _("There is nobody in the audience now, so there is nobody to send to. Look at its rules."),
     "approval_needed": _("More than {over} people: somebody else must approve it before you can send it."),
     "approval_waiting": _("It waits for approval. You can send it as soon as somebody has approved it."),
     "approval_refused": _("It was refused. Change it, then ask again."),
@@ -108,8 +128,39 @@ PROBLEMS: dict[str, Text] = {
 
 def sentence(problem: Problem | TouchError) -> str:
     """The sentence for a problem, in the current language."""
+    if problem.code == "nobody_left":
+        return _nobody_left(problem.detail)
     text = str(PROBLEMS.get(problem.code, gettext("This cannot be done now ({code}).")))
     return text.format_map({"code": problem.code} | problem.detail)
+
+
+@dataclass(frozen=True)
+class Missed:
+    """People who do not get it for one reason, and what to do about it."""
+
+    label: Text
+    people: int
+    remedy: str
+
+
+def missed(detail: dict[str, Any]) -> list[Missed]:
+    """Why nobody is left, by reason, from the detail of the problem "nobody_left"."""
+    until = detail["quiet_until"]
+    when = timezone.localtime(until).strftime("%Y-%m-%d %H:%M") if until else ""
+    return [
+        Missed(NOBODY[code][0], people, str(NOBODY[code][1]).format(until=when)) for code, people in detail["reasons"]
+    ]
+
+
+def _nobody_left(detail: dict[str, Any]) -> str:
+    """Each reason with its people, and what to do about the one that holds for most."""
+    reasons = missed(detail)
+    if not reasons:
+        return str(PROBLEMS["audience_empty"])
+    counted = [gettext("{reason}: {people}").format(reason=one.label, people=number(one.people)) for one in reasons]
+    remedy = max(reasons, key=lambda one: one.people).remedy
+    said = {"audience": number(detail["audience"]), "reasons": gettext("; ").join(counted), "remedy": remedy}
+    return str(PROBLEMS["nobody_left"]).format_map(said)
 
 
 def by_field(problems: Iterable[Problem]) -> dict[str, list[str]]:
