@@ -12,7 +12,7 @@ from typing import Any
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext
 
 from hetang.platform import clock
 from hetang.platform.brand import brand
@@ -85,7 +85,7 @@ def day(value: date | datetime | None) -> SafeString:
 
 def long_day(value: date) -> str:
     """A day with its weekday, in the language of the page."""
-    return formats.date_format(value, "DATE_FORMAT") + " " + formats.date_format(value, "l")
+    return formats.date_format(value, pgettext("day with weekday, as Django's date filter writes it", "l, j F Y"))
 
 
 def ago(at: datetime | None) -> SafeString:

@@ -25,8 +25,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Section:
+    """Entries under one heading; `folded` ones open when somebody opens them or is in one of their pages."""
+
     label: str | Promise
     items: tuple[Item, ...]
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,11 @@ SECTIONS: tuple[Section, ...] = (
             Item(_("Settings"), "settings:brand", "settings", "settings:edit"),
             Item(_("Simulated WeCom"), "simulator:page", "simulator", "simulator:use"),
         ),
+        folded=True,
     ),
 )
+_FEW = 2
+MENU_COOKIE = "hetang_menu"  # "open" while somebody keeps the folded section open; the browser sets it
 HOME = Item(_("Home"), "console:home", "home", "")
 
 
@@ -88,9 +94,17 @@ def menu_of(request: HttpRequest) -> list[dict[str, object]]:
     """The sections that the actor sees, with the current entry marked (the longest address that fits)."""
     actor = actor_of(request)
     sections = [Section("", (HOME,)), *SECTIONS]
-    visible = [(section.label, [i for i in section.items if allowed(actor, i)]) for section in sections]
-    current = _current(request.path, [reverse(item.url_name) for _label, items in visible for item in items])
-    return [{"label": label, "items": [_entry(item, current) for item in items]} for label, items in visible if items]
+    visible = [(section, [i for i in section.items if allowed(actor, i)]) for section in sections]
+    current = _current(request.path, [reverse(item.url_name) for _section, items in visible for item in items])
+    kept_open = request.COOKIES.get(MENU_COOKIE) == "open"
+    return [_shown(section, [_entry(i, current) for i in items], kept_open) for section, items in visible if items]
+
+
+def _shown(section: Section, entries: list[Entry], kept_open: bool) -> dict[str, object]:
+    """A section as the sidebar draws it. A short one is not worth folding."""
+    folded = section.folded and len(entries) > _FEW
+    is_open = kept_open or any(entry.current for entry in entries)
+    return {"label": section.label, "items": entries, "folded": folded, "open": is_open}
 
 
 def allowed(actor: Actor, item: Item) -> bool:

@@ -66,6 +66,13 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") showSidebar(false);
 });
 
+// The entry of the page in view, wherever the menu has to scroll; and what somebody folded stays as she left it.
+sidebar?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+document.addEventListener("click", (event) => {
+  const kept = event.target.closest("summary")?.parentElement;
+  if (kept?.dataset.keep) document.cookie = `${kept.dataset.keep}=${kept.open ? "" : "open"}; path=/; max-age=31536000; samesite=lax`;
+});
+
 // Filter bars apply when a choice is made; text fields wait for Enter.
 document.addEventListener("change", (event) => {
   const bar = event.target.closest("form.filterbar");
