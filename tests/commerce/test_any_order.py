@@ -8,27 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hetang.commerce.models import CustomerCategory, CustomerMetric, CustomerStore, Order, Refund
 from hetang.commerce.services import recompute_metrics
-from hetang.customers.models import (
-    Consent,
-    Customer,
-    CustomerAttribute,
-    CustomerTag,
-    DoNotDisturb,
-    EvidencePolicy,
-    Identity,
-    Merge,
-    NumberCounter,
-    Relation,
-    Tag,
-    TagGroup,
-)
+from hetang.customers.models import Customer, EvidencePolicy, Identity, Merge, NumberCounter
 from hetang.facts import intake
 from hetang.facts.intake import Draft
-from hetang.platform.sealing import unseal
-from hetang.resources import services as resources
-from hetang.resources.rules import StaffRow, StoreRow
+from tests.commerce.known import living_people, make_resources, sums_of, words_of
 from tests.customers import reference
 from tests.customers.drive import at, draft, fold_after, last_id, order, partition, undone
 
@@ -149,17 +133,14 @@ def outcome(batches: list[list[Draft]]) -> dict[str, object]:
         before = last_id()
         assert not intake.record("pos", batch).rejected
         fold_after(before)
-    people = {
-        number: frozenset(Identity.objects.filter(customer=number).values_list("kind", "key"))
-        for number in Customer.objects.filter(merged_into=None).values_list("number", flat=True)
-    }
+    people = living_people()
     _check_numbers()
-    sums = _sums(people)
+    sums = sums_of(people)
     recompute_metrics(sorted(people))
-    assert _sums(people) == sums
+    assert sums_of(people) == sums
     facts = {one.key: one for batch in batches for one in batch}
     assert partition() == reference.hashed(reference.people(list(facts.values()), LIMIT))
-    return {"people": partition(), "sums": sums, **_words(people)}
+    return {"people": partition(), "sums": sums, **words_of(people)}
 
 
 def _check_numbers() -> None:
@@ -174,45 +155,10 @@ def _check_numbers() -> None:
     assert not Customer.objects.exclude(merged_into__merged_into=None).exists()
 
 
-def _sums(people: dict[int, frozenset[tuple[str, str]]]) -> list[object]:
-    def named(rows: object) -> list[tuple[object, ...]]:
-        return sorted(((sorted(people[row[0]]), *row[1:]) for row in rows), key=repr)  # type: ignore[attr-defined]
-
-    return [
-        named(CustomerMetric.objects.exclude(orders=0, gmv=0, refunded=0, visits=0).values_list()),
-        named(CustomerStore.objects.values_list("customer", "store__code", "orders", "gmv")),
-        named(CustomerCategory.objects.values_list("customer", "category", "lines", "amount")),
-    ]
-
-
-def _words(people: dict[int, frozenset[tuple[str, str]]]) -> dict[str, object]:
-    def named(rows: object) -> set[tuple[object, ...]]:
-        return {(people.get(row[0]), *row[1:]) for row in rows}  # type: ignore[attr-defined]
-
-    living = Customer.objects.filter(merged_into=None)
-    return {
-        "attributes": named(CustomerAttribute.objects.values_list("customer", "code", "value", "fact_key")),
-        "profile": named(living.values_list("number", "home_store__code", "home_store_fact", "owner__userid")),
-        "names": named((one.pk, bytes(unseal(one.name)) if one.name else None) for one in living),
-        "tags": named(CustomerTag.objects.values_list("customer", "tag__code", "on", "fact_key")),
-        "consents": named(Consent.objects.values_list("customer", "channel", "given", "basis", "fact_key")),
-        "disturb": named(DoNotDisturb.objects.values_list("customer", "on", "fact_key")),
-        "relations": named(Relation.objects.values_list("customer", "external_userid", "state", "fact_key")),
-        "orders": named(Order.objects.values_list("customer", "key", "net", "store__code")),
-        "refunds": named(
-            Refund.objects.values_list("customer", "key", "amount", "order__key", "store__code", "local_day")
-        ),
-    }
-
-
 @pytest.fixture
 def _resources() -> None:
-    resources.upsert_stores([StoreRow("330", "North Gate"), StoreRow("331", "South", time_zone="America/New_York")])
-    resources.upsert_staff([StaffRow("li", "Li", "330"), StaffRow("wu", "Wu", "331")])
+    make_resources()
     EvidencePolicy.objects.create(contact_limit=LIMIT)
-    group = TagGroup.objects.create(name="level", exclusive=True)
-    for code in ("gold", "silver"):
-        Tag.objects.create(code=code, name=code, group=group)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

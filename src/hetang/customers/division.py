@@ -116,6 +116,19 @@ def divide_anew(seeds: Collection[int], decided: Collection[int]) -> set[int]:
     return _changed(outcome)
 
 
+def foresee(left: Collection[int], right: Collection[int]) -> list[tuple[int | None, set[int]]]:
+    """Who the people around these identities would be if both sides were kept apart: each with her number (None: a
+    fresh one) and her identities. Changes nothing; that a contact might stop being a shared one is not looked at.
+    """
+    region = _region({*left, *right})
+    cut = {(min(one, other), max(one, other)) for one in left for other in right}
+    links = [link for link in region.links if (link.one, link.other) not in cut]
+    apart = [*decisions.in_force_among(region.members), (set(left), set(right))]
+    people, _used = divide(region.members, links, apart)
+    numbering = number(people, _founders(region.members.values()))
+    return list(zip(numbering.owner, people, strict=True))
+
+
 def _outcome(region: Region) -> Outcome:
     people, used = divide(region.members, region.links, decisions.in_force_among(region.members))
     founder = _founders(region.members.values())

@@ -11,5 +11,9 @@ class NoIdentity(Exception):
     """The customer has no identity that a fact could name (she was erased)."""
 
 
+class AlreadyApart(Exception):
+    """These two are not one person (any more)."""
+
+
 class DuplicateName(Exception):
     """A tag or group of this name, or a tag of this code, exists already."""

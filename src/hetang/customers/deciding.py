@@ -1,0 +1,91 @@
+"""Verbs on who is who: tell people apart, take that back. Each writes a fact of source `console`, which the customers
+stream then follows within the second; the caller checks permissions and writes the audit row, in one transaction.
+
+A key is made from what is decided about, so deciding the same thing twice is one decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from hetang.customers.errors import AlreadyApart, NoIdentity
+from hetang.customers.models import Decision, DecisionSide, Identity, Merge
+from hetang.customers.services import SOURCE
+from hetang.facts import intake
+from hetang.facts.errors import Refusal
+from hetang.facts.intake import Draft
+from hetang.facts.rules import DIRECT_KINDS, MAX_DECIDED
+from hetang.platform import clock
+from hetang.platform.sealing import unseal
+
+Ids = list[int]
+
+
+def unmerge(merge: Merge, by: str, reason: str) -> None:
+    """Tell apart again whom this merge joined: both sides as they were at that time.
+
+    Raises AlreadyApart if they are not one any more, NoIdentity if a side was erased, Refusal.
+    """
+    if merge.undone_at is not None:
+        raise AlreadyApart
+    survivor, absorbed = sides_of(merge)
+    keep_apart(survivor, absorbed, unmerge_key(merge), by, reason)
+
+
+def unmerge_key(merge: Merge) -> str:
+    """The key of the fact that undoes this merge; there is one at most."""
+    return f"unmerge:{merge.pk}"
+
+
+def decision_of(key: str) -> Decision | None:
+    """The decision that a fact of this key made, once the stream has followed it."""
+    return Decision.objects.filter(key=f"{SOURCE}\x1f{key}").first()
+
+
+def sides_of(merge: Merge) -> tuple[Ids, Ids]:
+    """The identities of the survivor and of the absorbed when they were merged, as far as they are still there."""
+    present = set(
+        Identity.objects.filter(pk__in=[*merge.survivor_side, *merge.absorbed_side]).values_list("pk", flat=True)
+    )
+    absorbed = [one for one in merge.absorbed_side if one in present]
+    if not merge.absorbed_side:  # merged before sides were kept
+        absorbed = list(Identity.objects.filter(evidence_number=merge.absorbed).values_list("pk", flat=True))
+    survivor = [one for one in merge.survivor_side if one in present]
+    if not merge.survivor_side:  # too many to be kept: whatever the other side is not
+        whole = Identity.objects.filter(customer__in=Identity.objects.filter(pk__in=absorbed).values("customer"))
+        survivor = list(whole.exclude(pk__in=absorbed).values_list("pk", flat=True))
+    return survivor, absorbed
+
+
+def keep_apart(left: Collection[int], right: Collection[int], key: str, by: str, reason: str) -> None:
+    """No identity of one side is the same person as any of the other. Raises NoIdentity, Refusal."""
+    sides = [_named(left), _named(right)]
+    if not all(sides):
+        raise NoIdentity
+    body = {"left": len(sides[0]), "by": by, "reason": reason}
+    if len(sides[0]) + len(sides[1]) > MAX_DECIDED:
+        raise Refusal("too_many_identities", {"limit": MAX_DECIDED})
+    _record("customer.kept_apart", key, [*sides[0], *sides[1]], body)
+
+
+def lift(decision: Decision, by: str, reason: str = "") -> None:
+    """Take a decision back; the evidence counts again. Raises NoIdentity if everybody whom it named was erased."""
+    sides = DecisionSide.objects.filter(decision=decision).order_by("side", "identity_id")
+    who = _named(sides.values_list("identity_id", flat=True)[:20])[:1]
+    if not who:
+        raise NoIdentity
+    body = {"decision": decision.key, "by": by, "reason": reason}
+    _record("customer.decision_lifted", f"lift:{decision.pk}", who, body)
+
+
+def _named(ids: Iterable[int]) -> list[tuple[str, str]]:
+    """The identities as a fact names them, in the plain."""
+    rows = Identity.objects.filter(pk__in=list(ids)).order_by("pk")
+    readable = [row for row in rows if row.kind not in DIRECT_KINDS or row.sealed is not None]
+    return [(row.kind, unseal(row.sealed).decode() if row.sealed is not None else row.key) for row in readable]
+
+
+def _record(kind: str, key: str, who: Sequence[tuple[str, str]], body: dict[str, object]) -> None:
+    outcome = intake.record(SOURCE, [Draft(kind, key, clock.now(), who, body)], door="console")
+    if outcome.rejected:
+        raise Refusal(outcome.rejected[0].code, outcome.rejected[0].detail)
