@@ -1,12 +1,14 @@
 """Verbs on who is who: tell people apart, take that back. Each writes a fact of source `console`, which the customers
 stream then follows within the second; the caller checks permissions and writes the audit row, in one transaction.
 
-A key is made from what is decided about, so deciding the same thing twice is one decision.
+A key is made from what is decided about, so deciding the same thing twice is one decision; the verbs return whether
+this was the first time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from hetang.customers.errors import AlreadyApart, NoIdentity
 from hetang.customers.models import Decision, DecisionSide, Identity, Merge
@@ -14,14 +16,16 @@ from hetang.customers.services import SOURCE
 from hetang.facts import intake
 from hetang.facts.errors import Refusal
 from hetang.facts.intake import Draft
+from hetang.facts.models import FactKey
 from hetang.facts.rules import DIRECT_KINDS, MAX_DECIDED
 from hetang.platform import clock
+from hetang.platform.ids import fact_key_hash
 from hetang.platform.sealing import unseal
 
 Ids = list[int]
 
 
-def unmerge(merge: Merge, by: str, reason: str) -> None:
+def unmerge(merge: Merge, by: str, reason: str) -> bool:
     """Tell apart again whom this merge joined: both sides as they were at that time.
 
     Raises AlreadyApart if they are not one any more, NoIdentity if a side was erased, Refusal.
@@ -29,7 +33,7 @@ def unmerge(merge: Merge, by: str, reason: str) -> None:
     if merge.undone_at is not None:
         raise AlreadyApart
     survivor, absorbed = sides_of(merge)
-    keep_apart(survivor, absorbed, unmerge_key(merge), by, reason)
+    return keep_apart(survivor, absorbed, unmerge_key(merge), by, reason)
 
 
 def unmerge_key(merge: Merge) -> str:
@@ -40,6 +44,11 @@ def unmerge_key(merge: Merge) -> str:
 def decision_of(key: str) -> Decision | None:
     """The decision that a fact of this key made, once the stream has followed it."""
     return Decision.objects.filter(key=f"{SOURCE}\x1f{key}").first()
+
+
+def is_recorded(key: str) -> bool:
+    """Whether a fact of this key was written, though the stream may not have followed it yet."""
+    return FactKey.objects.filter(pk=fact_key_hash(SOURCE, key)).exists()
 
 
 def sides_of(merge: Merge) -> tuple[Ids, Ids]:
@@ -57,25 +66,25 @@ def sides_of(merge: Merge) -> tuple[Ids, Ids]:
     return survivor, absorbed
 
 
-def keep_apart(left: Collection[int], right: Collection[int], key: str, by: str, reason: str) -> None:
+def keep_apart(left: Collection[int], right: Collection[int], key: str, by: str, reason: str) -> bool:
     """No identity of one side is the same person as any of the other. Raises NoIdentity, Refusal."""
     sides = [_named(left), _named(right)]
     if not all(sides):
         raise NoIdentity
-    body = {"left": len(sides[0]), "by": by, "reason": reason}
+    body: dict[str, Any] = {"left": len(sides[0]), "by": by, "reason": reason}
     if len(sides[0]) + len(sides[1]) > MAX_DECIDED:
         raise Refusal("too_many_identities", {"limit": MAX_DECIDED})
-    _record("customer.kept_apart", key, [*sides[0], *sides[1]], body)
+    return _record("customer.kept_apart", key, [*sides[0], *sides[1]], body)
 
 
-def lift(decision: Decision, by: str, reason: str = "") -> None:
+def lift(decision: Decision, by: str, reason: str = "") -> bool:
     """Take a decision back; the evidence counts again. Raises NoIdentity if everybody whom it named was erased."""
     sides = DecisionSide.objects.filter(decision=decision).order_by("side", "identity_id")
     who = _named(sides.values_list("identity_id", flat=True)[:20])[:1]
     if not who:
         raise NoIdentity
     body = {"decision": decision.key, "by": by, "reason": reason}
-    _record("customer.decision_lifted", f"lift:{decision.pk}", who, body)
+    return _record("customer.decision_lifted", f"lift:{decision.pk}", who, body)
 
 
 def _named(ids: Iterable[int]) -> list[tuple[str, str]]:
@@ -85,7 +94,8 @@ def _named(ids: Iterable[int]) -> list[tuple[str, str]]:
     return [(row.kind, unseal(row.sealed).decode() if row.sealed is not None else row.key) for row in readable]
 
 
-def _record(kind: str, key: str, who: Sequence[tuple[str, str]], body: dict[str, object]) -> None:
+def _record(kind: str, key: str, who: Sequence[tuple[str, str]], body: dict[str, Any]) -> bool:
     outcome = intake.record(SOURCE, [Draft(kind, key, clock.now(), who, body)], door="console")
     if outcome.rejected:
         raise Refusal(outcome.rejected[0].code, outcome.rejected[0].detail)
+    return outcome.accepted == 1

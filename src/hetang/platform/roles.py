@@ -43,6 +43,9 @@ PERMISSIONS: dict[str, Permission] = {
         Permission(
             "customers:reveal", _("See one masked number or name in full, with a reason"), "people", sensitive=True
         ),
+        Permission(
+            "customers:merge", _("Decide who is the same person: join two customers, tell them apart"), "people"
+        ),
         Permission("customers:export", _("Export customers and audiences"), "people", sensitive=True),
         Permission("audiences:view", _("See audiences"), "people"),
         Permission("audiences:edit", _("Make and change audiences"), "people"),
@@ -113,7 +116,7 @@ ROLES: dict[str, Role] = {
             _("Region"),
             frozenset(
                 {
-                    *("customers:view", "customers:edit", "audiences:view", "audiences:edit"),
+                    *("customers:view", "customers:edit", "customers:merge", "audiences:view", "audiences:edit"),
                     *("campaigns:view", "campaigns:edit", "campaigns:send", "campaigns:approve"),
                     *("reports:view", "board:view"),
                 }
@@ -140,7 +143,12 @@ ROLES: dict[str, Role] = {
         Role(
             SERVICE_DESK,
             _("Service desk"),
-            frozenset({"customers:view", "customers:edit", "customers:reveal", "audiences:view", "campaigns:view"}),
+            frozenset(
+                {
+                    *("customers:view", "customers:edit", "customers:merge", "customers:reveal"),
+                    *("audiences:view", "campaigns:view"),
+                }
+            ),
             _("Answers customers: finds one, sees why she got a message, notes what she wants."),
         ),
         Role(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -17,6 +18,16 @@ where t.customer = any(%(numbers)s) and t.reserved and t.state = 'sent' and t.se
 order by t.sent_at desc, t.id desc limit %(limit)s
 """
 _NO_NAMES: dict[str, dict[str, str]] = {"stores": {}, "staff": {}, "tags": {}}
+
+
+def sent_since(number: int, at: datetime) -> int:
+    """How many messages a customer was sent from a time on."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select count(*) from touch_touch where customer = %s and reserved and state = 'sent' and sent_at >= %s",
+            [number, at],
+        )
+        return int(cursor.fetchone()[0])
 
 
 class _SentMessages:

@@ -57,6 +57,8 @@ ACTIONS: dict[str, str | Promise] = {
     "stream.passed_one": _("let a stream pass a record"),
     "board.exported": _("exported the board"),
     "report.exported": _("exported a report"),
+    "customer.told_apart": _("told two merged customers apart"),
+    "customer.decision_lifted": _("took back a decision about who is the same person"),
     "customer.tagged": _("put a tag on a customer"),
     "customer.untagged": _("took a tag off a customer"),
     "customer.consent": _("changed a consent"),

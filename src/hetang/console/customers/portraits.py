@@ -22,6 +22,7 @@ from hetang.console import figures
 from hetang.console.customers import words
 from hetang.console.customers.lists import customer_or_404, recognised_by, rows, seen_or_404, tag_choices
 from hetang.console.customers.reveals import question
+from hetang.console.customers.unmerging import stories_of
 from hetang.console.paging import Page
 from hetang.customers import queries
 from hetang.customers.models import Customer, DoNotDisturb
@@ -76,6 +77,7 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "tag_choices": tag_choices(),
         "words": words,
         "fresh": bool(request.GET.get("fresh")),
+        "decisions": stories_of(actor, customer),
         **question(known),
         **_history(request, customer),
     }

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from hetang.console.customers import edits, lists, portraits, reveals, tags
+from hetang.console.customers import edits, lists, portraits, reveals, tags, unmerging
 
 app_name = "customers"
 urlpatterns = [
@@ -16,6 +16,9 @@ urlpatterns = [
     path("<uuid:public_id>/reveal", reveals.reveal, name="reveal"),
     path("<uuid:public_id>/timeline", portraits.timeline, name="timeline"),
     path("<uuid:public_id>/audiences", portraits.audiences, name="audiences"),
+    path("<uuid:public_id>/merges/<int:merge_id>", unmerging.question, name="unmerge"),
+    path("<uuid:public_id>/merges/<int:merge_id>/separate", unmerging.separate, name="separate"),
+    path("decisions/<int:decision_id>/take-back", unmerging.take_back, name="take-back"),
     path("<uuid:public_id>/tags", edits.change_tag, name="change-tag"),
     path("<uuid:public_id>/consents", edits.change_consent, name="change-consent"),
     path("<uuid:public_id>/do-not-disturb", edits.change_do_not_disturb, name="do-not-disturb"),

@@ -40,7 +40,10 @@ HISTORY: dict[str, tuple[str | Promise, tuple[str, ...], str]] = {
     "contact": (_("Friends and consent"), ("relation.changed", "consent.changed", "do_not_disturb.changed"), "shield"),
     "profile": (
         _("Profile and tags"),
-        ("customer.described", "customer.identified", "customer.merged", "tag.changed"),
+        (
+            *("customer.described", "customer.identified", "tag.changed"),
+            *("customer.joined", "customer.kept_apart", "customer.decision_lifted"),
+        ),
         "person",
     ),
 }
@@ -54,7 +57,9 @@ SYMBOLS = {
     "do_not_disturb.changed": "bell-off",
     "tag.changed": "tag",
     "customer.described": "person",
-    "customer.merged": "merge",
+    "customer.joined": "merge",
+    "customer.kept_apart": "merge",
+    "customer.decision_lifted": "merge",
     "customer.identified": "merge",
     "audience.entered": "audience",
     "audience.left": "audience",
