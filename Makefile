@@ -8,19 +8,19 @@ BIN := $(VENV)/bin
 HETANG_HOME ?= $(CURDIR)/.hetang
 export HETANG_HOME
 
-.PHONY: help demo up check test lint browser bench lock clean
+.PHONY: help demo up check test lint messages browser bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## What one can make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(VENV)/.demo ## Install and run Hetang with the demo brand
+demo: $(VENV)/.demo messages ## Install and run Hetang with the demo brand
 	$(BIN)/hetang demo
 
-up: $(VENV)/.product ## Install and run Hetang for a brand of your own
+up: $(VENV)/.product messages ## Install and run Hetang for a brand of your own
 	$(BIN)/hetang up
 
-check: $(VENV)/.demo ## Carry out the whole main job once, without a browser
+check: $(VENV)/.demo messages ## Carry out the whole main job once, without a browser
 	$(BIN)/hetang demo --check
 
 test: $(VENV)/.dev lint browser ## Install, check style, types and import law, run all tests
@@ -33,10 +33,13 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/python -m tests.migrations
 
+messages: # The Chinese of this working tree; installing compiled that of its day
+	@$(PYTHON) -m tools.catalogs
+
 browser:
 	$(PYTHON) -m tests.browser_setup
 
-bench: $(VENV)/.dev ## Run all benchmarks and write docs/performance.md
+bench: $(VENV)/.dev messages ## Run all benchmarks and write docs/performance.md
 	$(BIN)/python -m benchmarks.report --size full
 
 lock: $(VENV)/.dev ## Write requirements/*.lock anew from pyproject.toml

@@ -18,7 +18,9 @@ UNMANAGED = [
 def pytest_configure() -> None:
     """Pages of tests name static files as they are; `tests/console/test_static.py` collects them for real."""
     from django.conf import settings
+    from tools import catalogs
 
+    catalogs.compile_all()  # the Chinese may have changed since the installation
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
     # Emptying all tables between tests may meet a look of the engine process, which comes again by itself: it yields.
     settings.DATABASES["default"]["OPTIONS"]["options"] = "-c deadlock_timeout=20s"

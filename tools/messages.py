@@ -1,7 +1,7 @@
 """`python -m tools.messages`: are the console's two languages complete?
 
 Reads every message of Python files and templates and every Chinese text that stands in the code itself, compiles each
-`.po` to `.mo` (Babel, no gettext tools needed), and names what has no Chinese, what is fuzzy, what two rooms translate
+`.po` to `.mo` (`tools.catalogs`), and names what has no Chinese, what is fuzzy, what two rooms translate
 differently, what is set with half-width marks, and what nobody uses any more.
 `--check` writes nothing and only judges. `--skeleton ROOM` prints the missing messages as `.po` entries.
 """
@@ -15,15 +15,14 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from gettext import GNUTranslations
 from pathlib import Path
-from typing import Any
 
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
-from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from django.utils.translation.template import templatize
+
+from tools.catalogs import compile_all
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "hetang"
 LOCALES = SOURCE / "locale"
@@ -50,13 +49,12 @@ class Report:
     fuzzy: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
     placeholders: list[str] = field(default_factory=list)
-    stale: list[str] = field(default_factory=list)
     half_width: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
-        return not (self.missing or self.fuzzy or self.conflicts or self.placeholders or self.stale or self.half_width)
+        return not (self.missing or self.fuzzy or self.conflicts or self.placeholders or self.half_width)
 
 
 def used() -> dict[Key, str]:
@@ -120,30 +118,12 @@ def _read(path: Path) -> Catalog:
         return read_po(stream, locale="zh_Hans")
 
 
-def compiled(catalog: Catalog) -> bytes:
-    """The `.mo` of a catalogue."""
-    out = io.BytesIO()
-    write_mo(out, catalog)
-    return out.getvalue()
-
-
-def _content(mo: bytes) -> dict[Any, str]:
-    """What a `.mo` says, without its header (which carries dates)."""
-    said = dict(GNUTranslations(io.BytesIO(mo))._catalog)  # type: ignore[attr-defined]  # noqa: SLF001 - no other way to look
-    said.pop("", None)
-    return said
-
-
 def judge() -> Report:
-    """Compare what is used with what is translated; `.mo` files must equal their `.po`."""
+    """Compare what is used with what is translated."""
     report = Report()
     translated: dict[Key, tuple[str, Message]] = {}
     for path, catalog in catalogs().items():
-        room = path.relative_to(LOCALES).parts[0]
-        _judge_catalog(room, catalog, translated, report)
-        mo = path.with_suffix(".mo")
-        if not mo.exists() or _content(mo.read_bytes()) != _content(compiled(catalog)):
-            report.stale.append(f"{room}: django.mo is not compiled from django.po")
+        _judge_catalog(path.relative_to(LOCALES).parts[0], catalog, translated, report)
     report.half_width += [f"{place}: {text!r}" for place, text in spoken() if _wrongly_marked(text)]
     known_to_django = _of_django()
     needed = used()
@@ -205,14 +185,6 @@ def _placeholders(text: str) -> set[str]:
 
 def _shown(key: Key) -> str:
     return f"{key[1]!r}" + (f" [{key[0]}]" if key[0] else "")
-
-
-def compile_all() -> None:
-    """Write every `.mo` that says something else than its `.po`."""
-    for path, catalog in catalogs().items():
-        mo, content = path.with_suffix(".mo"), compiled(catalog)
-        if not mo.exists() or _content(mo.read_bytes()) != _content(content):
-            mo.write_bytes(content)
 
 
 def skeleton(prefix: str) -> str:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from gettext import GNUTranslations
+from pathlib import Path
+
 import pytest
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 from django.test import Client
 from django.utils import translation
-from tools import messages
+from tools import catalogs, messages
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +40,30 @@ def test_chinese_is_set_with_chinese_marks(report: messages.Report) -> None:
     }
 
 
-def test_the_compiled_files_equal_the_readable_ones(report: messages.Report) -> None:
-    assert report.stale == []
+@pytest.mark.parametrize("path", catalogs.catalogs(), ids=lambda path: path.parts[-4])
+def test_our_compiler_says_what_babels_says(path: Path) -> None:
+    babels = io.BytesIO()
+    with path.open("rb") as stream:
+        write_mo(babels, read_po(stream))
+    babels.seek(0)
+    said, expected = GNUTranslations(io.BytesIO(catalogs.compiled(path))), GNUTranslations(babels)
+    header = said._catalog.pop(""), expected._catalog.pop("")  # type: ignore[attr-defined]
+    assert all("charset=utf-8" in one.lower() and "nplurals=1" in one for one in header)
+    assert said._catalog == expected._catalog  # type: ignore[attr-defined]
+    assert path.with_suffix(".mo").read_bytes() == catalogs.compiled(path)
+
+
+def test_a_catalogue_that_cannot_be_understood_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "django.po"
+    path.write_text(
+        '#, fuzzy\nmsgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\n'
+        '#, fuzzy\nmsgid "a"\nmsgstr "guessed"\nmsgctxt "c"\nmsgid "b"\n"c"\nmsgstr ""\n"\\"乙\\"\\n"\n#~ msgid "d"\n'
+    )
+    said = GNUTranslations(io.BytesIO(catalogs.compiled(path)))
+    assert (said.gettext("a"), said.pgettext("c", "bc")) == ("a", '"乙"\n')
+    path.write_text('msgid "a"\nmsgstr "b\n')
+    with pytest.raises(ValueError, match=r"django\.po:2: not a quoted text"):
+        catalogs.compiled(path)
 
 
 def test_templates_and_python_are_both_read() -> None:

@@ -7,6 +7,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from tools import catalogs
+
 from tests.processes import clean_environment
 
 ROOT = Path(__file__).parents[2]
@@ -51,14 +53,18 @@ def test_the_wheel_holds_templates_static_files_and_translations(tmp_path: Path)
     ]
     subprocess.run(command, check=True, timeout=120, stdin=subprocess.DEVNULL)
     [wheel] = tmp_path.glob("hetang-*.whl")
-    packed = set(zipfile.ZipFile(wheel).namelist())
+    archive = zipfile.ZipFile(wheel)
+    packed = set(archive.namelist())
     wanted = [
         path.relative_to(ROOT / "src").as_posix()
         for path in (ROOT / "src" / "hetang").rglob("*")
-        if path.is_file() and path.suffix in {".html", ".css", ".js", ".mo", ".svg", ".csv", ".json", ".typed", ".txt"}
+        if path.is_file() and path.suffix in {".html", ".css", ".js", ".po", ".svg", ".csv", ".json", ".typed", ".txt"}
     ]
     assert any(name.endswith(".html") for name in wanted)
     assert [name for name in wanted if name not in packed] == []
+    for path in catalogs.catalogs():  # made by the build hook
+        name = path.with_suffix(".mo").relative_to(catalogs.SOURCE).as_posix()
+        assert archive.read(name) == catalogs.compiled(path)
 
 
 def _python(code: str, *arguments: str, **environment: str) -> str:
