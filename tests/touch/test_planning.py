@@ -10,6 +10,7 @@ from pyroaring import BitMap
 
 from hetang.commerce.models import Order
 from hetang.customers.models import Consent, Customer, DoNotDisturb, Relation
+from hetang.resources.models import Staff
 from hetang.touch import governor, ledger, planning, rules
 from hetang.touch.models import Cap, Plan, PlatformLimit, Programme, SendTask, Touch
 from tests.touch.world import NOW, organisation, people, programme, request
@@ -151,6 +152,26 @@ def test_cluster_design_gives_all_customers_of_an_adviser_one_text() -> None:
     assert len(seen) == 12
     assert sorted(variant for _, variant in seen) == [1] * 6 + [2] * 6
     assert seen == set(planning.cluster_variants(planning.Request.from_json(plan.parameters)).items())
+
+
+def test_texts_are_shared_out_among_those_who_could_send_there() -> None:
+    """Office staff, other parts of the organisation and people who left must not take up places in an arm."""
+    staff = organisation(stores=2, advisers_per_store=4)
+    here = staff[:4]
+    node = here[0].org_node
+    for number in range(9):
+        Staff.objects.create(userid=f"office{number}", name="Office", org_node=node)
+    people(80, staff)
+    asked = request(weights=(1, 1), design="cluster", org_path=node.path)
+    dry = planning.begin(BitMap(range(1, 81)).serialize(), asked)
+    found = planning.Request.from_json(dry.parameters)
+    dealt = planning.cluster_variants(found)
+    assert sorted(dealt) == [one.pk for one in here]
+    assert sorted(dealt.values()) == [1, 1, 2, 2]
+    Staff.objects.filter(pk=here[0].pk).update(active=False)  # between dry run and plan
+    plan = committed(BitMap(range(1, 81)), found, ("A", "B"))
+    assert planning.Request.from_json(plan.parameters) == found
+    assert set(Touch.objects.values_list("staff", "variant")) == set(dealt.items()) - {(here[0].pk, dealt[here[0].pk])}
 
 
 def test_holdout_remembers_whom_they_would_have_heard_from() -> None:

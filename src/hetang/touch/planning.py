@@ -9,14 +9,16 @@ walks the same code, takes no lock and writes no touch.
 from __future__ import annotations
 
 from array import array
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models import Exists, OuterRef
 from pyroaring import BitMap
 
+from hetang.customers.models import Relation
 from hetang.experiments import assignment
 from hetang.platform import clock
 from hetang.resources.models import Staff
@@ -54,22 +56,24 @@ class Request:
     weights: tuple[int, ...] = (1,)
     design: str = "person"
     org_path: str = ""
-    last_staff: int = 0  # the newest member of staff when the plan began: the advisers among whom texts were shared out
+    advisers: tuple[int, ...] = ()  # in a cluster design, those among whom the texts are shared out; found at the start
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"slot_at": self.slot_at.isoformat(), "weights": list(self.weights)}
+        return asdict(self) | {"slot_at": self.slot_at.isoformat()}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Request:
-        at = datetime.fromisoformat(values["slot_at"])
-        return cls(**values | {"slot_at": at, "weights": tuple(values["weights"])})
+        known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
+        known["slot_at"] = datetime.fromisoformat(values["slot_at"])
+        for name in ("weights", "advisers"):
+            known[name] = tuple(values.get(name, ()))
+        return cls(**known)
 
 
 def begin(members: bytes, request: Request, programme: Programme | None = None) -> Plan:
     """Open a plan over an audience (roaring bytes). Without a programme it is a dry run."""
-    if request.design == "cluster":
-        newest = Staff.objects.order_by("-pk").values_list("pk", flat=True).first()
-        request = replace(request, last_staff=newest or 0)
+    if request.design == "cluster" and not request.advisers:  # a plan takes over those of its dry run
+        request = replace(request, advisers=_advisers(request.org_path))
     return Plan.objects.create(
         programme=programme,
         parameters=request.as_json(),
@@ -77,6 +81,13 @@ def begin(members: bytes, request: Request, programme: Programme | None = None) 
         people=len(BitMap.deserialize(members)),
         at=clock.now(),
     )
+
+
+def _advisers(org_path: str) -> tuple[int, ...]:
+    """Whoever could send there: active, with at least one friend. Others would take places in the arms for nobody."""
+    friends = Relation.objects.filter(staff=OuterRef("pk"), state="active")
+    able = Staff.objects.filter(Exists(friends), active=True, org_node__path__startswith=org_path)
+    return tuple(able.order_by("pk").values_list("pk", flat=True))
 
 
 def run(plan: Plan, chunk: int = CHUNK) -> Plan:
@@ -260,10 +271,9 @@ def _cluster_variants(request: Request) -> tuple[str, list[Any]]:
 
 
 def cluster_variants(request: Request) -> dict[int, int]:
-    """The variant (from 1) of each adviser in a cluster design, shared out among all of them, so that few are shared
-    out evenly too. Who joined after the plan began does not change the others."""
-    staff = Staff.objects.filter(pk__lte=request.last_staff).values_list("pk", flat=True)
-    return assignment.shared_out(request.seed, staff, request.weights)
+    """The variant (from 1) of each adviser in a cluster design. Who comes or goes after the plan began does not change
+    the others."""
+    return assignment.shared_out(request.seed, request.advisers, request.weights)
 
 
 def _groups(cursor: CursorWrapper) -> dict[tuple[str, int], BitMap]:
