@@ -22,6 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from hetang.console import sign_in
 from hetang.platform import audit, clock, environment, organisation
 from hetang.platform import brand as brand_cache
+from hetang.platform.almanac.occasions import country_of
 from hetang.platform.models import Brand, Grant, OrgNode, User
 from hetang.platform.passwords import Length
 from hetang.platform.roles import ADMINISTRATOR, HEADQUARTERS
@@ -128,6 +129,7 @@ def _set_brand(values: dict[str, Any]) -> None:
             "currency": currency,
             "currency_digits": CURRENCIES[currency],
             "time_zone": values["time_zone"],
+            "country": country_of(values["time_zone"]),
         },
     )
     brand_cache.forget()

@@ -25,6 +25,7 @@ class Brand(models.Model):
     currency = models.CharField(max_length=3, default="CNY")
     currency_digits = models.SmallIntegerField(default=2)
     time_zone = models.CharField(max_length=64, default="Asia/Shanghai")
+    country = models.CharField(max_length=2, default="CN", blank=True)  # whose holidays; "": none (platform.almanac)
     accent = models.CharField(max_length=7, default="#2f7d6b")
     staff_title = models.CharField(max_length=20, default="", blank=True)
     demo = models.BooleanField(default=False)

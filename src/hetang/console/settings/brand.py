@@ -19,9 +19,10 @@ from hetang.console.settings.tabs import tabs
 from hetang.platform import audit
 from hetang.platform import brand as brand_cache
 from hetang.platform.access import Actor, actor_of, needs
+from hetang.platform.almanac.occasions import COUNTRIES
 from hetang.platform.models import Brand
 
-_FIELDS = ("name", "accent", "staff_title", "currency", "time_zone")
+_FIELDS = ("name", "accent", "staff_title", "currency", "time_zone", "country")
 
 
 class BrandForm(forms.Form):
@@ -44,10 +45,16 @@ class BrandForm(forms.Form):
     time_zone = forms.CharField(
         label=gettext_lazy("Time zone"), help_text=gettext_lazy("Days, quiet hours and reports follow it.")
     )
+    country = forms.ChoiceField(
+        label=gettext_lazy("Holidays of"),
+        choices=list(COUNTRIES.items()),
+        required=False,
+        help_text=gettext_lazy("Public holidays, festivals and shopping days in the marketing calendar."),
+    )
 
     def __init__(self, *args: Any, fixed: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("currency", "time_zone") if fixed else ():
+        for name in ("currency", "time_zone", "country") if fixed else ():
             self.fields[name].disabled = True
             self.fields[name].help_text = _("Fixed since orders are counted in it.")
 
