@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyroaring import BitMap
 
 from hetang.touch import rules
 
@@ -100,3 +101,18 @@ def test_platform_by_day_week_number_and_not_at_all() -> None:
 @pytest.mark.parametrize(("people", "tasks"), [([], 0), ([0], 0), ([1], 1), ([10_000, 10_001, 3], 4)])
 def test_tasks_needed(people: list[int], tasks: int) -> None:
     assert rules.tasks_needed(people, 10_000) == tasks
+
+
+@given(
+    st.lists(st.tuples(st.integers(-10, 10), st.sets(st.integers(0, 6))), max_size=6),
+    st.integers(1, 3),
+    st.integers(1, 6),
+)
+def test_over_cap_is_breaks_cap_for_sets(sendings: list[tuple[int, set[int]]], limit: int, days: int) -> None:
+    others = [(at(day), BitMap(people)) for day, people in sendings]
+    expected = {
+        person
+        for person in range(5)
+        if rules.breaks_cap([when for when, people in others if person in people], DAY, limit, days)
+    }
+    assert set(rules.over_cap(BitMap(range(5)), DAY, others, rules.CapRule("", limit, days))) == expected

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -21,13 +22,16 @@ from hetang.touch.models import (
     FAILED,
     HELD,
     PLANNED,
+    RELEASED,
     SENT,
     TASKED,
     UNKNOWN,
     Programme,
     SendTask,
     ShortLink,
+    Tally,
 )
+from hetang.touch.rules import CapRule
 
 
 @dataclass
@@ -168,19 +172,95 @@ class Quota:
         return sum(people for used, people in self.people_by_used.items() if used >= self.limit)
 
 
-def quota(channel: str, at: datetime) -> Quota | None:
+Among = tuple[str, list[Any]] | None  # a subselect of customer numbers with its parameters; None: everybody
+
+
+def quota(channel: str, at: datetime, among: Among = None) -> Quota | None:
     """The platform's cap in the window that holds `at`; None where the platform has none. Reads the window's touches
     once: about a second for a million."""
     window = governor.limits(channel, "service", at).platform
     if window is None:
         return None
+    inside, params = _inside(among)
     with connection.cursor() as cursor:
         cursor.execute(
             "select used, count(*) from (select customer, count(*) as used from touch_touch where reserved"
-            " and channel = %s and slot_at >= %s and slot_at < %s group by customer) per group by used order by used",
-            [channel, window.start, window.end],
+            f" and channel = %s and slot_at >= %s and slot_at < %s {inside} group by customer) per"
+            " group by used order by used",
+            [channel, window.start, window.end, *params],
         )
         return Quota(window.start, window.end, window.limit, dict(cursor.fetchall()))
+
+
+def cap_use(cap: CapRule, at: datetime, among: Among = None) -> dict[int, int]:
+    """Messages that count against a marketing message at `at` -> people: in the fullest window that would hold it, what
+    is planned included. People without any have no entry. Reads the touches of twice the cap's days once."""
+    span = timedelta(days=cap.days)
+    inside, params = _inside(among)
+    channel = "and channel = %s" if cap.channel else ""
+    with connection.cursor() as cursor:
+        values: list[Any] = [at, at, span - timedelta(microseconds=1)]
+        values += [cap.channel] if cap.channel else []
+        values += [*params, at - span, at + span, at - span - timedelta(days=governor.PLANNED_AHEAD_DAYS)]
+        cursor.execute(
+            f"""
+            select used, count(*) from (
+              select greatest(
+                coalesce(max(held) filter (where slot_at <= %s), 0), count(*) filter (where slot_at >= %s)
+              ) as used
+              from (
+                select customer, slot_at, count(*) over (
+                  partition by customer order by slot_at range between current row and %s following
+                ) as held
+                from touch_touch
+                where reserved and message_class = 'marketing' {channel} {inside}
+                  and slot_at > %s and slot_at < %s and planned_at > %s
+              ) window_of group by customer
+            ) per group by used order by used
+            """,
+            values,
+        )
+        return dict(cursor.fetchall())
+
+
+def _inside(among: Among) -> tuple[str, list[Any]]:
+    return (f"and customer in ({among[0]})", list(among[1])) if among else ("", [])
+
+
+def friends(among: Among = None) -> int:
+    """Customers with an active friend among the staff: whom a channel of advisers can reach at all."""
+    inside = f"and customer_id in ({among[0]})" if among else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select count(distinct r.customer_id) from customers_relation r join resources_staff s on s.id = r.staff_id"
+            f" where r.state = 'active' and s.active {inside}",
+            list(among[1]) if among else [],
+        )
+        return int(cursor.fetchone()[0])
+
+
+@dataclass(frozen=True)
+class Load:
+    """People of one programme: reached, still to be reached, and lost on the way."""
+
+    sent: int = 0
+    open: int = 0
+    lost: int = 0
+
+    @property
+    def people(self) -> int:
+        """Whom it reached or may still reach."""
+        return self.sent + self.open
+
+
+def loads(programme_ids: Sequence[int]) -> dict[int, Load]:
+    """The load of each programme, from the counters: one query."""
+    found: dict[int, dict[str, int]] = defaultdict(lambda: {"sent": 0, "open": 0, "lost": 0})
+    rows = Tally.objects.filter(programme__in=list(programme_ids)).exclude(state__in=[EXCLUDED, CONTROL])
+    for programme, state, count in rows.values_list("programme", "state").annotate(people=Sum("count")):
+        part = "sent" if state == SENT else "lost" if state in RELEASED else "open"
+        found[programme][part] += count
+    return {programme: Load(**parts) for programme, parts in found.items()}
 
 
 def programmes_of(campaign_id: int) -> Any:

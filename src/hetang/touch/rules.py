@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from pyroaring import BitMap
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,32 @@ def breaks_cap(taken: Sequence[datetime], slot: datetime, limit: int, days: int)
     span = timedelta(days=days)
     starts = [at for at in taken if slot - span < at <= slot] + [slot]
     return any(sum(start <= at < start + span for at in taken) + 1 > limit for start in starts)
+
+
+def in_at_least(sets: Sequence[BitMap], times: int) -> BitMap:
+    """The people who are in at least `times` of the sets. A millisecond per set of a million and time."""
+    from pyroaring import BitMap
+
+    if not 0 < times <= len(sets):
+        return BitMap()
+    found = [BitMap() for _ in range(times)]  # found[k]: in at least k + 1
+    for members in sets:
+        for place in range(times - 1, 0, -1):
+            found[place] |= found[place - 1] & members
+        found[0] |= members
+    return found[-1]
+
+
+def over_cap(members: BitMap, slot: datetime, others: Sequence[tuple[datetime, BitMap]], cap: CapRule) -> BitMap:
+    """Those of `members` for whom one more message at `slot` would break the cap, if each of `others` reaches its
+    people at its time. The same windows as `breaks_cap`, for sets."""
+    span = timedelta(days=cap.days)
+    near = [(at, people & members) for at, people in others if slot - span < at < slot + span]
+    starts = {at for at, _people in near if at <= slot} | {slot}
+    found = members & members[:0]
+    for start in starts:
+        found |= in_at_least([people for at, people in near if start <= at < start + span], cap.limit)
+    return found
 
 
 def platform_window(mode: str, limit: int | None, slot: datetime, zone: ZoneInfo) -> PlatformWindow | None:
