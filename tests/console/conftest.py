@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from hetang.console.campaigns import quota
 from hetang.platform import brand
 from tests.console import cast as people
 from tests.console.cast import Cast
@@ -15,6 +16,7 @@ from tests.console.cast import Cast
 def cast(db: None) -> Cast:
     """The fixed cast."""
     brand.forget()
+    quota.forget()
     return people.make()
 
 

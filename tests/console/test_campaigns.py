@@ -220,7 +220,7 @@ def test_governor_settings_are_kept_and_audited(headquarters: Client) -> None:
     assert QuietHours.objects.get().start.hour == 21
     assert "A cap needs" in text_of(headquarters.post("/campaigns/governor", values | {"limit": ["x", "5", ""]}))
     assert headquarters.get("/campaigns/governor").status_code == 200
-    assert "Nothing used yet" in text_of(headquarters.get("/campaigns/quota"))
+    assert "No customer has a friend among the staff yet" in text_of(headquarters.get("/campaigns/quota"))
 
 
 def test_short_links_lead_on_for_everybody_and_only_where_they_should(db: None) -> None:

@@ -165,7 +165,7 @@ def test_a_wrong_form_is_answered_422_with_the_fault(headquarters: Client) -> No
 
 
 def test_changing_the_brand_is_audited_with_before_and_after(headquarters: Client) -> None:
-    values = {"name": "Pond", "accent": "#884422", "currency": "CNY", "time_zone": "Asia/Shanghai"}
+    values = {"name": "Pond", "accent": "#884422", "currency": "CNY", "time_zone": "Asia/Shanghai", "country": "CN"}
     headquarters.post("/settings/", values)
     row = AuditEntry.objects.get(action="brand.changed")
     assert row.changes == {"name": ["Lotus & Co", "Pond"], "accent": ["#2f7d6b", "#884422"]}

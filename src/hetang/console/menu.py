@@ -58,6 +58,7 @@ SECTIONS: tuple[Section, ...] = (
         (
             Item(_("Campaigns"), "campaigns:list", "campaign", "campaigns:view"),
             Item(_("Broadcasts to customers"), "campaigns:broadcasts", "send", "campaigns:view"),
+            Item(_("Marketing calendar"), "campaigns:calendar", "calendar", "campaigns:view"),
             Item(_("Approvals"), "approvals:list", "check", "campaigns:send campaigns:approve"),
             Item(_("Quota"), "campaigns:quota", "stream", "campaigns:view"),
             Item(_("Contact limits"), "campaigns:governor", "bell-off", "settings:edit"),

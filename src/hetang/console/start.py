@@ -72,6 +72,7 @@ def of(actor: Actor) -> dict[str, Any]:
         "long_day": figures.long_day(clock.today()),
         "running_jobs": _running(actor),
         "sends": _sends(actor),
+        "quota_left": actor.can("campaigns:view") and Relation.objects.filter(state=Relation.ACTIVE).exists(),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -146,7 +146,9 @@ def edit(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 def _form(request: HttpRequest, campaign: Campaign | None) -> HttpResponse:
     nodes = actor_of(request).scope(EDIT).org_nodes().order_by("path")
-    form = CampaignForm(request.POST or None, nodes=nodes, initial=_initial(campaign, nodes.first()))
+    form = CampaignForm(
+        request.POST or None, nodes=nodes, initial=_initial(campaign, nodes.first(), request.GET.get("day", ""))
+    )
     if request.method == "POST" and form.is_valid():
         try:
             saved = services.save_campaign(actor_of(request), _fields(request, form, campaign), campaign)
@@ -160,13 +162,20 @@ def _form(request: HttpRequest, campaign: Campaign | None) -> HttpResponse:
     return render(request, "console/campaigns/form.html", {"form": form, "campaign": campaign}, status=status)
 
 
-def _initial(campaign: Campaign | None, node: OrgNode | None) -> dict[str, Any]:
+def _initial(campaign: Campaign | None, node: OrgNode | None, day: str) -> dict[str, Any]:
     if campaign is None:
-        today = clock.today()
-        return {"starts_on": today, "ends_on": today + timedelta(days=30), "org_node": node}
+        first = _day(day) or clock.today()
+        return {"starts_on": first, "ends_on": first + timedelta(days=6 if day else 30), "org_node": node}
     budget = None if campaign.budget is None else money.to_major(campaign.budget, brand().currency_digits)
     names = ("name", "goal", "starts_on", "ends_on", "org_node")
     return {name: getattr(campaign, name) for name in names} | {"budget": budget}
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _fields(request: HttpRequest, form: CampaignForm, campaign: Campaign | None) -> services.CampaignFields:

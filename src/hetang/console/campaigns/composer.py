@@ -86,6 +86,9 @@ def new(request: HttpRequest) -> HttpResponse:
     """Compose a new broadcast."""
     if request.method == "GET":
         draft = Draft(campaign=request.GET.get("campaign", ""), audience=request.GET.get("audience", ""))
+        day = request.GET.get("day", "")
+        if day:  # from the calendar; mid-morning is where a message of a shop usually lies
+            draft.when, draft.slot = "later", f"{day}T10:00"
         return _page(request, draft, None)
     return _keep(request, None)
 

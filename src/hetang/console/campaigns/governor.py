@@ -1,21 +1,20 @@
-"""The governor's settings (防打扰) and what is left of the platform's quota (额度)."""
+"""The governor's settings (防打扰)."""
 
 from __future__ import annotations
 
-from datetime import time, timedelta
+from datetime import time
 from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods
 
 from hetang.console.campaigns import words
-from hetang.console.campaigns.access import VIEW
 from hetang.platform import clock
 from hetang.platform.access import actor_of, needs
-from hetang.touch import queries, services
+from hetang.touch import services
 from hetang.touch.errors import TouchError
 from hetang.touch.models import Cap, PlatformLimit, QuietHours
 from hetang.touch.rules import CapRule
@@ -79,21 +78,3 @@ def _save(request: HttpRequest) -> str:
     except TouchError as refused:
         return words.sentence(refused)
     return ""
-
-
-@require_GET
-@needs(VIEW)
-def quota(request: HttpRequest) -> HttpResponse:
-    """How much of the platform's cap has been used in the present window, in people."""
-    found = queries.quota("wecom", clock.now())
-    rows = []
-    if found:
-        rows = [(used, found.limit - used, people) for used, people in sorted(found.people_by_used.items())]
-    most = max((people for _, _, people in rows), default=0)
-    values = {
-        "quota": found,
-        "rows": rows,
-        "most": most,
-        "last_day": clock.local_day(found.end - timedelta(seconds=1)) if found else None,
-    }
-    return render(request, "console/campaigns/quota.html", values)

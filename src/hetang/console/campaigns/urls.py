@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from hetang.console.campaigns import campaigns, composer, governor, progress, splits
+from hetang.console.campaigns import calendar, campaigns, composer, governor, progress, quota, splits
 
 app_name = "campaigns"
 urlpatterns = [
     path("", campaigns.campaign_list, name="list"),
     path("new", campaigns.new, name="new"),
     path("governor", governor.settings_page, name="governor"),
-    path("quota", governor.quota, name="quota"),
+    path("calendar", calendar.month, name="calendar"),
+    path("quota", quota.quota, name="quota"),
+    path("quota/left", quota.left, name="quota_left"),
     path("<uuid:public_id>/", campaigns.detail, name="detail"),
     path("<uuid:public_id>/edit", campaigns.edit, name="edit"),
     path("<uuid:public_id>/state", campaigns.change_state, name="state"),
