@@ -64,6 +64,7 @@ LOOPS: list[str] = [
     "hetang.operations.schedule:loop",
     "hetang.privacy.loops:sealing",
     "hetang.privacy.loops:erasing",
+    "hetang.privacy.loops:export_files",
 ]
 
 # JSON services of the engine process: name -> dotted path of a factory (`hetang.platform.engine.Service`).
@@ -100,8 +101,12 @@ HOLDINGS: list[str] = [
     "hetang.audiences.holdings:HOLDINGS",
     "hetang.touch.holdings:HOLDINGS",
     "hetang.imports.holdings:HOLDINGS",
+    "hetang.privacy.export_files:HOLDINGS",
     "hetang.connectors.wecom.holdings:HOLDINGS",
 ]
+
+# What can be exported, and how its rows are read: dotted paths to lists of `hetang.privacy.exports.ExportKind`.
+EXPORTS: list[str] = ["hetang.console.exports.kinds:KINDS"]
 
 # Channels by which touches leave the house: name -> dotted path of a `hetang.touch.ports.Channel` factory.
 CHANNELS: dict[str, str] = {"wecom": "hetang.connectors.wecom.channel:channel"}

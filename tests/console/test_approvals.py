@@ -48,7 +48,7 @@ def test_from_the_question_to_the_sending(headquarters: Client, colleague: Clien
     for said in ("New tea is here", "https://shop.example/tea", "Spring", "more than 20 need approval"):
         assert said in page
     colleague.post(f"/approvals/{one.public_id}/decide", {"decision": "approve", "content": one.content_hash})
-    assert "is approved: go on and send it" in text_of(headquarters.get("/"))
+    assert "is approved: go on with it" in text_of(headquarters.get("/"))
     page = text_of(headquarters.get(f"{at}split"))
     assert "Approved by colleague" in page
     assert "Confirm and send" in page

@@ -10,10 +10,10 @@ import pytest
 from django.utils import translation
 
 from hetang.console import figures, theme
-from hetang.console.csv_export import safe
 from hetang.platform import brand, clock
 from hetang.platform.masking import mask_email, mask_name, mask_phone
 from hetang.platform.models import Brand
+from hetang.platform.sheets import safe
 
 
 @pytest.fixture(autouse=True)

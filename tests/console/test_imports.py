@@ -10,6 +10,7 @@ from hetang.imports.models import Import, Preset
 from hetang.platform import jobs
 from hetang.resources.models import Store
 from tests.console.cast import PASSWORD, Cast
+from tests.console.taking_out import exported
 from tests.imports.files import csv_bytes
 
 pytestmark = pytest.mark.django_db
@@ -49,8 +50,8 @@ def test_a_file_goes_the_whole_way(operator: Client) -> None:
     page = operator.get(f"/imports/{owner.public_id}")
     assert "The file is in." in page.content.decode()
     assert list(Store.objects.exclude(code__in=["A", "B"]).values_list("code", flat=True)) == ["S1"]
-    rows = b"".join(operator.get(f"/imports/{owner.public_id}/problems/run.csv").streaming_content).decode()  # type: ignore[attr-defined]
-    assert rows.splitlines()[1] == "3,Store code,,A required value is missing.,Fill the cell in."
+    rows = exported(operator, f"import-problems?import={owner.public_id}&stage=run")
+    assert rows[1] == ["3", "Store code", "", "A required value is missing.", "Fill the cell in."]
     assert "stores.csv" in operator.get("/imports/").content.decode()
 
 

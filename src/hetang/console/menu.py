@@ -59,7 +59,7 @@ SECTIONS: tuple[Section, ...] = (
             Item(_("Campaigns"), "campaigns:list", "campaign", "campaigns:view"),
             Item(_("Broadcasts to customers"), "campaigns:broadcasts", "send", "campaigns:view"),
             Item(_("Marketing calendar"), "campaigns:calendar", "calendar", "campaigns:view"),
-            Item(_("Approvals"), "approvals:list", "check", "campaigns:send campaigns:approve"),
+            Item(_("Approvals"), "approvals:list", "check", "campaigns:send campaigns:approve exports:approve"),
             Item(_("Quota"), "campaigns:quota", "stream", "campaigns:view"),
             Item(_("Contact limits"), "campaigns:governor", "bell-off", "settings:edit"),
         ),
@@ -70,6 +70,10 @@ SECTIONS: tuple[Section, ...] = (
             Item(_("GMV board"), "insights:board", "board", "board:view"),
             Item(_("Broadcast reports"), "insights:reports", "report", "reports:view"),
         ),
+    ),
+    Section(
+        _("Privacy"),
+        (Item(_("Register of exports"), "exports:list", "export", "privacy:view customers:export"),),
     ),
     Section(
         _("System"),

@@ -123,7 +123,7 @@ def approvals_for(actor: Actor) -> list[Item]:
         text = ngettext("%(n)d approval waits for you.", "%(n)d approvals wait for you.", waiting) % {"n": waiting}
         found.append(Item(text, reverse("approvals:list")))
     for one in approvals.answered_to(actor)[:_SHOWN]:
-        text = gettext("“%(title)s” is approved: go on and send it.") % {"title": one.title}
+        text = gettext("“%(title)s” is approved: go on with it.") % {"title": one.title}
         found.append(Item(text, approval_words.shown(one).address))
     return found
 

@@ -38,6 +38,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("insights/", include("hetang.console.insights.urls")),
     path("lists/", include("hetang.console.lists.urls")),
     path("me/", include("hetang.console.me.urls")),
+    path("exports/", include("hetang.console.exports.urls")),
     path("audit/", include("hetang.console.audit.urls")),
     path("settings/", include("hetang.console.settings.urls")),
     path("simulator/", include("hetang.console.simulator.urls")),

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
-from itertools import islice
 
-from django.utils.translation import get_language, override
-
-from hetang.imports import messages, problems, rules
-from hetang.imports.columns import Problem
+from hetang.imports import messages, problems
 from hetang.imports.models import Import, Preset
-from hetang.imports.targets import TARGETS, Target
-
-_BATCH = 1000
+from hetang.imports.targets import TARGETS
 
 
 def newest(limit: int = 50) -> list[Import]:
@@ -29,25 +21,10 @@ def fitting_presets(owner: Import) -> list[Preset]:
     return [preset for preset in presets if set(preset.mapping.get("columns", {}).values()) <= headers]
 
 
-def problem_rows(owner: Import, stage: str) -> Iterator[str]:
-    """The rows that were not taken as CSV text, piece by piece, in the current language: row, field, value, reason,
-    remedy. Starts with a BOM, without which Excel misreads Chinese; no cell can run as a formula."""
-    language = get_language()
-    found = iter(problems.read(owner.public_id, stage))
-    yield "\ufeff" + _line([str(heading) for heading in messages.PROBLEM_HEADINGS])
-    while batch := list(islice(found, _BATCH)):
-        with override(language):  # the request that asked may be over before the last row is read
-            text = "".join(_row(TARGETS[owner.target], problem) for problem in batch)
-        yield text
-
-
-def _row(target: Target, problem: Problem) -> str:
-    reason, remedy = messages.problem(problem.code, problem.detail)
-    cells = (messages.field_label(target, problem.field), problem.value, reason, remedy)
-    return _line([str(problem.row), *map(rules.safe_cell, cells)])
-
-
-def _line(cells: list[str]) -> str:
-    stream = io.StringIO()
-    csv.writer(stream).writerow(cells)
-    return stream.getvalue()
+def problem_rows(owner: Import, stage: str) -> Iterator[list[str]]:
+    """The rows that were not taken, in the current language: row, field, value (masked where personal), reason, remedy;
+    their headings are `messages.PROBLEM_HEADINGS`."""
+    target = TARGETS[owner.target]
+    for problem in problems.read(owner.public_id, stage):
+        reason, remedy = messages.problem(problem.code, problem.detail)
+        yield [str(problem.row), messages.field_label(target, problem.field), problem.value, reason, remedy]

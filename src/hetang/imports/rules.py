@@ -385,11 +385,6 @@ def is_cancellation(order: str) -> bool:
 # -- what people may see of bad rows -------------------------------------------------------------------------------
 
 
-def safe_cell(text: str) -> str:
-    """Text that a spreadsheet will not run as a formula."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
-
-
 def shortened(text: str, limit: int = 80) -> str:
     """At most `limit` characters, for messages."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

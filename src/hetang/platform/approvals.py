@@ -26,6 +26,7 @@ from hetang.platform.roles import HEADQUARTERS, REGION, SYSTEM
 
 HOLDS = timedelta(days=3)  # a question that nobody answers, and an approval that nobody uses, are over by then
 GROWTH = 1.10  # an audience moves between question and use: so much more than was approved is still covered
+_ENDLESS = 1 << 62
 ALIVE = (Approval.OPEN, Approval.APPROVED)
 
 
@@ -46,6 +47,7 @@ class Kind:
 
 
 BROADCAST = "broadcast.send"
+EXPORT, AUDIT_EXPORT = "export.customers", "export.audit"
 KINDS: dict[str, Kind] = {
     kind.code: kind
     for kind in (
@@ -57,6 +59,15 @@ KINDS: dict[str, Kind] = {
             "campaigns:approve",
             {HEADQUARTERS: 100_000, REGION: 10_000, "": 1_000},
         ),
+        Kind(
+            EXPORT,
+            _("Export customers"),
+            _("customers"),
+            "customers:export",
+            "exports:approve",
+            {HEADQUARTERS: 1_000, "": 100},
+        ),
+        Kind(AUDIT_EXPORT, _("Export the audit log"), _("rows"), "audit:view", "exports:approve", {"": None}),
     )
 }
 
@@ -113,6 +124,12 @@ def rule_for(actor: Actor, kind: str, size: int, node: OrgNode) -> Rule | None:
         return None
     role = max(known, key=lambda one: known[one])
     return Rule(role, known[role]) if size > known[role] else None
+
+
+def free_up_to(actor: Actor, kind: str, node: OrgNode) -> int | None:
+    """Up to which size the actor needs no approval at this node; None: she never needs one."""
+    rule = rule_for(actor, kind, _ENDLESS, node)
+    return rule.over if rule else None
 
 
 def limits_of(kind: str) -> dict[str, int | None]:

@@ -25,20 +25,24 @@ class DamagedFile(Exception):
 
 
 def store(name: str, pieces: Iterable[bytes], created_by: User | None = None) -> StoredFile:
-    """Keep the bytes sealed below `home/files`. Durable when it returns; a start that died leaves no row."""
+    """Keep the bytes sealed below `home/files`. Durable when it returns. Whatever `pieces` raises leaves nothing."""
     relative = f"{secrets.token_hex(16)}.sealed"
     path = home() / "files" / relative
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     digest, total = hashlib.sha256(), 0
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        for place, block in enumerate(_blocks(pieces)):
-            digest.update(block)
-            total += len(block)
-            sealed = seal(_PLACE.pack(place) + block)
-            stream.write(_LENGTH.pack(len(sealed)) + sealed)
-        stream.flush()
-        os.fsync(stream.fileno())
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            for place, block in enumerate(_blocks(pieces)):
+                digest.update(block)
+                total += len(block)
+                sealed = seal(_PLACE.pack(place) + block)
+                stream.write(_LENGTH.pack(len(sealed)) + sealed)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException:
+        path.unlink()
+        raise
     return StoredFile.objects.create(
         name=Path(name).name[:200],
         path=relative,

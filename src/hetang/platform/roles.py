@@ -56,6 +56,7 @@ PERMISSIONS: dict[str, Permission] = {
         Permission("campaigns:approve", _("Approve broadcasts of others"), "reach", sensitive=True),
         Permission("board:view", _("See the board"), "results"),
         Permission("reports:view", _("See reports"), "results"),
+        Permission("exports:approve", _("Approve exports of others"), "privacy", sensitive=True),
         Permission("privacy:view", _("See the registers of exports, consents, requests and keeping times"), "privacy"),
         Permission("privacy:manage", _("Change privacy rules, keeping times and texts of consent"), "privacy"),
         Permission(
@@ -164,7 +165,7 @@ ROLES: dict[str, Role] = {
                 {
                     *("audit:view", "users:view", "operations:view", "customers:view", "audiences:view"),
                     *("campaigns:view", "reports:view", "board:view"),
-                    *("privacy:view", "privacy:manage", "customers:erase"),
+                    *("privacy:view", "privacy:manage", "customers:erase", "exports:approve"),
                 }
             ),
             _("Reads everything that was done, keeps the privacy registers and carries out what customers ask for."),

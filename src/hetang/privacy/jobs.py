@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hetang.platform.jobs import Work, job
-from hetang.privacy import erasing, seals, verification
+from hetang.privacy import erasing, exports, seals, verification
 
 VERIFY = "privacy.verify_audit"
 
@@ -22,3 +22,16 @@ def erase(work: Work) -> dict[str, Any]:
     """Erase one person; what has to wait for a store is gone on with by the loop."""
     erasure = erasing.carry_out(int(work.arguments["erasure"]), work.checkpoint)
     return {"state": erasure.state, "waits_for": ", ".join(erasure.waits_for)}
+
+
+@job(exports.JOB)
+def export(work: Work) -> dict[str, Any]:
+    """Write the file of an export."""
+    made = exports.make(int(work.arguments["export"]), work.progress)
+    return {"number": made.number, "state": made.state, "rows": made.rows or 0}
+
+
+@job(exports.LARGE_JOB, own_process=True)
+def large_export(work: Work) -> dict[str, Any]:
+    """The same in a process of its own: it reads and formats for minutes."""
+    return export(work)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from hetang.platform.loops import Loop
 from hetang.privacy import erasing as erasures
-from hetang.privacy import seals
+from hetang.privacy import exports, seals
 
 SEAL_EVERY_S = 60.0
 AGAIN_AFTER_S = 120.0  # what waited for a store
+TIDY_EVERY_S = 60.0
 
 
 def _seal() -> float:
@@ -20,5 +21,11 @@ def _erase() -> float:
     return AGAIN_AFTER_S
 
 
+def _export_files() -> float:
+    exports.tidy()
+    return TIDY_EVERY_S
+
+
 sealing = Loop("privacy.audit_seal", _seal)
 erasing = Loop("privacy.erasures", _erase)
+export_files = Loop("privacy.export_files", _export_files)

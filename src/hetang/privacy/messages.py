@@ -17,6 +17,14 @@ _REFUSALS = {
     "out_of_bounds": gettext_noop("Choose a number from %(low)s to %(high)s."),
     "erased_already": gettext_noop("Her personal information was deleted already."),
     "erasing_already": gettext_noop("Her personal information is being deleted already."),
+    "bad_purpose": gettext_noop("Choose what it is for."),
+    "purpose_text_missing": gettext_noop("Say in a few words what it is for."),
+    "nothing_to_export": gettext_noop("Nothing fits any more, so there is nothing to export. Change the filters."),
+    "thing_gone": gettext_noop("What was to be exported is not there any more."),
+    "no_snapshot": gettext_noop("The audience has no snapshot yet. Refresh it first."),
+    "history_away": gettext_noop("The purchase history is not available now. Try again in a minute."),
+    "export_over": gettext_noop("The file is gone: its time was over, or it was deleted. Export it again."),
+    "export_changed": gettext_noop("The export has gone on meanwhile. Look at it again."),
 }
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from django.db import models
 
 from hetang.platform.ids import public_id
-from hetang.platform.models import JobRun, User
+from hetang.platform.models import JobRun, OrgNode, StoredFile, User
 
 
 class AuditSeal(models.Model):
@@ -106,3 +106,58 @@ class Reveal(models.Model):
 
     class Meta:
         indexes: ClassVar = [models.Index(fields=["-at", "-id"], name="reveal_newest")]
+
+
+class Export(models.Model):
+    """A file that somebody takes out of the house, or asked to: an entry of the register, which outlives the file.
+
+    `id` is the register's number. `parameters` say what exactly, `lines` the same for people, in the language of who
+    asked. `most_rows` is what may be written without asking again. `people` are the customers in the file (roaring).
+    """
+
+    WAITING, MAKING, READY = "waiting", "making", "ready"
+    GONE, FAILED, WITHDRAWN = "gone", "failed", "withdrawn"
+    STATES: ClassVar = [(state, state) for state in (WAITING, MAKING, READY, GONE, FAILED, WITHDRAWN)]
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    kind = models.CharField(max_length=40)
+    title = models.CharField(max_length=120)
+    personal = models.BooleanField()
+    purpose = models.CharField(max_length=20)
+    note = models.CharField(max_length=200, blank=True, default="")
+    parameters = models.JSONField(default=dict)
+    lines = models.JSONField(default=list)
+    language = models.CharField(max_length=12)
+    user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    actor = models.CharField(max_length=80)
+    org_node = models.ForeignKey(OrgNode, models.PROTECT, related_name="+")
+    asked_at = models.DateTimeField()
+    size = models.BigIntegerField()  # rows when it was asked for
+    most_rows = models.BigIntegerField(null=True)
+    state = models.CharField(max_length=10, choices=STATES)
+    why = models.CharField(max_length=40, blank=True, default="")  # why it is gone or failed: a code
+    job = models.ForeignKey(JobRun, models.SET_NULL, null=True, related_name="+")
+    file = models.ForeignKey(StoredFile, models.SET_NULL, null=True, related_name="+")
+    rows = models.BigIntegerField(null=True)
+    bytes = models.BigIntegerField(null=True)
+    sha256 = models.CharField(max_length=64, blank=True, default="")
+    people = models.BinaryField(null=True)
+    ready_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    downloads = models.IntegerField(default=0)
+    downloaded_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["user", "-id"], name="export_of_user"),
+            models.Index(
+                fields=["expires_at"], name="export_open", condition=models.Q(state__in=["waiting", "making", "ready"])
+            ),
+        ]
+
+    @property
+    def number(self) -> str:
+        """The register's number as people write it."""
+        return f"E-{self.pk:06d}"

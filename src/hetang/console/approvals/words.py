@@ -16,6 +16,7 @@ from hetang.console import figures
 from hetang.platform import approvals, clock
 from hetang.platform.approvals import ApprovalRefused
 from hetang.platform.models import Approval
+from hetang.privacy import exports
 
 Text = str | Promise
 
@@ -33,7 +34,7 @@ REFUSALS: dict[str, Text] = {
     "answer_missing": gettext_lazy("Say why you refuse it, so that it can be put right."),
     "over": gettext_lazy("It was decided, changed or taken back meanwhile. Look at it again."),
     "asked_already": gettext_lazy("It has been asked for already and waits for an answer."),
-    "not_needed": gettext_lazy("It needs no approval any more. Go on and send it."),
+    "not_needed": gettext_lazy("It needs no approval any more. Go on with it."),
 }
 CLASSES: dict[str, Text] = {
     "marketing": gettext_lazy("Marketing"),
@@ -87,5 +88,20 @@ def _attached(variant: dict[str, Any]) -> list[str]:
     return [str(one.get("title") or one.get("name") or one["type"]) for one in variant.get("attachments", [])]
 
 
+def _export(approval: Approval) -> Shown:
+    content = approval.content
+    kind = exports.kinds().get(content["kind"])
+    lines: list[tuple[str, Any]] = [
+        (_("What"), kind.label if kind else content["kind"]),
+        *[(label, value) for label, value in content["lines"]],
+        (_("Purpose"), exports.PURPOSES.get(content["purpose"], content["purpose"])),
+    ]
+    return Shown(reverse("exports:detail", args=[approval.target_id]), lines)
+
+
 # Each kind of `platform.approvals` says here how its content reads.
-_SHOWN: dict[str, Callable[[Approval], Shown]] = {approvals.BROADCAST: _broadcast}
+_SHOWN: dict[str, Callable[[Approval], Shown]] = {
+    approvals.BROADCAST: _broadcast,
+    approvals.EXPORT: _export,
+    approvals.AUDIT_EXPORT: _export,
+}

@@ -7,7 +7,6 @@ from hetang.console.audit import views
 app_name = "audit"
 urlpatterns = [
     path("", views.audit_list, name="list"),
-    path("export.csv", views.export, name="export"),
     path("seals", views.seal_page, name="seals"),
     path("verify", views.verify, name="verify"),
 ]

@@ -18,5 +18,4 @@ urlpatterns = [
     path("<uuid:public_id>/preset", views.use_preset, name="preset"),
     path("<uuid:public_id>/save-preset", views.save_preset, name="save-preset"),
     path("<uuid:public_id>/run", views.run, name="run"),
-    path("<uuid:public_id>/problems/<str:stage>.csv", views.problems, name="problems"),
 ]

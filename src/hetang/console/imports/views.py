@@ -10,7 +10,7 @@ from uuid import UUID
 from django.contrib import messages as flash
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -296,19 +296,6 @@ def run(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
     _try(request, owner, start, "import.started", {"confirmed": confirmed})
     return redirect("imports:detail", public_id)
-
-
-@require_GET
-@needs("imports:run")
-def problems(request: HttpRequest, public_id: UUID, stage: str) -> HttpResponseBase:
-    """The rows that were not taken, as CSV; values masked where personal."""
-    owner = _import(public_id)
-    if stage not in {"check", "run"}:
-        raise Http404
-    audit.record(actor_of(request), "import.problems_downloaded", "import", owner.public_id, {"stage": stage})
-    response = StreamingHttpResponse(queries.problem_rows(owner, stage), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="import-{owner.pk}-{stage}.csv"'
-    return response
 
 
 @require_GET

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -54,7 +54,7 @@ def board_context(request: HttpRequest) -> dict[str, Any]:
     actor = actor_of(request)
     if not actor.can("board:view"):
         return {}
-    comparison, mistake = chosen(request)
+    comparison, mistake = chosen(request.GET.dict())
     context: dict[str, Any] = {"comparison": comparison, "mistake": mistake, "presets": _presets(comparison)}
     try:
         found = board(comparison, actor.scope("board:view"))
@@ -64,11 +64,11 @@ def board_context(request: HttpRequest) -> dict[str, Any]:
     return context | {"board": found} | ({} if found.empty else _filled(found))
 
 
-def chosen(request: HttpRequest) -> tuple[Comparison, str]:
-    """The periods of the address, and what was wrong with them (then the default is shown)."""
+def chosen(given: Mapping[str, str]) -> tuple[Comparison, str]:
+    """The periods of an address, and what was wrong with them (then the default is shown)."""
     today = clock.today()
     try:
-        return periods.parse(request.GET.dict(), today), ""
+        return periods.parse(dict(given), today), ""
     except BadPeriod as error:
         return periods.preset(periods.DEFAULT, today), _mistakes()[error.code]
 

@@ -9,9 +9,7 @@ from hetang.console.insights import views
 app_name = "insights"
 urlpatterns = [
     path("board", views.board_view, name="board"),
-    path("board.csv", views.board_csv, name="board_csv"),
     path("reports", views.reports, name="reports"),
     path("reports/<uuid:public_id>", views.report, name="report"),
-    path("reports/<uuid:public_id>.csv", views.report_csv, name="report_csv"),
     path("definitions", views.definitions, name="definitions"),
 ]

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
-from hetang.console import csv_export
 from hetang.console.insights import board_page, report_page
 from hetang.console.paging import keyset
-from hetang.insights.errors import HistoryUnavailable
-from hetang.insights.queries import board
 from hetang.insights.reports import broadcast_report, reported
-from hetang.platform import audit
 from hetang.platform.access import actor_of, needs
 from hetang.touch.models import Programme
 
@@ -24,20 +20,6 @@ from hetang.touch.models import Programme
 def board_view(request: HttpRequest) -> HttpResponse:
     """The GMV board of two periods."""
     return render(request, "console/insights/board.html", board_page.board_context(request))
-
-
-@require_GET
-@needs("board:view")
-def board_csv(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
-    """The board's figures as CSV; without the history back to the page, which says so."""
-    actor = actor_of(request)
-    comparison, _mistake = board_page.chosen(request)
-    try:
-        found = board(comparison, actor.scope("board:view"))
-    except HistoryUnavailable:
-        return redirect("insights:board")
-    audit.record(actor, "board.exported", "board", "", {"period": request.GET.dict()})
-    return csv_export.answer("board.csv", board_page.header(), board_page.rows(found))
 
 
 @require_GET
@@ -58,17 +40,6 @@ def report(request: HttpRequest, public_id: UUID) -> HttpResponse:
         return render(request, "console/insights/report_early.html", {"programme": programme})
     found = broadcast_report(get_object_or_404(reported(scope), pk=programme.pk), scope)
     return render(request, "console/insights/report.html", report_page.report_context(found))
-
-
-@require_GET
-@needs("reports:view")
-def report_csv(request: HttpRequest, public_id: UUID) -> StreamingHttpResponse:
-    """The report as CSV."""
-    actor = actor_of(request)
-    scope = actor.scope("reports:view")
-    found = broadcast_report(get_object_or_404(reported(scope), public_id=public_id), scope)
-    audit.record(actor, "report.exported", "programme", str(public_id), {})
-    return csv_export.answer("report.csv", report_page.header(), report_page.rows(found))
 
 
 @require_GET

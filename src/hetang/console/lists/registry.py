@@ -7,10 +7,11 @@ from hetang.console.audit.views import TABLE as AUDIT
 from hetang.console.campaigns.campaigns import TABLE as CAMPAIGNS
 from hetang.console.campaigns.composer import TABLE as BROADCASTS
 from hetang.console.customers.lists import TABLE as CUSTOMERS
+from hetang.console.exports.views import TABLE as EXPORTS
 from hetang.console.lists.tables import Table
 from hetang.console.operations.held import TABLE as HELD
 from hetang.console.operations.jobs import TABLE as JOBS
 
 TABLES: dict[str, Table] = {
-    table.code: table for table in (CUSTOMERS, AUDIENCES, CAMPAIGNS, BROADCASTS, AUDIT, JOBS, HELD)
+    table.code: table for table in (CUSTOMERS, AUDIENCES, CAMPAIGNS, BROADCASTS, AUDIT, EXPORTS, JOBS, HELD)
 }
