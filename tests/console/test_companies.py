@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
 from hetang.console.audiences import people as sample
 from hetang.customers.models import Customer, Relation
@@ -53,7 +54,7 @@ def test_headquarters_sees_the_franchisees_customers_without_identity(franchise:
     bo = people.customer("m2")
     page = headquarters.get("/customers/").content.decode()
     assert "王**" in page
-    assert f">{bo.number}</a>" in page
+    assert f">No. {bo.number}</a>" in page
     assert "Other company" in page
     assert "B***" not in page
     assert "m2" not in page.replace(str(bo.public_id), "")
@@ -126,8 +127,9 @@ def test_without_a_second_company_no_query_asks_for_it(
 
 def test_samples_of_audiences_follow_the_same_rule(franchise: Cast) -> None:
     numbers = [people.customer("m1").pk, people.customer("m2").pk]
-    shown = sample.rows(numbers, actor_for(franchise.headquarters))
-    assert [one.name for one in shown] == ["王**", f"#{numbers[1]}"]
+    with translation.override("en"):
+        shown = sample.rows(numbers, actor_for(franchise.headquarters))
+    assert [one.name for one in shown] == ["王**", f"No. {numbers[1]}"]
     manager = sample.rows(numbers, actor_for(franchise.manager_a))
     assert [one.number for one in manager] == [numbers[0]]
     assert sample.rows(numbers, actor_for(user("analyst", ANALYST, franchise.root))) == []

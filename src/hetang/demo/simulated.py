@@ -81,7 +81,7 @@ def seed(simulator: SimulatorAdmin, drawn: World) -> None:
     external = simulator.people(
         {
             "key": person.shopper.member,
-            "name": f"会员 {person.shopper.member}",
+            "name": world.person_name(person.shopper.member),
             "identities": [["unionid", person.unionid], ["member", person.shopper.member]],
             "unionid": person.unionid,
             "store": person.shopper.stores[0][0],

@@ -70,6 +70,12 @@ def store_name(store: str) -> str:
     return f"门店 {store}"
 
 
+def person_name(member: str) -> str:
+    """A made-up name for a household, the same each time; the data know only its number."""
+    chance = stream(f"name of {member}")
+    return chance.choice(_SURNAMES) + chance.choice(_GIVEN)
+
+
 def advisers(stores_by_traffic: Sequence[str]) -> list[Adviser]:
     """Sixty advisers: two at each of the twenty busiest stores, one at each of the next twenty."""
     chance = stream("advisers")

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext
+
 from hetang.commerce.models import CustomerMetric
 from hetang.console.customers.lists import recognised_by
 from hetang.customers import queries
@@ -62,7 +64,7 @@ def _shown(customer: Customer, name: str, known_by: str, sums: Any) -> Shown:
     return Shown(
         customer.number,
         customer.public_id,
-        name or known_by or f"#{customer.number}",
+        name or known_by or gettext("No. %(number)s") % {"number": customer.number},
         known_by if name else "",
         customer.home_store.name if customer.home_store else "",
         sums.orders if sums else 0,

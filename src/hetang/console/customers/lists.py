@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.functional import lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
@@ -29,6 +30,7 @@ from hetang.resources.models import Staff, Store
 
 _CHOICES = 500  # stores or advisers in a select; the search field finds the rest
 _RECOGNISED_BY = ("member", "card", "phone", "email")
+_NUMBERED = {"member": _("Member %(number)s"), "card": _("Card %(number)s")}
 
 
 TABLE = Table(
@@ -65,6 +67,11 @@ class Row:
     tags: list[str]
     sums: CustomerMetric | None
     foreign: bool  # another company's: drawn without identity
+
+    @property
+    def title(self) -> str:
+        """What the row is called: her name, else what she is known by, else our own number."""
+        return self.name or self.known_by or gettext("No. %(number)s") % {"number": self.customer.number}
 
 
 @require_GET
@@ -142,9 +149,11 @@ def titles_of(numbers: Sequence[int]) -> dict[int, str]:
 
 
 def _shown(row: Identity, minor: bool) -> str:
-    if not row.sealed and not minor:
-        return row.key
-    return mask(row.kind, unseal(row.sealed).decode() if row.sealed else row.key, strict=minor)
+    """The identity, masked where it must be; a number says what it is the number of."""
+    plain = not row.sealed and not minor
+    value = row.key if plain else mask(row.kind, unseal(row.sealed).decode() if row.sealed else row.key, strict=minor)
+    words = _NUMBERED.get(row.kind)
+    return words % {"number": value} if words else value
 
 
 def _tags_of(numbers: Sequence[int]) -> dict[int, list[str]]:

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, pgettext
 
 from hetang.console import figures
+from hetang.console.cells import labelled
 from hetang.console.operations.stages import stage_label
 from hetang.console.paging import Page
 from hetang.platform.brand import brand
@@ -50,9 +51,15 @@ def stat(label: str, value: object, hint: str = "", tone: str = "") -> SafeStrin
 
 
 @register.simple_block_tag
-def table(content: str, label: str, dense: bool = False) -> SafeString:
-    """A data table that scrolls inside its frame; give `class="n"` to number cells. `label` names it for readers."""
-    return _draw("table", content=content, label=label, dense=dense)
+def table(content: str, label: str, dense: bool = False, phone: str = "") -> SafeString:
+    """A data table; give `class="n"` to number cells. `label` names it for readers.
+
+    phone: `cards` shows each row as a card (the default), `scroll` keeps the columns and scrolls inside the frame
+    (the default when dense: many rows of figures), `fit` is for two or three short columns.
+    """
+    shape = phone or ("scroll" if dense else "cards")
+    rows = mark_safe(labelled(content)) if shape == "cards" else content  # noqa: S308 - drawn and escaped by templates
+    return _draw("table", content=rows, label=label, dense=dense, shape=shape)
 
 
 @register.simple_tag(takes_context=True)

@@ -68,7 +68,8 @@ class _CellNode(Node):
         content = self.body.render(context)
         if column.fixed:
             return format_html('<th scope="row">{}</th>', content)
-        return format_html('<td class="{}" data-label="{}">{}</td>', column.css, column.label, content)
+        filled = SafeString(content.strip())  # an empty cell is not shown on phones
+        return format_html('<td class="{}" data-label="{}">{}</td>', column.css, column.label, filled)
 
 
 @register.tag
