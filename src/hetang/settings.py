@@ -65,6 +65,7 @@ LOOPS: list[str] = [
     "hetang.privacy.loops:sealing",
     "hetang.privacy.loops:erasing",
     "hetang.privacy.loops:export_files",
+    "hetang.privacy.loops:keeping",
 ]
 
 # JSON services of the engine process: name -> dotted path of a factory (`hetang.platform.engine.Service`).
@@ -103,6 +104,18 @@ HOLDINGS: list[str] = [
     "hetang.imports.holdings:HOLDINGS",
     "hetang.privacy.export_files:HOLDINGS",
     "hetang.connectors.wecom.holdings:HOLDINGS",
+]
+
+# How long kinds of data are kept: dotted paths to lists of `hetang.platform.keeping.Keeping`.
+KEEPING: list[str] = [
+    "hetang.customers.keeping:KEEPING",
+    "hetang.facts.keeping:KEEPING",
+    "hetang.commerce.keeping:KEEPING",
+    "hetang.audiences.keeping:KEEPING",
+    "hetang.touch.keeping:KEEPING",
+    "hetang.imports.keeping:KEEPING",
+    "hetang.connectors.wecom.keeping:KEEPING",
+    "hetang.privacy.keeping:KEEPING",
 ]
 
 # What can be exported, and how its rows are read: dotted paths to lists of `hetang.privacy.exports.ExportKind`.

@@ -73,7 +73,10 @@ SECTIONS: tuple[Section, ...] = (
     ),
     Section(
         _("Privacy"),
-        (Item(_("Register of exports"), "exports:list", "export", "privacy:view customers:export"),),
+        (
+            Item(_("Register of exports"), "exports:list", "export", "privacy:view customers:export"),
+            Item(_("Keeping times and rules"), "privacy:keeping", "clock", "privacy:view"),
+        ),
     ),
     Section(
         _("System"),

@@ -39,6 +39,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("lists/", include("hetang.console.lists.urls")),
     path("me/", include("hetang.console.me.urls")),
     path("exports/", include("hetang.console.exports.urls")),
+    path("privacy/", include("hetang.console.privacy.urls")),
     path("audit/", include("hetang.console.audit.urls")),
     path("settings/", include("hetang.console.settings.urls")),
     path("simulator/", include("hetang.console.simulator.urls")),

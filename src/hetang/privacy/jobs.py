@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hetang.platform.jobs import Work, job
-from hetang.privacy import erasing, exports, seals, verification
+from hetang.privacy import erasing, exports, retention, seals, verification
 
 VERIFY = "privacy.verify_audit"
 
@@ -35,3 +35,9 @@ def export(work: Work) -> dict[str, Any]:
 def large_export(work: Work) -> dict[str, Any]:
     """The same in a process of its own: it reads and formats for minutes."""
     return export(work)
+
+
+@job(retention.JOB)
+def keeping(work: Work) -> dict[str, Any]:
+    """Remove what is older than its keeping time."""
+    return dict(retention.carry_out(int(work.arguments["run"]), work.checkpoint))

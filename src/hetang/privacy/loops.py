@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from hetang.platform.loops import Loop
 from hetang.privacy import erasing as erasures
-from hetang.privacy import exports, seals
+from hetang.privacy import exports, retention, seals
 
 SEAL_EVERY_S = 60.0
 AGAIN_AFTER_S = 120.0  # what waited for a store
 TIDY_EVERY_S = 60.0
+NIGHT_EVERY_S = 300.0
 
 
 def _seal() -> float:
@@ -26,6 +27,12 @@ def _export_files() -> float:
     return TIDY_EVERY_S
 
 
+def _keeping() -> float:
+    retention.begin_night()
+    return NIGHT_EVERY_S
+
+
 sealing = Loop("privacy.audit_seal", _seal)
 erasing = Loop("privacy.erasures", _erase)
 export_files = Loop("privacy.export_files", _export_files)
+keeping = Loop("privacy.keeping", _keeping)

@@ -17,6 +17,7 @@ _REFUSALS = {
     "out_of_bounds": gettext_noop("Choose a number from %(low)s to %(high)s."),
     "erased_already": gettext_noop("Her personal information was deleted already."),
     "erasing_already": gettext_noop("Her personal information is being deleted already."),
+    "keeping_runs": gettext_noop("What is over is being removed already."),
     "bad_purpose": gettext_noop("Choose what it is for."),
     "purpose_text_missing": gettext_noop("Say in a few words what it is for."),
     "nothing_to_export": gettext_noop("Nothing fits any more, so there is nothing to export. Change the filters."),

@@ -161,3 +161,37 @@ class Export(models.Model):
     def number(self) -> str:
         """The register's number as people write it."""
         return f"E-{self.pk:06d}"
+
+
+class KeepingTime(models.Model):
+    """For how many days the brand keeps a kind of data, where it differs from what is shipped."""
+
+    code = models.CharField(max_length=40, primary_key=True)
+    days = models.IntegerField()
+    changed_at = models.DateTimeField()
+
+
+class KeepingRun(models.Model):
+    """One run of the schedule: of a night (`day`, the brand's), or by hand."""
+
+    id = models.BigAutoField(primary_key=True)
+    day = models.DateField(null=True, unique=True)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    job = models.ForeignKey(JobRun, models.SET_NULL, null=True, related_name="+")
+
+
+class Removal(models.Model):
+    """What a run removed of one kind: everything older than `before`. `removed` counts what is committed."""
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(KeepingRun, models.CASCADE, related_name="removals")
+    code = models.CharField(max_length=40)
+    before = models.DateTimeField()
+    removed = models.BigIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+    problem = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["run", "code"], name="removal_once")]
+        indexes: ClassVar = [models.Index(fields=["code", "-id"], name="removal_of_code")]

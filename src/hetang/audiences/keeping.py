@@ -1,0 +1,53 @@
+"""How long it is kept who was in an audience when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import ManyToOneRel, Max, Min, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from hetang.audiences.models import AudienceSnapshot
+from hetang.platform.keeping import COUNTED, Keeping, Note
+
+_AT_ONCE = 50
+
+
+class _Snapshots:
+    """Snapshots but for the newest of each audience and those to which something refers (what was sent to them)."""
+
+    def remove(self, before: datetime, note: Note) -> None:
+        while found := list(self._rows().filter(at__lt=before).order_by("pk").values_list("pk", flat=True)[:_AT_ONCE]):
+            with transaction.atomic():
+                AudienceSnapshot.objects.filter(pk__in=found).delete()
+                note(len(found))
+
+    def count(self, before: datetime) -> int:
+        return self._rows().filter(at__lt=before)[:COUNTED].count()
+
+    def oldest(self) -> datetime | None:
+        found: datetime | None = self._rows().aggregate(oldest=Min("at"))["oldest"]
+        return found
+
+    def _rows(self) -> QuerySet[AudienceSnapshot]:
+        newest = AudienceSnapshot.objects.values("audience").annotate(newest=Max("pk")).values("newest")
+        rows = AudienceSnapshot.objects.exclude(pk__in=newest)
+        for one in AudienceSnapshot._meta.get_fields(include_hidden=True):  # rooms above refer without a name back
+            if isinstance(one, ManyToOneRel):
+                users: QuerySet[Any] = QuerySet(one.field.model).filter(**{f"{one.field.name}__isnull": False})
+                rows = rows.exclude(pk__in=users.values(one.field.name))
+        return rows
+
+
+KEEPING = [
+    Keeping(
+        "snapshots",
+        _("Who was in an audience, at earlier times"),
+        _("To compare growth and to explain what was sent to whom. The newest of each audience stays."),
+        days=400,
+        least=30,
+        store=_Snapshots(),
+    )
+]

@@ -1,0 +1,1 @@
+"""Pages of whoever answers for personal data: what is kept how long, by which rules, under which keys."""

@@ -1,0 +1,112 @@
+"""How long kinds of data are kept. The rooms declare it, privacy shows and enforces it.
+
+`settings.KEEPING` names lists of `Keeping`s. Whoever adds a table or a file with personal data says here how long it
+stays and why, or by which other rule it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from django.db import connection, transaction
+
+from hetang.platform.holdings import Text
+
+CHUNK = 5_000  # rows of one transaction, which stays well below a second
+COUNTED = 1_000_000  # counts for pages go no further
+
+Note = Callable[[int], None]  # called in the transaction of each chunk with its size; what it raises undoes the chunk
+
+
+class Store(Protocol):
+    """Where a kind of data lies."""
+
+    def remove(self, before: datetime, note: Note) -> None:
+        """Remove what is older, chunk by chunk; may be stopped after any and repeated."""
+
+    def count(self, before: datetime) -> int:
+        """How many pieces are older, counted up to `COUNTED`."""
+
+    def oldest(self) -> datetime | None:
+        """The time of the oldest piece; None when there is none."""
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """One kind of data: for how long it is kept (`days`, between `least` and `most`), and why.
+
+    Without a `store` nothing is removed by the schedule: `until` says when it ends instead.
+    """
+
+    code: str
+    label: Text
+    why: Text
+    days: int = 0
+    least: int = 1
+    most: int = 3_650
+    store: Store | None = None
+    until: Text = ""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table by the age of `column`. `key` is unique and ends in what the rows are taken by, oldest first.
+
+    `condition` chooses among them; `change` empties columns instead of deleting the row, and must make the condition
+    false. All of it is SQL of ours.
+    """
+
+    table: str
+    key: str
+    column: str
+    condition: str = "true"
+    change: str = ""
+
+    def remove(self, before: datetime, note: Note) -> None:
+        """Chunk by chunk, each looking behind the last row of the one before."""
+        verb = f"update {self.table} set {self.change}" if self.change else f"delete from {self.table}"
+        for keys in self._chunks(before):
+            with transaction.atomic(), connection.cursor() as cursor:
+                wanted = ", ".join(["(" + ", ".join(["%s"] * len(keys[0])) + ")"] * len(keys))
+                cursor.execute(
+                    f"{verb} where ({self.key}) in ({wanted}) and {self.condition}",
+                    [value for row in keys for value in row],
+                )
+                note(cursor.rowcount)
+
+    def count(self, before: datetime) -> int:
+        return int(
+            self._one(
+                f"select count(*) from (select 1 from {self.table} where {self.column} < %s and {self.condition}"
+                f" limit {COUNTED}) older",
+                [before],
+            )
+        )
+
+    def oldest(self) -> datetime | None:
+        found: datetime | None = self._one(f"select min({self.column}) from {self.table} where {self.condition}", [])
+        return found
+
+    def _chunks(self, before: datetime) -> Iterator[list[tuple[Any, ...]]]:
+        after: tuple[Any, ...] | None = None
+        while True:
+            behind = f"and ({self.key}) > ({', '.join(['%s'] * len(after))})" if after else ""
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    f"select {self.key} from {self.table} where {self.column} < %s and {self.condition} {behind}"
+                    f" order by {self.key} limit {CHUNK}",
+                    [before, *(after or ())],
+                )
+                keys = cursor.fetchall()
+            if not keys:
+                return
+            after = keys[-1]
+            yield keys
+
+    def _one(self, select: str, params: list[Any]) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute(select, params)
+            return cursor.fetchone()[0]

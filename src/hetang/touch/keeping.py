@@ -1,0 +1,60 @@
+"""How long it is kept who was written to under which address, and what was only tried out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Min, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from hetang.platform.keeping import COUNTED, Keeping, Note, Rows
+from hetang.touch.models import Plan
+
+_AT_ONCE = 20  # plans: each holds its people as sets of some megabytes
+
+
+class _DryRuns:
+    """Splits that were made before sending, and the sets of people in them."""
+
+    def remove(self, before: datetime, note: Note) -> None:
+        while found := list(self._rows().filter(at__lt=before).order_by("pk").values_list("pk", flat=True)[:_AT_ONCE]):
+            with transaction.atomic():
+                Plan.objects.filter(pk__in=found).delete()
+                note(len(found))
+
+    def count(self, before: datetime) -> int:
+        return self._rows().filter(at__lt=before)[:COUNTED].count()
+
+    def oldest(self) -> datetime | None:
+        found: datetime | None = self._rows().aggregate(oldest=Min("at"))["oldest"]
+        return found
+
+    def _rows(self) -> QuerySet[Plan]:
+        return Plan.objects.filter(programme=None, state=Plan.DONE)
+
+
+KEEPING = [
+    Keeping(
+        "addresses",
+        _("Addresses to which messages went"),
+        _("To answer who was written to where. After that the message stays in reports, without the address."),
+        days=400,
+        least=60,
+        store=Rows("touch_touch", "planned_at, id", "planned_at", "address <> ''", "address = ''"),
+    ),
+    Keeping(
+        "dry_runs",
+        _("Splits before sending"),
+        _("Of drafts that nobody sent. A draft that is taken up again is split anew."),
+        days=30,
+        most=365,
+        store=_DryRuns(),
+    ),
+    Keeping(
+        "messages",
+        _("Messages that were sent (the send ledger)"),
+        _("Caps, reports and the answer to “why did I get this?” count over it."),
+        until=_("until the customer is erased; then without her"),
+    ),
+]
