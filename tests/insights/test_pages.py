@@ -70,7 +70,7 @@ def test_the_board_says_it_in_a_sentence_first(shop: None) -> None:
     page = text(browser(), "/insights/board?period=7d")
 
     assert "Net sales were $1,050.00, $350.00 (50.0%) more than from 2026-02-26 to 2026-03-04." in page
-    assert "What moved it most: Average order value ($315.00), then Orders without a customer ($35.00)." in page
+    assert "What moved it most: Average order value (+$315.00), then Orders without a customer (+$35.00)." in page
     assert "visitors (UV) and conversion are left out, never estimated" in page
     spec = json.loads(re.search(r'<script id="trend-spec"[^>]*>(.*?)</script>', page)[1])  # type: ignore[index]
     assert spec["series"][0]["data"] == [150.0] * 7
@@ -222,3 +222,10 @@ def test_lists_and_definitions() -> None:
     assert "net sales of known customers ÷ their orders" in text(client, "/insights/definitions")
     assert "购买人数 ÷ 访客数" in text(browser(language="zh-hans"), "/insights/definitions")
     assert client.get("/insights/reports/00000000-0000-0000-0000-000000000000").status_code == 404
+
+
+@pytest.mark.engine
+def test_days_without_orders_at_the_end_are_named(shop: None) -> None:
+    assert "No order after" not in text(browser(), "/insights/board?period=7d")
+    page = text(browser(), "/insights/board?from=2026-03-05&to=2026-03-13")
+    assert re.search(r"No order after <time[^>]*>2026-03-11</time>, the last 2 days of the period\.", page)

@@ -35,6 +35,21 @@ def money(minor: Any) -> str:
     return f"{'−' if minor < 0 else ''}{currency_sign()}{amount:,.{own.currency_digits}f}"
 
 
+def signed(minor: Any) -> str:
+    """A change of money: `+¥1,234.56`, `−¥1,234.56`, `¥0.00`."""
+    return f"+{money(minor)}" if minor and minor > 0 else money(minor)
+
+
+def signed_percent(share: Any) -> str:
+    """A relative change: `+4.5%`, `−4.5%`."""
+    return f"+{percent(share)}" if share and share > 0 else percent(share)
+
+
+def tone(change: Any) -> str:
+    """`good` for more, `bad` for less, nothing for no change: the sign says it too."""
+    return "" if not change else "good" if change > 0 else "bad"
+
+
 def number(value: Any) -> str:
     """`1234567` -> `1,234,567`; decimals keep at most two places."""
     if value is None or value == "":

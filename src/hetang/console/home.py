@@ -13,4 +13,4 @@ from hetang.platform.access import actor_of, signed_in
 @signed_in
 def home(request: HttpRequest) -> HttpResponse:
     """What needs me, what runs, what failed."""
-    return render(request, "console/home.html", board_context(request) | start.of(actor_of(request)))
+    return render(request, "console/home.html", board_context(request) | {"brief": True} | start.of(actor_of(request)))

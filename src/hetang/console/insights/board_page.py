@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -13,7 +13,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from hetang.console.figures import money, number, percent
+from hetang.console.figures import money, number, percent, signed
 from hetang.console.insights.charts import Series, money_chart
 from hetang.console.insights.wording import channel_label, part_label, preset_label
 from hetang.insights import periods
@@ -35,18 +35,20 @@ from hetang.platform.access import actor_of
 
 log = logging.getLogger(__name__)
 
-_SHOWN_STORES = 20  # the rest are in the CSV
+_SHOWN_STORES = 20  # the rest are in the export
+_BRIEF = 5  # on the home page
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A factor of the tree. `effect` is its part of the change, minor units."""
+    """A factor of the tree. `effect` is its part of the change, minor units; `moved` its own relative change."""
 
     label: str
     value: str
     was: str
     effect: int | None
     sign: str = "×"
+    moved: float | None = None
 
 
 def board_context(request: HttpRequest) -> dict[str, Any]:
@@ -122,10 +124,12 @@ def _presets(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _filled(found: Board) -> dict[str, Any]:
+    stores = [_named_line(line, line.name or _("No store")) for line in found.stores[:_SHOWN_STORES]]
     return {
         "sentence": _sentence(found),
         "causes": _causes(found.total),
         "gmv_was": money(found.total.before.gmv),
+        "quiet_days": _quiet_days(found),
         "leaves": list(_leaves(found)),
         "parts": [
             (part_label(name), amount) for name, amount in found.total.change.parts.items() if _told(name, amount)
@@ -133,11 +137,22 @@ def _filled(found: Board) -> dict[str, Any]:
         "trend": _trend(found),
         "trend_rows": _trend_rows(found),
         "waterfall": _waterfall(found.total),
-        "stores": [_named_line(line, line.name or _("No store")) for line in found.stores[:_SHOWN_STORES]],
+        "stores": stores,
+        "stores_brief": stores[:_BRIEF],
+        "beside": any(line["beside"] for line in stores),
         "more_stores": max(0, len(found.stores) - _SHOWN_STORES),
         "channels": [_named_line(line, channel_label(line.code)) for line in found.channels],
         "gaps": found.visits_recorded and max(_conversion(found.total.after), _conversion(found.total.before)) > 1,
     }
+
+
+def _quiet_days(found: Board) -> dict[str, Any] | None:
+    """The days without an order at the end of the period: closed, or not recorded yet. None when there are none."""
+    days = found.days[1]
+    sold = [day for day, gmv in days if gmv]
+    if not sold or sold[-1] == days[-1][0]:
+        return None
+    return {"since": sold[-1], "count": (days[-1][0] - sold[-1]).days}
 
 
 def _conversion(figures: Figures) -> Fraction:
@@ -165,7 +180,7 @@ def _sentence(found: Board) -> str:
 def _causes(total: Line) -> str:
     """The two parts that moved it most, in words."""
     ranked = sorted(total.change.parts.items(), key=lambda part: -abs(part[1]))
-    told = [(part_label(name), money(amount)) for name, amount in ranked if amount][:2]
+    told = [(part_label(name), signed(amount)) for name, amount in ranked if amount][:2]
     if not told:
         return ""
     if len(told) == 1:
@@ -177,17 +192,35 @@ def _causes(total: Line) -> str:
 def _leaves(found: Board) -> Iterator[Leaf]:
     after, before, parts = found.total.after, found.total.before, found.total.change.parts
     if found.visits_recorded:
-        yield Leaf(part_label(VISITORS), number(after.visitors), number(before.visitors), parts[VISITORS], "=")
-        yield Leaf(part_label(CONVERSION), _share(after.conversion), _share(before.conversion), parts[CONVERSION])
+        now, then = Fraction(after.visitors), Fraction(before.visitors)
+        yield _factor(VISITORS, now, then, _count, parts[VISITORS], "=")
+        yield _factor(CONVERSION, after.conversion, before.conversion, _share, parts[CONVERSION])
     else:
-        yield Leaf(part_label(BUYERS), number(after.buyers), number(before.buyers), parts.get(BUYERS), "=")
-    yield Leaf(part_label(FREQUENCY), _ratio(after.frequency), _ratio(before.frequency), parts[FREQUENCY])
-    value, was = _amount(after.order_value), _amount(before.order_value)
-    yield Leaf(part_label(ORDER_VALUE), value, was, parts[ORDER_VALUE])
+        now, then = Fraction(after.buyers), Fraction(before.buyers)
+        yield _factor(BUYERS, now, then, _count, parts.get(BUYERS), "=")
+    yield _factor(FREQUENCY, after.frequency, before.frequency, _ratio, parts[FREQUENCY])
+    yield _factor(ORDER_VALUE, after.order_value, before.order_value, _amount, parts[ORDER_VALUE])
     if after.anonymous_orders or before.anonymous_orders or after.anonymous or before.anonymous:
         yield Leaf(part_label(ANONYMOUS), money(after.anonymous), money(before.anonymous), parts[ANONYMOUS], "+")
     if parts[REFUNDS_ONLY]:
         yield Leaf(part_label(REFUNDS_ONLY), "", "", parts[REFUNDS_ONLY], "+")
+
+
+def _factor(  # noqa: PLR0917 - two values, how they are written, what came of them
+    code: str,
+    now: Fraction | None,
+    then: Fraction | None,
+    written: Callable[[Fraction | None], str],
+    effect: int | None,
+    sign: str = "×",
+) -> Leaf:
+    moved = float(now / then - 1) if now is not None and then else None
+    return Leaf(part_label(code), written(now), written(then), effect, sign, moved)
+
+
+def _count(count: Fraction | None) -> str:
+    """People, counted."""
+    return number(None if count is None else int(count))
 
 
 def _told(name: str, amount: int) -> bool:
@@ -223,17 +256,15 @@ def _named_line(line: Line, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "gmv": line.after.gmv,
-        "was": line.before.gmv,
         "change": line.change.total,
+        "moved": line.moved,
         "people": parts.get(BUYERS, parts.get(VISITORS, 0) + parts.get(CONVERSION, 0)),
         "frequency": parts[FREQUENCY],
         "order_value": parts[ORDER_VALUE],
         "beside": parts[ANONYMOUS] + parts[REFUNDS_ONLY],
-        "visitors": line.after.visitors or None,
         "buyers": line.after.buyers,
         "orders": line.after.orders,
         "average": None if line.after.order_value is None else round(line.after.order_value),
-        "per_buyer": None if line.after.per_buyer is None else round(line.after.per_buyer),
     }
 
 

@@ -195,6 +195,24 @@ def money(minor: int | None) -> str:
 
 
 @register.filter
+def signed(minor: int | None) -> str:
+    """A change of money, with its sign: `+¥12.00`, `−¥12.00`."""
+    return figures.signed(minor)
+
+
+@register.filter
+def signed_percent(share: float | None) -> str:
+    """A relative change, with its sign: `+4.5%`."""
+    return figures.signed_percent(share)
+
+
+@register.filter
+def tone(change: float | None) -> str:
+    """`good`, `bad` or nothing, by the sign of a change of which more is better."""
+    return figures.tone(change)
+
+
+@register.filter
 def number(value: Any) -> str:
     """A whole number or a decimal with separators; nothing known is an en dash."""
     return figures.number(value)

@@ -39,13 +39,17 @@ function axes(spec, ink, line) {
 
 function drawn(series, place, spec) {
   if (spec.kind === "bar") {
-    const data = series.data.map((value) => ({ value, itemStyle: { color: colour(value < 0 ? "bad" : "good") } }));
-    return { type: "bar", name: series.name, data, barMaxWidth: 22, label: { show: true, position: "right", color: colour("ink-2"), fontSize: 11, formatter: (item) => writer(spec, true)(item.value) } };
+    const data = series.data.map((value) => ({
+      value, itemStyle: { color: colour(value < 0 ? "bad" : "good"), opacity: 0.75, borderRadius: value < 0 ? [3, 0, 0, 3] : [0, 3, 3, 0] },
+    }));
+    const signed = (value) => (value > 0 ? "+" : "") + writer(spec, true)(value);
+    return { type: "bar", name: series.name, data, barMaxWidth: 18, label: { show: true, position: "right", color: colour("ink-2"), fontSize: 11, formatter: (item) => signed(item.value) } };
   }
   const own = colour(place ? "ink-3" : "accent");
   return {
     type: "line", name: series.name, data: series.data, showSymbol: series.data.length < 3, symbolSize: 6,
-    lineStyle: { width: place ? 1.5 : 2.5, type: place ? "dashed" : "solid", color: own }, itemStyle: { color: own },
+    lineStyle: { width: place ? 1.25 : 2, type: place ? "dashed" : "solid", color: own }, itemStyle: { color: own },
+    areaStyle: place ? undefined : { color: own, opacity: 0.07 },
   };
 }
 
