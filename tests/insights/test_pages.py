@@ -226,6 +226,7 @@ def test_lists_and_definitions() -> None:
 
 @pytest.mark.engine
 def test_days_without_orders_at_the_end_are_named(shop: None) -> None:
-    assert "No order after" not in text(browser(), "/insights/board?period=7d")
-    page = text(browser(), "/insights/board?from=2026-03-05&to=2026-03-13")
+    somebody = browser()
+    assert "No order after" not in text(somebody, "/insights/board?period=7d")
+    page = text(somebody, "/insights/board?from=2026-03-05&to=2026-03-13")
     assert re.search(r"No order after <time[^>]*>2026-03-11</time>, the last 2 days of the period\.", page)
