@@ -167,10 +167,12 @@ with named as (
   select pair->>0, pair->>1, occurred_at, sealed
   from window_fact cross join lateral jsonb_array_elements(who) as p(pair) where who is not null
 )
-select distinct on (kind, key) kind, key, occurred_at, case when kind = any(%(direct)s) then sealed end
-from named n
-where not exists (select from customers_identity i where i.kind = n.kind and i.key = n.key)
-order by kind, key, occurred_at
+select n.kind, n.key, n.occurred_at, case when n.kind = any(%(direct)s) then n.sealed end
+from (select distinct on (kind, key) * from named order by kind, key, occurred_at) n
+-- A look-up each: as an anti-join the planner reads the index of all identities, whatever the window.
+left join lateral (select i.id from customers_identity i where i.kind = n.kind and i.key = n.key limit 1) i on true
+where i.id is null
+order by n.kind, n.key
 """
 _PAIRS = """
 with pair as (
