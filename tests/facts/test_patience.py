@@ -38,3 +38,20 @@ def test_a_patient_stream_gives_way_while_others_are_behind(monkeypatch: pytest.
     found["patient"] = 0
     assert ran_at(4.2) == ["eager", "patient"]
     assert ran_at(4.3) == ["eager"]
+
+
+def test_a_stream_that_is_behind_takes_larger_windows_while_they_are_quick() -> None:
+    stream = Subscription("eager", lambda _: None, batch=10, most=40)
+
+    def after(size: int, count: int, seconds: float) -> int:
+        return subscriptions._next_size(stream, size, count, seconds)
+
+    assert after(10, 10, 0.1) == 20
+    assert after(20, 20, 0.1) == 40
+    assert after(40, 40, 0.1) == 40
+    assert after(40, 40, 0.5) == 40  # neither quick nor slow
+    assert after(40, 40, 0.9) == 20
+    assert after(10, 10, 0.9) == 10
+    assert after(40, 39, 0.1) == 10  # no longer behind
+    steady = Subscription("steady", lambda _: None, batch=10)
+    assert subscriptions._next_size(steady, 10, 10, 0.1) == 10

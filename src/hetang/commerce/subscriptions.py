@@ -69,5 +69,5 @@ def _hold(counts: Counter[str]) -> None:
 
 
 # Windows of orders with ten lines each stay below a second on a busy machine.
-commerce = Subscription(STREAM, handle, kinds=KINDS, after="customers", batch=3000)
+commerce = Subscription(STREAM, handle, kinds=KINDS, after="customers", batch=3000, most=12_000)
 history = Subscription(columns.STREAM, columns.append, after=STREAM, batch=4000, ready=columns.ready, patient=True)

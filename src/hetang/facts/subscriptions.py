@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 
 LONGEST_PAUSE = timedelta(minutes=1)
 PATIENCE_S, PATIENCE_WHILE_BUSY_S = 1.0, 3.0
+GROW_BELOW_S, SHRINK_ABOVE_S = 0.4, 0.8  # how long a full window takes
 _last_ran: dict[str, float] = {}  # of patient streams, monotonic seconds
+_sizes: dict[str, int] = {}  # of the next window, of streams that are behind
 
 Position = tuple[int, int, int]
 
@@ -51,6 +53,8 @@ class Window:
 class Subscription:
     """A reader: `handle` applies a window inside one transaction. With `after`, it never overtakes that stream.
 
+    A window has up to `batch` facts; while the stream is behind and its windows are quick, up to `most`: a fact of a
+    large window costs less.
     While `ready` says no (its store is away), the stream waits without failing. A `patient` stream gives way: it runs
     once a second while facts trickle, and every few seconds while an earlier stream is behind.
     """
@@ -60,6 +64,7 @@ class Subscription:
     kinds: frozenset[str] | None = None
     after: str | None = None
     batch: int = 5000
+    most: int = 0
     ready: Callable[[], bool] | None = None
     patient: bool = False
 
@@ -182,15 +187,33 @@ def _pausing(cursor: SubscriptionCursor) -> bool:
 
 def _apply_next(subscription: Subscription, cursor: SubscriptionCursor) -> int:
     start = (cursor.epoch, cursor.tx, cursor.fact_id)
-    # After failures the window shrinks, so that the fact that cannot be applied is found and named.
-    size = max(1, subscription.batch >> (4 * cursor.attempts)) if cursor.attempts else subscription.batch
+    began = time.monotonic()
+    size = _size(subscription, cursor.attempts)
     found = _next_window(start, size, _limit_of(subscription.after))
     if found is None:
         return 0
     end, count, received_at = found
     subscription.handle(_window(subscription, start, end, count))
     _move(cursor, end, count, received_at)
+    _sizes[subscription.name] = _next_size(subscription, size, count, time.monotonic() - began)
     return count
+
+
+def _size(subscription: Subscription, attempts: int) -> int:
+    """After failures the window shrinks, so that the fact that cannot be applied is found and named."""
+    if attempts:
+        return max(1, subscription.batch >> (4 * attempts))
+    return min(_sizes.get(subscription.name, subscription.batch), max(subscription.batch, subscription.most))
+
+
+def _next_size(subscription: Subscription, size: int, count: int, seconds: float) -> int:
+    """Up to twice as many facts if there are more and this was quick; fewer if it held others up."""
+    batch = subscription.batch
+    if count < size:
+        return batch
+    if seconds > SHRINK_ABOVE_S:
+        return max(batch, size // 2)
+    return max(batch, size, min(2 * size, subscription.most)) if seconds < GROW_BELOW_S else max(batch, size)
 
 
 def _next_window(start: Position, size: int, limit: Position | None) -> tuple[Position, int, datetime] | None:
