@@ -62,6 +62,8 @@ LOOPS: list[str] = [
     "hetang.console.tidying:loop",
     "hetang.connectors.wecom.callbacks:loop",
     "hetang.operations.schedule:loop",
+    "hetang.operations.alerting:loop",
+    "hetang.operations.notices:loop",
     "hetang.privacy.loops:sealing",
     "hetang.privacy.loops:erasing",
     "hetang.privacy.loops:export_files",

@@ -82,6 +82,7 @@ SECTIONS: tuple[Section, ...] = (
         _("System"),
         (
             Item(_("System status"), "operations:status", "operations", "operations:view"),
+            Item(_("Alerts"), "operations:alerts", "bell", "operations:view"),
             Item(_("Held records"), "operations:held", "held", "facts:view"),
             Item(_("Backups"), "operations:backups", "download", "operations:view"),
             Item(_("Jobs"), "operations:jobs", "jobs", "operations:view"),

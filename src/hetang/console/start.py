@@ -132,6 +132,11 @@ def _of_the_system() -> list[Item]:
     counts = attention()
     found = [
         (
+            counts["alerts"],
+            ngettext("%(n)d alert needs somebody.", "%(n)d alerts need somebody.", counts["alerts"]),
+            "operations:alerts",
+        ),
+        (
             counts["stopped"],
             ngettext("%(n)d data stream has stopped.", "%(n)d data streams have stopped.", counts["stopped"]),
             "operations:status",

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from hetang.platform.ids import public_id
 from hetang.platform.models import User
 
 
@@ -59,6 +60,7 @@ class Notice(models.Model):
     STATES: ClassVar = [(state, state) for state in (WAITING, SENT, FAILED)]
 
     id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
     alert = models.ForeignKey(Alert, models.CASCADE, related_name="notices")
     event = models.CharField(max_length=6, choices=EVENTS)
     road = models.CharField(max_length=7, choices=ROADS)

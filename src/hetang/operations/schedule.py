@@ -10,6 +10,8 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from django.utils.translation import gettext_noop
+
 from hetang.operations import configured
 from hetang.platform import clock, environment, jobs
 from hetang.platform.backups import archive, commands, drill, folder
@@ -22,7 +24,11 @@ log = logging.getLogger(__name__)
 LOOK_S = 60.0
 RETRY = timedelta(hours=1)  # after one that failed
 BACKUP, BASE, DRILL = "operations.backup", "operations.base_backup", "operations.drill"
-TITLES = {BACKUP: "Backup", BASE: "Base backup", DRILL: "Restore drill"}
+TITLES = {
+    BACKUP: gettext_noop("Backup"),
+    BASE: gettext_noop("Base backup"),
+    DRILL: gettext_noop("Restore drill"),
+}
 
 
 def run_once() -> float:

@@ -179,6 +179,7 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField()
     created_by = models.ForeignKey(User, models.SET_NULL, null=True)
     revoked_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)  # by the wall clock
     last_used_at = models.DateTimeField(null=True)
 
 

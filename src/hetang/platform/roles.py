@@ -63,6 +63,7 @@ PERMISSIONS: dict[str, Permission] = {
             "customers:erase", _("Erase a customer, hand out all that is held about her"), "privacy", sensitive=True
         ),
         Permission("operations:view", _("See the state of the system"), "system"),
+        Permission("alerts:handle", _("Acknowledge alerts and test how they are told"), "system"),
         Permission("facts:view", _("See what the fact log holds"), "system", sensitive=True),
         Permission("facts:replay", _("Replay or dismiss held facts"), "system"),
         Permission("views:share", _("Share saved views of lists with everybody in the brand"), "system"),
@@ -103,7 +104,7 @@ ROLES: dict[str, Role] = {
         Role(
             ADMINISTRATOR,
             _("Administrator"),
-            _ADMINISTERS | {"users:view", "settings:edit", "audit:view", "operations:view"},
+            _ADMINISTERS | {"users:view", "settings:edit", "audit:view", "operations:view", "alerts:handle"},
             _("Gives people their roles and sets the rules of logging in. Sees no customers and sends nothing."),
         ),
         Role(

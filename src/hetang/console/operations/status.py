@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
+from hetang.console.operations.alerts import unattended
 from hetang.console.operations.jobs import STATES as JOB_STATES
 from hetang.facts import queries, services
 from hetang.facts.models import HeldFact, SubscriptionCursor
@@ -81,6 +82,7 @@ def attention() -> dict[str, int]:
     """What of the system needs somebody: open held records, stopped streams, jobs that failed since yesterday."""
     since = clock.now() - timedelta(days=1)
     return {
+        "alerts": unattended(),
         "held": HeldFact.objects.filter(state=HeldFact.OPEN)[:1000].count(),
         "stopped": SubscriptionCursor.objects.exclude(failed_at=None).count(),
         "failed_jobs": JobRun.objects.filter(state=JobRun.FAILED, finished_at__gte=since)[:1000].count(),

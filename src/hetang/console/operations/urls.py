@@ -2,12 +2,16 @@
 
 from django.urls import path
 
-from hetang.console.operations import backups, held, jobs, status
+from hetang.console.operations import alerts, backups, held, jobs, status
 
 app_name = "operations"
 urlpatterns = [
     path("", status.status, name="status"),
     path("streams/<str:name>/pass", status.pass_one, name="stream-pass"),
+    path("alerts/", alerts.alert_list, name="alerts"),
+    path("alerts/history", alerts.history, name="alert-history"),
+    path("alerts/test", alerts.test, name="alert-test"),
+    path("alerts/<int:alert_id>/acknowledge", alerts.acknowledge, name="alert-acknowledge"),
     path("backups/", backups.backup_list, name="backups"),
     path("backups/<slug:kind>", backups.begin, name="backup-begin"),
     path("held/", held.held_list, name="held"),

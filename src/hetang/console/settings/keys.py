@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 from django import forms
 from django.contrib import messages
 from django.db import transaction
@@ -13,9 +16,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from hetang.console.settings.tabs import tabs
-from hetang.platform import api_keys, audit
+from hetang.platform import api_keys, audit, clock
 from hetang.platform.access import actor_of, needs
 from hetang.platform.models import ApiKey, User
+
+LASTS = (
+    ("90", gettext_lazy("90 days")),
+    ("365", gettext_lazy("One year")),
+    ("730", gettext_lazy("Two years")),
+    ("", gettext_lazy("Without end")),
+)
 
 
 class KeyForm(forms.Form):
@@ -28,6 +38,13 @@ class KeyForm(forms.Form):
         label=gettext_lazy("What it may do"),
         choices=list(api_keys.SCOPES.items()),
         widget=forms.CheckboxSelectMultiple,
+    )
+    lasts = forms.ChoiceField(
+        label=gettext_lazy("Valid for"),
+        choices=LASTS,
+        required=False,
+        initial="365",
+        help_text=gettext_lazy("An alert tells you in time before it ends."),
     )
 
 
@@ -45,6 +62,7 @@ def key_list(request: HttpRequest) -> HttpResponse:
         "form": form,
         "plain": plain,
         "keys": [(key, _scope_labels(key)) for key in keys],
+        "now": clock.wall(),
         "tabs": tabs("keys", actor_of(request)),
     }
     return render(request, "console/settings/keys.html", values, status=422 if form.errors else 200)
@@ -63,10 +81,11 @@ def revoke(request: HttpRequest, key_id: int) -> HttpResponse:
 
 
 @transaction.atomic
-def _create(request: HttpRequest, values: dict[str, object]) -> str:
+def _create(request: HttpRequest, values: dict[str, Any]) -> str:
     user = User.objects.get(username=actor_of(request).name)
-    key, plain = api_keys.create(str(values["name"]), list(values["scopes"]), user)  # type: ignore[call-overload]
-    changes = {"name": key.name, "prefix": key.prefix, "scopes": key.scopes}
+    lasts = timedelta(days=int(values["lasts"])) if values["lasts"] else None
+    key, plain = api_keys.create(values["name"], values["scopes"], user, lasts)
+    changes = {"name": key.name, "prefix": key.prefix, "scopes": key.scopes, "expires_at": key.expires_at}
     audit.record(actor_of(request), "api_key.created", "api_key", key.pk, changes)
     return plain
 
