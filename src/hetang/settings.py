@@ -55,6 +55,7 @@ SUBSCRIPTIONS: list[str] = [
 LOOPS: list[str] = [
     "hetang.facts.loops:leading",
     "hetang.facts.loops:following",
+    "hetang.facts.loops:patient",
     "hetang.audiences.loops:refresh",
     "hetang.touch.loops:planning",
     "hetang.touch.loops:dispatch",
