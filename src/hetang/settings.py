@@ -55,7 +55,6 @@ SUBSCRIPTIONS: list[str] = [
 LOOPS: list[str] = [
     "hetang.facts.loops:leading",
     "hetang.facts.loops:following",
-    "hetang.facts.loops:patient",
     "hetang.audiences.loops:refresh",
     "hetang.touch.loops:planning",
     "hetang.touch.loops:dispatch",

@@ -250,3 +250,18 @@ def test_set_sql_counts_like_the_rule(history: list[list[int]], limit: int, days
         for number, hours in enumerate(history, start=1)
         if rules.breaks_cap([slot + timedelta(hours=hour) for hour in hours], slot, limit, days)
     }
+
+
+@pytest.mark.parametrize(
+    ("size", "took_s", "following"),
+    [
+        (20_000, 0.5, 20_000),
+        (20_000, 0.4, 25_000),
+        (20_000, 0.01, 30_000),  # by half at most
+        (50_000, 0.1, 60_000),
+        (20_000, 4.0, 10_000),
+        (1_200, 9.0, 1_000),
+    ],
+)
+def test_chunks_grow_and_shrink_towards_half_a_second(size: int, took_s: float, following: int) -> None:
+    assert planning.next_size(size, took_s) == following

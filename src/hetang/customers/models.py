@@ -314,7 +314,7 @@ class Consent(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["customer", "purpose", "channel"], name="consent_once")
+            models.UniqueConstraint(fields=["customer", "purpose", "channel"], include=["given"], name="consent_once")
         ]
         indexes: ClassVar = [
             models.Index(

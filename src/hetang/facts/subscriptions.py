@@ -28,7 +28,6 @@ LONGEST_PAUSE = timedelta(minutes=1)
 PATIENCE_S, PATIENCE_WHILE_BUSY_S = 1.0, 3.0
 GROW_BELOW_S, SHRINK_ABOVE_S = 0.4, 0.8  # how long a full window takes
 _last_ran: dict[str, float] = {}  # of patient streams, monotonic seconds
-_behind: dict[str, bool] = {}  # streams whose last window was full
 _sizes: dict[str, int] = {}  # of the next window, of streams that are behind
 
 Position = tuple[int, int, int]
@@ -57,7 +56,7 @@ class Subscription:
     A window has up to `batch` facts; while the stream is behind and its windows are quick, up to `most`: a fact of a
     large window costs less.
     While `ready` says no (its store is away), the stream waits without failing. A `patient` stream gives way: it runs
-    once a second while facts trickle, and every few seconds while another stream is behind.
+    once a second while facts trickle, and every few seconds while an earlier stream is behind.
     """
 
     name: str
@@ -93,27 +92,27 @@ def advance(subscription: Subscription) -> int:
         return 0
 
 
-def run_once(among: Callable[[Subscription], bool] = lambda _: True) -> bool:
-    """One window of every stream `among` them. True if any stream had a full window, so that more is probably waiting.
+def run_once(dependent: bool | None = None) -> bool:
+    """One window of every stream, or only of those that follow another (True) or follow none (False).
 
-    Patient streams give way to those of this process that are behind, whichever thread runs them.
+    True if any stream had a full window, so that more is probably waiting.
     """
     busy = False
-    for subscription in filter(among, all_subscriptions()):
-        name = subscription.name
+    for subscription in all_subscriptions():
+        if dependent not in (None, subscription.after is not None):
+            continue
         if not subscription.patient:
-            _behind[name] = advance(subscription) >= subscription.batch
-            busy |= _behind[name]
-        elif _is_due(name):
+            busy |= advance(subscription) >= subscription.batch
+        elif _is_due(subscription.name, busy):
             full = advance(subscription) >= subscription.batch
-            _last_ran[name] = 0.0 if full and not any(_behind.values()) else time.monotonic()
+            _last_ran[subscription.name] = 0.0 if full and not busy else time.monotonic()
             busy |= full
     return busy
 
 
-def _is_due(name: str) -> bool:
+def _is_due(name: str, busy: bool) -> bool:
     waited = time.monotonic() - _last_ran.get(name, 0.0)
-    return waited >= (PATIENCE_WHILE_BUSY_S if any(_behind.values()) else PATIENCE_S)
+    return waited >= (PATIENCE_WHILE_BUSY_S if busy else PATIENCE_S)
 
 
 def run_until_idle() -> None:

@@ -8,7 +8,9 @@ walks the same code, takes no lock and writes no touch.
 
 from __future__ import annotations
 
+import time
 from array import array
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -36,7 +38,9 @@ from hetang.touch.models import (
 )
 
 REASONS = ("no_consent", "do_not_disturb", "capped", "quiet", "unreachable")  # the order in which they count
-CHUNK = 20_000  # about a third of a second on the reference machine, so that one under load stays below a second
+CHUNK = 20_000  # the first of a plan: about a third of a second on the reference machine
+_LARGEST_CHUNK = 60_000
+_CHUNK_S = 0.5  # what a transaction should take, so that one that finds the machine busy stays below a second
 _DENSE = 0.05  # of a chunk's number range: above it a range scan beats a probe per person
 
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -90,12 +94,29 @@ def _advisers(org_path: str) -> tuple[int, ...]:
     return tuple(able.order_by("pk").values_list("pk", flat=True))
 
 
-def run(plan: Plan, chunk: int = CHUNK) -> Plan:
-    """Carry a plan to its end and return it as stored."""
-    members = BitMap.deserialize(bytes(plan.members)).to_array()
-    while step(plan.pk, members, chunk):
+def run(plan: Plan, chunk: int | None = None) -> Plan:
+    """Carry a plan to its end and return it as stored. `chunk` fixes the people per transaction."""
+    for _ in chunks(plan, chunk):
         pass
     return Plan.objects.get(pk=plan.pk)
+
+
+def chunks(plan: Plan, fixed: int | None = None) -> Iterator[float]:
+    """Carry a plan to its end; yields the seconds of each transaction. What a chunk costs beside its people (counts of
+    every sender and text, sets of everybody so far) makes large ones cheaper, a slow machine makes them smaller."""
+    members = BitMap.deserialize(bytes(plan.members)).to_array()
+    size = fixed or CHUNK
+    started = time.monotonic()
+    while step(plan.pk, members, size):
+        took, started = time.monotonic() - started, time.monotonic()
+        yield took
+        size = fixed or next_size(size, took)
+
+
+def next_size(size: int, took_s: float) -> int:
+    """How many people the next chunk gets after one of `size` took so long: nearer to `_CHUNK_S`, by half at most."""
+    wanted = size * _CHUNK_S / max(took_s, 0.001)
+    return round(min(max(wanted, size / 2, CHUNK / 20), size * 1.5, _LARGEST_CHUNK))
 
 
 def step(plan_id: int, members: array[int], chunk: int = CHUNK) -> bool:
@@ -120,6 +141,7 @@ def _finish(cursor: CursorWrapper, plan: Plan) -> None:
     Plan.objects.filter(pk=plan.pk).update(state=Plan.DONE, finished_at=clock.now())
     if plan.programme_id is not None:
         per = people_per_unit(Programme.objects.values_list("channel", flat=True).get(pk=plan.programme_id))
+        _join_whole_sets(cursor)
         cursor.execute(_TASK_SIZES, {"plan": plan.pk, "programme": plan.programme_id, "per": per})
         Programme.objects.filter(pk=plan.programme_id, state=Programme.PLANNING).update(state=Programme.RUNNING)
 
@@ -208,7 +230,6 @@ def _split(cursor: CursorWrapper, request: Request, numbers: array[int]) -> None
             *(*capped_params, *reach_params, *picked_params),
         ],
     )
-    cursor.execute("analyze plan_split")
 
 
 def _no_consent(request: Request) -> tuple[str, list[Any]]:
@@ -230,21 +251,25 @@ def _owner(request: Request, within: str) -> tuple[str, list[Any]]:
     newest friend. Orders are looked at only where friends compete."""
     scope = "join platform_orgnode n on n.id = s.org_node_id and n.path like %s" if request.org_path else ""
     sql = f"""
-    select distinct on (f.customer_id) f.customer_id, f.staff_id, f.org_node_id, f.store_id, f.address
-    from (
+    with friend as materialized (
       select r.customer_id, r.staff_id, r.since, r.external_userid as address, s.org_node_id, s.store_id,
              count(*) over (partition by r.customer_id) as friends
       from plan_person q
       join customers_relation r on r.customer_id = q.customer and r.customer_id {within} and r.state = 'active'
       join resources_staff s on s.id = r.staff_id and s.active {scope}
-    ) f
-    join customers_customer k on k.number = f.customer_id and k.number {within}
-    left join lateral (
-      select max(o.placed_at) as at from commerce_order o
-      where f.friends > 1 and o.customer_id = f.customer_id and o.staff_id = f.staff_id
-    ) served on true
-    order by f.customer_id, (k.owner_id is not distinct from f.staff_id) desc, served.at desc nulls last,
-             f.since desc, f.staff_id
+    )
+    select customer_id, staff_id, org_node_id, store_id, address from friend where friends = 1
+    union all
+    (select distinct on (f.customer_id) f.customer_id, f.staff_id, f.org_node_id, f.store_id, f.address
+     from friend f
+     join customers_customer k on k.number = f.customer_id
+     left join lateral (
+       select max(o.placed_at) as at from commerce_order o
+       where o.customer_id = f.customer_id and o.staff_id = f.staff_id
+     ) served on true
+     where f.friends > 1
+     order by f.customer_id, (k.owner_id is not distinct from f.staff_id) desc, served.at desc nulls last,
+              f.since desc, f.staff_id)
     """
     return sql, [f"{request.org_path}%"] if request.org_path else []
 
@@ -303,11 +328,26 @@ def _keep_groups(plan: Plan, groups: dict[tuple[str, int], BitMap]) -> None:
 
 
 def _keep_senders(cursor: CursorWrapper, plan: Plan) -> None:
+    """Count each sender's and text's people, and note in `plan_load` what this chunk adds, after how many."""
     cursor.execute(
-        "insert into touch_plansender (plan_id, staff_id, variant, people)"
-        " select %s, staff, variant, count(*) from plan_split where reason = '' group by 2, 3 order by 2, 3"
-        " on conflict (plan_id, staff_id, variant) do update"
-        " set people = touch_plansender.people + excluded.people",
+        "create temp table if not exists plan_load (staff bigint, variant smallint, people bigint, before bigint)"
+        " on commit delete rows"
+    )
+    cursor.execute("truncate plan_load")
+    cursor.execute(
+        """
+        with added as (
+          select staff, variant, count(*) as people from plan_split where reason = '' group by 1, 2
+        ), kept as (
+          insert into touch_plansender (plan_id, staff_id, variant, people)
+          select %s, staff, variant, people from added order by 2, 3
+          on conflict (plan_id, staff_id, variant) do update set people = touch_plansender.people + excluded.people
+          returning staff_id, variant, people
+        )
+        insert into plan_load
+        select a.staff, a.variant, a.people, k.people - a.people
+        from added a join kept k on k.staff_id = a.staff and k.variant = a.variant
+        """,
         [plan.pk],
     )
 
@@ -322,12 +362,6 @@ def _keep_holdout(cursor: CursorWrapper, plan: Plan) -> None:
     )
 
 
-# What this chunk adds to each sender and text, after how many; `touch_plansender` counts the chunk already.
-_LOAD = """load as (
-  select n.staff, n.variant, n.people, s.people - n.people as before
-  from (select staff, variant, count(*) as people from plan_split where reason = '' group by 1, 2) n
-  join touch_plansender s on s.plan_id = %(plan)s and s.staff_id = n.staff and s.variant = n.variant
-)"""
 _OWN_TASKS = """(select id, variant, coalesce(staff_id, 0) as staff, seq from touch_sendtask
   where programme_id = %(programme)s)"""
 
@@ -338,9 +372,9 @@ _CODE = "substr(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/=',
 # Only tasks that are missing are written: an upsert of thousands of rows a chunk cost a third of a plan. Their people
 # are counted once, at the end.
 _NEW_TASKS = f"""
-with {_LOAD}, missing as (
+with missing as (
   select l.variant, l.staff, q.seq
-  from load l
+  from plan_load l
   cross join lateral generate_series(l.before / %(per)s, (l.before + l.people - 1) / %(per)s) as q(seq)
   left join {_OWN_TASKS} k on k.variant = l.variant and k.staff = l.staff and k.seq = q.seq
   where k.id is null
@@ -355,9 +389,9 @@ insert into touch_shortlink (code, target, programme_id, created_at)
 select link_id, %(target)s, %(programme)s, %(now)s from made
 """
 _TOUCHES = f"""
-with {_LOAD}, placed as (
+with placed as (
   select s.*, {{place}} as seq
-  from plan_split s join load l on l.staff = s.staff and l.variant = s.variant
+  from plan_split s join plan_load l on l.staff = s.staff and l.variant = s.variant
   where s.reason = ''
 )
 insert into touch_touch (planned_at, slot_at, programme, customer, task, staff, org_node, store, local_day,
@@ -375,9 +409,9 @@ where k.programme_id = %(programme)s and s.plan_id = %(plan)s and s.variant = k.
 """
 
 
-def _place_in_task(cursor: CursorWrapper, plan: Plan, per_task: int) -> str:
+def _place_in_task(cursor: CursorWrapper, per_task: int) -> str:
     """SQL of the task, from 0, that a person of `plan_split` falls into: nobody is counted while one task holds all."""
-    cursor.execute("select coalesce(max(people), 0) from touch_plansender where plan_id = %s", [plan.pk])
+    cursor.execute("select coalesce(max(before + people), 0) from plan_load")
     if cursor.fetchone()[0] <= per_task:
         return "0"
     rank = "row_number() over (partition by s.staff, s.variant order by s.customer)"
@@ -395,14 +429,17 @@ def _write_touches(cursor: CursorWrapper, plan: Plan, programme: Programme) -> i
         [programme.pk],
     )
     values = _facts_of(plan, programme)
-    place = _place_in_task(cursor, plan, values["per"])
-    # Whole sets are joined, whose sizes the planner guesses far too low: a nested loop took seconds a chunk.
-    cursor.execute("set local enable_nestloop = off")
+    place = _place_in_task(cursor, values["per"])
+    _join_whole_sets(cursor)
     cursor.execute(_NEW_TASKS, values)
     cursor.execute(_TOUCHES.format(place=place), values)
-    written = int(cursor.rowcount)
-    cursor.execute("set local enable_nestloop = on")
-    return written
+    return int(cursor.rowcount)
+
+
+def _join_whole_sets(cursor: CursorWrapper) -> None:
+    """Join by hash for the rest of the transaction: the planner takes new sets to be tiny, and its nested loops and its
+    merges on half of the key took seconds."""
+    cursor.execute("set local enable_nestloop = off; set local enable_mergejoin = off")
 
 
 def _facts_of(plan: Plan, programme: Programme) -> dict[str, Any]:
