@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import psutil
@@ -10,6 +12,7 @@ import psycopg
 import pytest
 
 from hetang.platform import children, postgres
+from tests.processes import wait_until
 
 
 def test_a_running_server_is_adopted_and_a_stopped_one_started_again(tmp_path: Path) -> None:
@@ -25,6 +28,23 @@ def test_a_running_server_is_adopted_and_a_stopped_one_started_again(tmp_path: P
     again = postgres.start(tmp_path)
     assert again.process is not None
     again.stop()
+
+
+def test_a_server_that_is_still_shutting_down_is_waited_for_and_followed(tmp_path: Path) -> None:
+    """As after `kill -9` of the parent under load: the old one may need seconds for its last checkpoint."""
+    first = postgres.start(tmp_path)
+    assert first.process is not None
+    client = psycopg.connect(first.url)
+    first.process.send_signal(signal.SIGTERM)  # it lets its clients finish
+    wait_until(lambda: not postgres.is_ready(first.data), 10)
+    leaving = threading.Timer(1.0, client.close)
+    leaving.start()
+    second = postgres.start(tmp_path)
+    assert client.closed
+    leaving.join()
+    assert first.process.wait(10) == 0
+    assert _ask(second, "select 1") == 1
+    second.stop()
 
 
 def test_a_creation_that_died_half_way_is_begun_anew(tmp_path: Path) -> None:

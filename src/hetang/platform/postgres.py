@@ -106,28 +106,35 @@ def start(
     if not (data / "PG_VERSION").exists():
         _check_space(home)
         _initialise(data)
-    if postmaster_pid(data) is not None and is_ready(data):
-        return Server(data, socket, None)
-    _give_files_to_server(data)
     log_path = home / "logs" / "postgres.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     settings = {name: value.strip("'") for name, value in SETTINGS.items()} | more(data)
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    deadline = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
+    while time.monotonic() < deadline:
+        if postmaster_pid(data) is not None and is_ready(data):
+            return Server(data, socket, None)
+        _give_files_to_server(data)
+        said = log_path.stat().st_size if log_path.exists() else 0
+        server = Server(data, socket, _spawn(data, socket, options, log_path))
+        try:
+            if _wait_until_ready(server, log_path, said, deadline):
+                return server
+        except (KeyboardInterrupt, SystemExit):
+            server.stop()
+            raise
+    raise EmbeddedServerError(f"PostgreSQL was not ready within {timeout_s:.0f} s; see {log_path}")
+
+
+def _spawn(data: Path, socket: Path, options: list[str], log_path: Path) -> subprocess.Popen[bytes]:
     with log_path.open("ab") as log:
-        process = children.spawn(
+        return children.spawn(
             [binary("postgres"), "-D", data, "-k", socket, *options],
             env=_environment(),
             death_signal=signal.SIGINT,  # fast shutdown when the parent dies
             log=log,
             as_ordinary_user=True,
         )
-    server = Server(data, socket, process)
-    try:
-        _wait_until_ready(server, log_path, timeout_s)
-    except (KeyboardInterrupt, SystemExit):
-        server.stop()
-        raise
-    return server
 
 
 def binary(name: str) -> Path:
@@ -189,27 +196,21 @@ def _initialise(data: Path) -> None:
     draft.rename(data)
 
 
-def _wait_until_ready(server: Server, log_path: Path, timeout_s: float | None) -> None:
-    deadline = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
+def _wait_until_ready(server: Server, log_path: Path, said: int, deadline: float) -> bool:
+    """False when ours had to leave to an older server that still held the directory, and that one has gone since. The
+    log's first `said` bytes are of earlier servers."""
     while time.monotonic() < deadline:
         if is_ready(server.data) and server.alive():
-            return
+            return True
+        if server.process is None and not server.alive():
+            return False
         if server.process is not None and server.process.poll() is not None:
-            if _another_is_starting(server):
-                continue
-            tail = log_path.read_text(errors="replace")[-1500:]
-            raise EmbeddedServerError(f"PostgreSQL did not start:\n{tail}")
+            told = log_path.read_bytes()[said:].decode(errors="replace")
+            if "postmaster.pid" not in told and not server.alive():
+                raise EmbeddedServerError(f"PostgreSQL did not start:\n{told[-1500:]}")
+            server.process = None  # an older one holds the directory: adopt it, or start anew when it has gone
         time.sleep(0.03)
-    raise EmbeddedServerError(f"PostgreSQL was not ready within {timeout_s:.0f} s; see {log_path}")
-
-
-def _another_is_starting(server: Server) -> bool:
-    """Our child left because an older server still holds the directory: wait for that one and adopt it."""
-    if postmaster_pid(server.data) is None:
-        return False
-    server.process = None
-    time.sleep(0.1)
-    return True
+    return False
 
 
 def _give_files_to_server(data: Path) -> None:
