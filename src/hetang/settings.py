@@ -55,6 +55,7 @@ SUBSCRIPTIONS: list[str] = [
 LOOPS: list[str] = [
     "hetang.facts.loops:leading",
     "hetang.facts.loops:following",
+    "hetang.customers.jobs:daily",
     "hetang.audiences.loops:refresh",
     "hetang.touch.loops:planning",
     "hetang.touch.loops:dispatch",
@@ -75,6 +76,7 @@ ENGINE_SERVICES: dict[str, str] = {"sets": "hetang.audiences.engine:service"}
 
 # Modules whose `@job` handlers the worker runs.
 JOBS: list[str] = [
+    "hetang.customers.jobs",
     "hetang.commerce.jobs",
     "hetang.connectors.wecom.sync",
     "hetang.imports.jobs",

@@ -197,7 +197,7 @@ def test_unmerging_gives_both_their_numbers_back_and_taking_it_back_merges_them_
         assert in_live_sets(following.follow(sets, clock.now())) == in_live_sets(following.build(clock.now()))
         decision = deciding.decision_of(deciding.unmerge_key(merge))
         assert decision is not None and decision.reason == "mother and daughter"
-        _decide(lambda: deciding.lift(decision, "lin"))
+        _decide(lambda: deciding.lift(decision.key, deciding.concerned(decision), "lin"))
         assert everything_known() == merged
         merge.refresh_from_db()
         with pytest.raises(AlreadyApart):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hetang.customers.evidence import rows
 from hetang.customers.models import Decision, DecisionSide, Identity
 
 
@@ -34,7 +35,22 @@ def about(number: int, limit: int = 20) -> list[About]:
 def people_of(decisions: Sequence[Decision]) -> dict[int, tuple[set[int], set[int]]]:
     """Of each decision the customers on both sides, as they are now. One query."""
     found: dict[int, tuple[set[int], set[int]]] = defaultdict(lambda: (set(), set()))
-    rows = DecisionSide.objects.filter(decision__in=[one.pk for one in decisions])
-    for decision, side, number in rows.values_list("decision", "side", "identity__customer").distinct():
+    named = DecisionSide.objects.filter(decision__in=[one.pk for one in decisions])
+    for decision, side, number in named.values_list("decision", "side", "identity__customer").distinct():
         found[decision][side].add(number)
     return found
+
+
+def kept_apart(one: int, other: int) -> bool:
+    """Whether a decision in force says that these two customers are not the same person."""
+    return bool(rows(_KEPT_APART, {"one": one, "other": other}))
+
+
+_KEPT_APART = f"""
+select 1 from customers_identity i join customers_decisionside a on a.identity_id = i.id
+join customers_decisionside b on b.decision_id = a.decision_id and b.side <> a.side
+join customers_identity j on j.id = b.identity_id and j.customer_id = %(other)s
+join customers_decision d on d.id = a.decision_id and d.verdict = '{Decision.APART}'
+  and d.made_at is not null and d.lifted_at is null
+where i.customer_id = %(one)s limit 1
+"""

@@ -12,6 +12,7 @@ from typing import Any
 
 from hetang.customers.errors import AlreadyApart, NoIdentity
 from hetang.customers.models import Decision, DecisionSide, Identity, Merge
+from hetang.customers.rules import CONTACT_KINDS
 from hetang.customers.services import SOURCE
 from hetang.facts import intake
 from hetang.facts.errors import Refusal
@@ -77,19 +78,45 @@ def keep_apart(left: Collection[int], right: Collection[int], key: str, by: str,
     return _record("customer.kept_apart", key, [*sides[0], *sides[1]], body)
 
 
-def lift(decision: Decision, by: str, reason: str = "") -> bool:
-    """Take a decision back; the evidence counts again. Raises NoIdentity if everybody whom it named was erased."""
-    sides = DecisionSide.objects.filter(decision=decision).order_by("side", "identity_id")
-    who = _named(sides.values_list("identity_id", flat=True)[:20])[:1]
+def join(one: Collection[int], other: Collection[int], key: str, by: str, reason: str) -> bool:
+    """The people of these identities are one, by the strongest identity of each. Raises NoIdentity, Refusal."""
+    strongest = [_named(_strongest_first(ids))[:1] for ids in (one, other)]
+    if not all(strongest):
+        raise NoIdentity
+    return _record("customer.joined", key, [*strongest[0], *strongest[1]], {"by": by, "reason": reason})
+
+
+def lift(decision: str, ids: Iterable[int], by: str, reason: str = "") -> bool:
+    """Take back the decision of this key (`Decision.key`); the evidence counts again. Harmless before the stream has
+    followed the decision itself.
+
+    `ids` are identities of those concerned, of whom the fact names one. Raises NoIdentity if none is left.
+    """
+    who = _named(list(ids)[:50])[:1]
     if not who:
         raise NoIdentity
-    body = {"decision": decision.key, "by": by, "reason": reason}
-    return _record("customer.decision_lifted", f"lift:{decision.pk}", who, body)
+    source, _, key = decision.partition("\x1f")
+    body = {"decision": decision, "by": by, "reason": reason}
+    return _record("customer.decision_lifted", f"lift:{fact_key_hash(source, key)}", who, body)
+
+
+def concerned(decision: Decision) -> list[int]:
+    """The identities that a decision speaks of."""
+    sides = DecisionSide.objects.filter(decision=decision).order_by("side", "identity_id")
+    return list(sides.values_list("identity_id", flat=True))
+
+
+def _strongest_first(ids: Collection[int]) -> list[int]:
+    """Accounts before contacts, what is one person's own before what is shared, the older first."""
+    rows = Identity.objects.filter(pk__in=ids)
+    return [one.pk for one in sorted(rows, key=lambda one: (one.kind in CONTACT_KINDS, one.shared, one.pk))]
 
 
 def _named(ids: Iterable[int]) -> list[tuple[str, str]]:
-    """The identities as a fact names them, in the plain."""
-    rows = Identity.objects.filter(pk__in=list(ids)).order_by("pk")
+    """The identities as a fact names them, in the plain, in the order given."""
+    order = list(ids)
+    found = Identity.objects.in_bulk(order)
+    rows = [found[one] for one in order if one in found]
     readable = [row for row in rows if row.kind not in DIRECT_KINDS or row.sealed is not None]
     return [(row.kind, unseal(row.sealed).decode() if row.sealed is not None else row.key) for row in readable]
 

@@ -102,6 +102,6 @@ EMPTY = (
     "delete from customers_donotdisturb where customer_id = any(%(numbers)s)",
     "delete from customers_merge where survivor = any(%(numbers)s) or absorbed = any(%(numbers)s)",
     """update customers_customer set erased_at = %(now)s, name = null, name_at = null, name_fact = null,
-       home_store_id = null, home_store_at = null, home_store_fact = null, owner_id = null, owner_at = null,
-       owner_fact = null where number = any(%(numbers)s)""",
+       name_key = null, home_store_id = null, home_store_at = null, home_store_fact = null, owner_id = null,
+       owner_at = null, owner_fact = null where number = any(%(numbers)s)""",
 )

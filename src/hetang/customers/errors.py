@@ -15,5 +15,9 @@ class AlreadyApart(Exception):
     """These two are not one person (any more)."""
 
 
+class KeptApart(Exception):
+    """Somebody decided that these two are not the same person; that has to be taken back first."""
+
+
 class DuplicateName(Exception):
     """A tag or group of this name, or a tag of this code, exists already."""

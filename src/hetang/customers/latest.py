@@ -50,17 +50,26 @@ class LatestTable:
 
 @dataclass(frozen=True, slots=True)
 class LatestColumn:
-    """A column of the customer with the time (`_at`) and the fact (`_fact`) of the newest word on it."""
+    """A column of the customer with the time (`_at`) and the fact (`_fact`) of the newest word on it.
+
+    A `derived` column was worked out from it, and is emptied whenever it changes.
+    """
 
     name: str
     column: str
+    derived: str = ""
+
+    @property
+    def _empty(self) -> str:
+        return f", {self.derived} = null" if self.derived else ""
 
     def fold(self, source: str, params: dict[str, Any] | None = None) -> None:
         """Set the column from rows `customer_id, value, occurred_at, fact_key`."""
         at, fact = f"{self.name}_at", f"{self.name}_fact"
         _execute(
             f"""
-            update customers_customer c set {self.column} = n.value, {at} = n.occurred_at, {fact} = n.fact_key
+            update customers_customer c
+            set {self.column} = n.value, {at} = n.occurred_at, {fact} = n.fact_key{self._empty}
             from (
               select distinct on (customer_id) * from ({source}) s
               order by customer_id, occurred_at desc, fact_key desc
@@ -80,7 +89,7 @@ class LatestColumn:
             moves,
         )
         _execute(
-            f"update customers_customer a set {self.column} = null, {at} = null, {fact} = null"
+            f"update customers_customer a set {self.column} = null, {at} = null, {fact} = null{self._empty}"
             f" from {MOVES} where a.number = m.absorbed and a.{at} is not null",
             moves,
         )
@@ -89,7 +98,7 @@ class LatestColumn:
         """The statement that drops the word of `numbers`."""
         at, fact = f"{self.name}_at", f"{self.name}_fact"
         return (
-            f"update customers_customer set {self.column} = null, {at} = null, {fact} = null"
+            f"update customers_customer set {self.column} = null, {at} = null, {fact} = null{self._empty}"
             f" where number = any(%(numbers)s) and {at} is not null"
         )
 
@@ -105,7 +114,7 @@ CONSENTS = LatestTable(
     ("given", "basis", "text_version", "source", "simulated"),
 )
 DO_NOT_DISTURB = LatestTable("customers_donotdisturb", (), ('"on"', '"until"', "source"))
-NAME = LatestColumn("name", "name")
+NAME = LatestColumn("name", "name", derived="name_key")
 HOME_STORE = LatestColumn("home_store", "home_store_id")
 OWNER = LatestColumn("owner", "owner_id")
 

@@ -38,6 +38,8 @@ class Customer(models.Model):
     name = models.BinaryField(null=True)  # sealed
     name_at = models.DateTimeField(null=True)
     name_fact = models.CharField(max_length=262, null=True)
+    # Keyed hash by which equal names meet; empty where the name says too little, null until `suspicions` worked it out.
+    name_key = models.CharField(max_length=32, null=True)
     home_store = models.ForeignKey(Store, models.SET_NULL, null=True, db_constraint=False, db_index=False)
     home_store_at = models.DateTimeField(null=True)
     home_store_fact = models.CharField(max_length=262, null=True)
@@ -166,7 +168,8 @@ class Unmerge(models.Model):
 
 
 class Proposal(models.Model):
-    """Two customers whom somebody believes to be one person; a reviewer decides."""
+    """Two customers whom weak evidence (`grounds`, see `customers.grounds`) or a colleague believes to be one person; a
+    reviewer decides. `weight` orders the queue; put off, a pair comes back after `later_until`."""
 
     OPEN, DECIDED, WITHDRAWN = "open", "decided", "withdrawn"
     STATES: ClassVar = [(state, state) for state in (OPEN, DECIDED, WITHDRAWN)]
@@ -174,11 +177,17 @@ class Proposal(models.Model):
     id = models.BigAutoField(primary_key=True)
     one = models.ForeignKey(Customer, models.PROTECT, related_name="+", db_constraint=False)
     other = models.ForeignKey(Customer, models.PROTECT, related_name="+", db_constraint=False)
-    reason = models.CharField(max_length=500)
+    grounds = ArrayField(models.CharField(max_length=20), default=list)
+    weight = models.SmallIntegerField(default=0)
+    reason = models.CharField(max_length=500, default="")
     proposed_at = models.DateTimeField()
-    proposed_by = models.CharField(max_length=80)
+    proposed_by = models.CharField(max_length=80, default="")  # empty: found by the grounds
     state = models.CharField(max_length=10, choices=STATES, default=OPEN)
+    later_until = models.DateTimeField(null=True)
+    verdict = models.CharField(max_length=8, default="")  # Decision.SAME, Decision.APART
     decided_at = models.DateTimeField(null=True)
+    decided_by = models.CharField(max_length=80, default="")
+    rounds = models.SmallIntegerField(default=0)  # how often it was decided: each decision is a fact of its own
 
     class Meta:
         constraints: ClassVar = [
@@ -187,14 +196,16 @@ class Proposal(models.Model):
             ),
             models.CheckConstraint(condition=models.Q(one__lt=models.F("other")), name="proposal_ordered"),
         ]
-        indexes: ClassVar = [models.Index(fields=["state", "-id"], name="proposal_state_newest")]
+        indexes: ClassVar = [models.Index(fields=["state", "-weight", "-id"], name="proposal_state_weight")]
 
 
 class EvidencePolicy(models.Model):
-    """One row: how many identities of one kind a phone number or e-mail address may tie together."""
+    """One row: how many identities of one kind a phone number or e-mail address may tie together, and for which weak
+    grounds somebody shall look (null: the usual ones)."""
 
     id = models.SmallIntegerField(primary_key=True, default=1)
     contact_limit = models.SmallIntegerField(default=CONTACT_LIMIT)
+    grounds = ArrayField(models.CharField(max_length=20), null=True)
 
 
 class AttributeDefinition(models.Model):

@@ -7,6 +7,7 @@ others together is no evidence for any of them, not only for those that came las
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,6 +36,17 @@ def is_placeholder(kind: str, value: str) -> bool:
     if kind == "email":
         return value.partition("@")[0] in _DUMMY_MAILBOXES
     return False
+
+
+_NAME_NOISE = re.compile(r"[\s·•.,，。、\-'’\"()（）]+")
+_TITLES = re.compile(r"^(mr|mrs|ms|miss)\b|(女士|先生|小姐|太太|老师|阿姨|会员|顾客|客户)$")
+
+
+def name_to_match(name: str) -> str:
+    """The form of a name by which equal ones meet; empty where it says too little: 王女士, a single letter."""
+    plain = _TITLES.sub("", unicodedata.normalize("NFKC", name).casefold().strip())
+    plain = _NAME_NOISE.sub("", plain)
+    return plain if len(plain) >= 2 and not plain.isdecimal() else ""
 
 
 def most_tied(kind: str, contact_limit: int, other_kind: str) -> int:

@@ -90,7 +90,7 @@ def take_back(request: HttpRequest, decision_id: int) -> HttpResponse:
         raise Http404
     try:
         with transaction.atomic():
-            if deciding.lift(decision, actor.name):
+            if deciding.lift(decision.key, deciding.concerned(decision), actor.name):
                 changes = {"decision": decision.pk, "verdict": decision.verdict, "customers": sorted(everybody)}
                 audit.record(actor, "customer.decision_lifted", "customer", "", changes)
     except (NoIdentity, Refusal) as refused:
