@@ -252,6 +252,26 @@ def shown_identity(number: int) -> str:
     return _identity(rows[0], minor).shown if rows else ""
 
 
+def shared_by_both(one: int, other: int) -> list[tuple[str, str]]:
+    """Contacts that facts name with both of these customers and that are too shared to join them: (kind, masked)."""
+    minor = bool(minors.among([one, other], clock.today()))
+    with connection.cursor() as cursor:
+        cursor.execute(_SHARED_BY_BOTH, {"one": one, "other": other})
+        rows = Identity.objects.filter(pk__in=[number for (number,) in cursor.fetchall()]).order_by("pk")[:10]
+    return [(row.kind, _identity(row, minor).shown) for row in rows]
+
+
+_SHARED_BY_BOTH = """
+with beside as (
+  select case when i.id = l.low then l.high else l.low end as contact, i.customer_id
+  from customers_identity i join customers_identitylink l on l.low = i.id or l.high = i.id
+  where i.customer_id in (%(one)s, %(other)s) and l.occurred_at is not null and not l.void
+)
+select t.id from customers_identity t join beside b on b.contact = t.id
+where t.shared group by t.id having count(distinct b.customer_id) = 2
+"""
+
+
 def _identity(row: Identity, minor: bool = False) -> IdentityView:
     plain = unseal(row.sealed).decode() if row.sealed else row.key
     readable = row.sealed or row.kind not in DIRECT_KINDS

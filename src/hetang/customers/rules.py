@@ -39,7 +39,8 @@ def is_placeholder(kind: str, value: str) -> bool:
 
 
 _NAME_NOISE = re.compile(r"[\s·•.,，。、\-'’\"()（）]+")
-_TITLES = re.compile(r"^(mr|mrs|ms|miss)\b|(女士|先生|小姐|太太|老师|阿姨|会员|顾客|客户)$")
+_TITLES_AFTER = ("女士", "先生", "小姐", "太太", "老师", "阿姨", "会员", "顾客", "客户")
+_TITLES = re.compile(rf"^(mr|mrs|ms|miss)\b|({'|'.join(_TITLES_AFTER)})$")
 
 
 def name_to_match(name: str) -> str:

@@ -75,7 +75,7 @@ def separate(request: HttpRequest, public_id: UUID, merge_id: int) -> HttpRespon
             if deciding.unmerge(merge, actor.name, reason):
                 audit.record(actor, "customer.told_apart", "customer", customer.public_id, changes)
     except (AlreadyApart, NoIdentity, Refusal) as refused:
-        messages.error(request, _refusal(refused))
+        messages.error(request, refusal(refused))
     return redirect("customers:unmerge", customer.public_id, merge.pk)
 
 
@@ -94,7 +94,7 @@ def take_back(request: HttpRequest, decision_id: int) -> HttpResponse:
                 changes = {"decision": decision.pk, "verdict": decision.verdict, "customers": sorted(everybody)}
                 audit.record(actor, "customer.decision_lifted", "customer", "", changes)
     except (NoIdentity, Refusal) as refused:
-        messages.error(request, _refusal(refused))
+        messages.error(request, refusal(refused))
     else:
         messages.success(request, _("Taken back. The evidence counts again; the pages follow within a second."))
     seen = own_customers(actor, "customers:merge").filter(pk__in=everybody).order_by("pk").first()
@@ -184,7 +184,8 @@ def _parts(customer: Customer, sides: tuple[list[int], list[int]]) -> list[Part]
     return sorted(found, key=lambda part: (part.number is None, part.number))
 
 
-def _refusal(refused: AlreadyApart | NoIdentity | Refusal) -> str:
+def refusal(refused: AlreadyApart | NoIdentity | Refusal) -> str:
+    """Why nothing was decided, as a sentence."""
     if isinstance(refused, Refusal):
         return refusal_text(refused.code, refused.detail)
     if isinstance(refused, AlreadyApart):

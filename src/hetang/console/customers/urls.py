@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from hetang.console.customers import edits, lists, portraits, reveals, tags, unmerging
+from hetang.console.customers import edits, lists, portraits, proposing, reveals, review, tags, unmerging
 
 app_name = "customers"
 urlpatterns = [
@@ -16,6 +16,12 @@ urlpatterns = [
     path("<uuid:public_id>/reveal", reveals.reveal, name="reveal"),
     path("<uuid:public_id>/timeline", portraits.timeline, name="timeline"),
     path("<uuid:public_id>/audiences", portraits.audiences, name="audiences"),
+    path("review/", review.queue, name="review"),
+    path("review/look", review.look, name="review-look"),
+    path("review/<int:proposal_id>/", review.pair, name="review-pair"),
+    path("review/<int:proposal_id>/decide", review.decide, name="review-decide"),
+    path("review/<int:proposal_id>/undo", review.undo, name="review-undo"),
+    path("<uuid:public_id>/same-as", proposing.same_as, name="same-as"),
     path("<uuid:public_id>/merges/<int:merge_id>", unmerging.question, name="unmerge"),
     path("<uuid:public_id>/merges/<int:merge_id>/separate", unmerging.separate, name="separate"),
     path("decisions/<int:decision_id>/take-back", unmerging.take_back, name="take-back"),

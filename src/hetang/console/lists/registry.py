@@ -7,11 +7,12 @@ from hetang.console.audit.views import TABLE as AUDIT
 from hetang.console.campaigns.campaigns import TABLE as CAMPAIGNS
 from hetang.console.campaigns.composer import TABLE as BROADCASTS
 from hetang.console.customers.lists import TABLE as CUSTOMERS
+from hetang.console.customers.review import TABLE as REVIEW
 from hetang.console.exports.views import TABLE as EXPORTS
 from hetang.console.lists.tables import Table
 from hetang.console.operations.held import TABLE as HELD
 from hetang.console.operations.jobs import TABLE as JOBS
 
 TABLES: dict[str, Table] = {
-    table.code: table for table in (CUSTOMERS, AUDIENCES, CAMPAIGNS, BROADCASTS, AUDIT, EXPORTS, JOBS, HELD)
+    table.code: table for table in (CUSTOMERS, REVIEW, AUDIENCES, CAMPAIGNS, BROADCASTS, AUDIT, EXPORTS, JOBS, HELD)
 }

@@ -71,10 +71,15 @@ const KEYS = {
   "[": () => document.querySelector("a[rel=prev]")?.click() ?? true,
   "]": () => document.querySelector("a[rel=next]")?.click() ?? true,
 };
+// What a page offers by a letter of its own: `data-key` on its button, with a `<kbd>` beside it.
+function own(key) {
+  const target = /^[a-z]$/.test(key) && document.querySelector(`main [data-key="${key}"]:not(:disabled)`);
+  return target ? () => target.click() : undefined;
+}
 document.addEventListener("keydown", (event) => {
   if (event.metaKey || event.ctrlKey || event.altKey || event.isComposing) return;
   if (editing(event.target) && !(event.key === "x" && event.target.name === "pick")) return;
   if (document.querySelector("dialog[open]")) return;
-  const act = KEYS[event.key];
+  const act = KEYS[event.key] ?? own(event.key);
   if (act) { event.preventDefault(); act(); }
 });
