@@ -17,6 +17,7 @@ from hetang.campaigns.models import Broadcast, Campaign
 from hetang.campaigns.queries import visible_broadcasts, visible_campaigns
 from hetang.console import figures
 from hetang.console.approvals import words as approval_words
+from hetang.console.customers.review import waiting_for
 from hetang.console.operations.status import attention
 from hetang.customers.models import Customer, Relation
 from hetang.insights.reports import reported
@@ -66,7 +67,7 @@ def of(actor: Actor) -> dict[str, Any]:
     first = first_steps(actor)
     return {
         "first_steps": first if any(not step.done for step in first) else [],
-        "items": [*needs_somebody(actor), *_broadcasts_that_wait(actor), *_reports_ready(actor)],
+        "items": [*needs_somebody(actor), *_broadcasts_that_wait(actor), *_reports_ready(actor), *_pairs(actor)],
         "campaigns": _campaigns_soon(actor),
         "today": clock.today(),
         "long_day": figures.long_day(clock.today()),
@@ -153,6 +154,15 @@ def _of_the_system() -> list[Item]:
         ),
     ]
     return [Item(text % {"n": count}, reverse(name)) for count, text, name in found if count]
+
+
+def _pairs(actor: Actor) -> list[Item]:
+    """Customers who may be one person."""
+    waiting = waiting_for(actor)
+    text = ngettext(
+        "%(n)d pair of customers may be one person.", "%(n)d pairs of customers may be one person.", waiting
+    )
+    return [Item(text % {"n": waiting}, reverse("customers:review"))] if waiting else []
 
 
 def _broadcasts_that_wait(actor: Actor) -> list[Item]:

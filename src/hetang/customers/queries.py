@@ -27,6 +27,7 @@ from hetang.customers.models import (
     Relation,
     Tag,
 )
+from hetang.customers.rules import name_to_match
 from hetang.customers.wording import Money, message
 from hetang.facts.errors import Refusal
 from hetang.facts.rules import DIRECT_KINDS, IDENTITY_KINDS, normalise_identity
@@ -250,6 +251,13 @@ def shown_identity(number: int) -> str:
     rows = sorted(Identity.objects.filter(customer=number)[:20], key=lambda row: (order.get(row.kind, 9), row.pk))
     minor = bool(minors.among([number], clock.today()))
     return _identity(rows[0], minor).shown if rows else ""
+
+
+def same_name(one: int, other: int) -> bool:
+    """Whether two customers have a name that says enough and is the same."""
+    sealed = Customer.objects.filter(pk__in=[one, other]).exclude(name=None).values_list("name", flat=True)
+    names = [name_to_match(unseal(bytes(name or b"")).decode()) for name in sealed]
+    return len(names) == 2 and names[0] == names[1] != ""
 
 
 def shared_by_both(one: int, other: int) -> list[tuple[str, str]]:

@@ -38,16 +38,20 @@ def is_placeholder(kind: str, value: str) -> bool:
     return False
 
 
-_NAME_NOISE = re.compile(r"[\s·•.,，。、\-'’\"()（）]+")
+_NOISE = re.compile(r"[\s·•.,，。、\-'’\"()（）#]+")
 _TITLES_AFTER = ("女士", "先生", "小姐", "太太", "老师", "阿姨", "会员", "顾客", "客户")
 _TITLES = re.compile(rf"^(mr|mrs|ms|miss)\b|({'|'.join(_TITLES_AFTER)})$")
 
 
 def name_to_match(name: str) -> str:
     """The form of a name by which equal ones meet; empty where it says too little: 王女士, a single letter."""
-    plain = _TITLES.sub("", unicodedata.normalize("NFKC", name).casefold().strip())
-    plain = _NAME_NOISE.sub("", plain)
+    plain = plain_text(_TITLES.sub("", unicodedata.normalize("NFKC", name).casefold().strip()))
     return plain if len(plain) >= 2 and not plain.isdecimal() else ""
+
+
+def plain_text(text: str) -> str:
+    """A text without what people write now so, now so: width, case, spaces, marks."""
+    return _NOISE.sub("", unicodedata.normalize("NFKC", text).casefold())
 
 
 def most_tied(kind: str, contact_limit: int, other_kind: str) -> int:

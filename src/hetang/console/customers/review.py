@@ -14,7 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.translation import get_language, gettext_lazy, ngettext
+from django.utils.translation import get_language, gettext_lazy, ngettext, pgettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
@@ -27,7 +27,8 @@ from hetang.console.lists.tables import Column, Table, read
 from hetang.customers import decided, jobs, queries, reviewing
 from hetang.customers.errors import KeptApart, NoIdentity
 from hetang.customers.grounds import COLLEAGUE, GROUNDS
-from hetang.customers.models import Customer, Decision, Proposal
+from hetang.customers.models import Decision, Proposal
+from hetang.customers.rules import plain_text
 from hetang.facts.errors import Refusal
 from hetang.platform import audit, clock
 from hetang.platform.access import Actor, actor_of, needs, own_customers
@@ -193,12 +194,9 @@ def undo(request: HttpRequest, proposal_id: int) -> HttpResponse:
         messages.error(request, refusal(refused))
         return redirect("customers:review")
     messages.success(request, _("Taken back: these two wait for a decision again."))
-    proposal.refresh_from_db()
-    return (
-        redirect("customers:review-pair", proposal.pk)
-        if proposal.state == Proposal.OPEN
-        else redirect("customers:review")
-    )
+    if proposal.verdict == Decision.SAME:  # they are two again when the stream has followed
+        return redirect("customers:review")
+    return redirect("customers:review-pair", proposal.pk)
 
 
 def waiting_for(actor: Actor) -> int:
@@ -272,7 +270,8 @@ def _lines(proposal: Proposal) -> list[Line]:
     """Everything known of both, what they agree in first."""
     now = clock.now()
     both = [queries.portrait(one.public_id, now) for one in (proposal.one, proposal.other)]
-    lines = [Line(_("Name"), (both[0].name, both[1].name), _same_name(proposal.one, proposal.other))]
+    same_name = queries.same_name(proposal.one_id, proposal.other_id)
+    lines = [Line(pgettext("person", "Name"), (both[0].name, both[1].name), same_name)]
     shared = queries.shared_by_both(proposal.one_id, proposal.other_id)
     lines += [Line(words.IDENTITIES.get(kind, kind), (shown, shown), True) for kind, shown in shared]
     lines += _attribute_lines(both)
@@ -294,7 +293,9 @@ def _attribute_lines(both: Sequence[queries.Portrait]) -> Iterable[Line]:
         sides = [attributes.get(code) for attributes in known]
         some = known[0].get(code) or known[1][code]
         values = ["" if one is None else str(one.value) for one in sides]
-        same = all(one is not None and not one.hidden for one in sides) and values[0] == values[1]
+        same = (
+            all(one is not None and not one.hidden for one in sides) and len({plain_text(one) for one in values}) == 1
+        )
         yield Line(some.label_en if get_language() == "en" else some.label_zh, (values[0], values[1]), same)
 
 
@@ -320,10 +321,6 @@ def _sums(both: Sequence[queries.Portrait]) -> list[Line]:
 def _days(times: Sequence[Any]) -> tuple[str, str]:
     shown = ["" if at is None else clock.local_day(at).isoformat() for at in times]
     return shown[0], shown[1]
-
-
-def _same_name(one: Customer, other: Customer) -> bool:
-    return bool(one.name_key) and one.name_key == other.name_key
 
 
 def _compared(label: str, values: Sequence[str]) -> Line:
