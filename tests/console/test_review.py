@@ -62,7 +62,7 @@ def actions() -> list[str]:
 
 def test_one_pair_after_the_other_and_the_way_back(headquarters: Client) -> None:
     page = headquarters.get("/customers/review/").content.decode()
-    assert "李* · n1" in page and "The same name and date of birth" in page and "李梅" not in page
+    assert "李* · Member n1" in page and "The same name and date of birth" in page and "李梅" not in page
     first, second = pair_of("n1"), pair_of("n3")
     shown = headquarters.get(f"/customers/review/{first.pk}/").content.decode()
     assert "1990-02-03" in shown and 'data-key="s"' in shown and "2 pairs wait" in shown
@@ -104,7 +104,7 @@ def test_an_adviser_proposes_and_somebody_else_decides(headquarters: Client, cas
     adviser = client_of(user("adviser_a", ADVISER, cast.store_a.org_node))
     mei = people.customer("m1")
     page = adviser.get(f"/customers/{mei.public_id}/same-as", {"q": "n1"})
-    assert [name for _, name in page.context["found"]] == ["李* · n1"]
+    assert [name for _, name in page.context["found"]] == ["李* · Member n1"]
     assert adviser.get(f"/customers/{mei.public_id}/same-as", {"q": "m2"}).context["found"] == []  # store B's
     values = {"other": str(people.customer("n1").public_id), "reason": "she showed me both cards"}
     assert adviser.post(f"/customers/{mei.public_id}/same-as", {**values, "reason": ""}).status_code == 422

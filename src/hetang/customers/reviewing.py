@@ -15,6 +15,7 @@ from hetang.customers import decided, deciding
 from hetang.customers.errors import KeptApart
 from hetang.customers.grounds import COLLEAGUE, COLLEAGUE_WEIGHT
 from hetang.customers.models import Customer, Decision, Identity, Proposal
+from hetang.customers.services import SOURCE
 from hetang.platform import clock
 
 LATER = timedelta(days=30)
@@ -80,7 +81,7 @@ def take_back(proposal: Proposal, by: str) -> bool:
         except IntegrityError:  # they are in the queue again already
             Proposal.objects.filter(pk=proposal.pk, state=Proposal.DECIDED).update(state=Proposal.WITHDRAWN)
         both = [one for number in (proposal.one_id, proposal.other_id) for one in _identities(number)]
-        return deciding.lift(f"{deciding.SOURCE}\x1f{key_of(proposal)}", both, by)
+        return deciding.lift(f"{SOURCE}\x1f{key_of(proposal)}", both, by)
 
 
 def key_of(proposal: Proposal) -> str:

@@ -113,7 +113,7 @@ def look(request: HttpRequest) -> HttpResponse:
     """Look through all customers now instead of tonight."""
     actor = actor_of(request)
     with transaction.atomic():
-        run = jobs.ask_to_look(User.objects.filter(pk=actor.user_id).first())
+        run = jobs.ask_to_look(User.objects.filter(pk=actor.user_id or 0).first())
         audit.record(actor, "review.looked", "job", run.public_id)
     messages.success(request, _("All customers are looked through. The list is up to date in a minute."))
     return redirect("customers:review")
