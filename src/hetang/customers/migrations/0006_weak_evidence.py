@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('customers', '0004_evidence_and_decisions'),
+        ('customers', '0005_consent_read_from_its_key'),
         ('resources', '0001_initial'),
     ]
 
