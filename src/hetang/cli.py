@@ -84,6 +84,7 @@ def _operator_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
     verify = _add(audit, "verify", _audit_verify, "say whether the audit log is as it was sealed, and what is not")
     verify.add_argument("--json", action="store_true", help="as JSON; the exit code is 1 when something is wrong")
     _add(audit, "seal", _audit_seal, "seal what is final now, without waiting for the worker")
+    _add(commands, "rotate-keys", _rotate_keys, "new keys for what identifies people, while the product runs")
     for room in (backups, upgrade_command):
         room.register(lambda name, run, text: _add(commands, name, run, text))
     user = commands.add_parser("user", help="people who may log in")
@@ -246,6 +247,11 @@ def _audit_verify(options: argparse.Namespace) -> int:
 def _audit_seal(_options: argparse.Namespace) -> int:
     with _privacy_commands() as commands:
         return int(commands.seal_audit())
+
+
+def _rotate_keys(_options: argparse.Namespace) -> int:
+    with _privacy_commands() as commands:
+        return int(commands.rotate_keys())
 
 
 @contextmanager

@@ -91,6 +91,7 @@ AUDIENCE_USERS: list[str] = ["hetang.campaigns.queries:drafts_to"]
 # What the rooms do to a database that was just restored: `(taken_at) -> None`, in one transaction
 # (`hetang.platform.restored`). Erasures that were made since the backup are carried out again here, too.
 AFTER_RESTORE: list[str] = [
+    "hetang.privacy.rotation:after_restore",
     "hetang.facts.restoring:raise_epoch",
     "hetang.commerce.restoring:rebuild_history",
     "hetang.touch.restoring:hold_sending",
@@ -108,6 +109,22 @@ HOLDINGS: list[str] = [
     "hetang.imports.holdings:HOLDINGS",
     "hetang.privacy.export_files:HOLDINGS",
     "hetang.connectors.wecom.holdings:HOLDINGS",
+]
+
+# Columns that hold sealed values, with the unique key by which they are walked when the key is rotated. Those of
+# identities and of the fact log change together with their lookup keys: see `hetang.privacy.rotation`.
+SEALED_COLUMNS: list[str] = [
+    "customers_customer(number bigint).name",
+    "facts_intake(received_at timestamptz, id bigint).body",
+    "facts_heldfact(id bigint).body",
+    "platform_twofactor(user_id bigint).secret",
+    "operations_settingvalue(name text).sealed",
+    "privacy_erasure(id bigint).sealed",
+    "wecom_app(id bigint).secret",
+    "wecom_app(id bigint).callback_token",
+    "wecom_app(id bigint).callback_aes_key",
+    "wecom_accesstoken(app_id bigint).token",
+    "wecom_callbackmessage(id bigint).body",
 ]
 
 # How long kinds of data are kept: dotted paths to lists of `hetang.platform.keeping.Keeping`.

@@ -77,11 +77,15 @@ class Identity(models.Model):
     verdict = models.CharField(max_length=8, default="", db_default="")  # rules.SHARED, rules.OWN
     verdict_at = models.DateTimeField(null=True)
     verdict_fact = models.CharField(max_length=262, default="", db_default="")
+    former_key = models.CharField(max_length=120, null=True)  # while the lookup key is being rotated
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["kind", "key"], name="identity_once")]
         indexes: ClassVar = [
-            models.Index(fields=["shared_at", "id"], name="identity_shared", condition=models.Q(shared=True))
+            models.Index(
+                fields=["kind", "former_key"], name="identity_former", condition=models.Q(former_key__isnull=False)
+            ),
+            models.Index(fields=["shared_at", "id"], name="identity_shared", condition=models.Q(shared=True)),
         ]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from hetang.customers import decisions, division, evidence, latest
+from hetang.customers import decisions, division, evidence, latest, rekeying
 from hetang.customers.evidence import End, NewIdentity, Pair, rows
 from hetang.customers.merges import gather, new_customers, note_merges
 from hetang.customers.rules import Evidence, IdentityKey, MergeStep, Resolution, clusters, resolve
@@ -23,6 +23,7 @@ def recognise() -> set[int]:
     Returns the customers whose identities changed otherwise than by a plain merge: what is known of them has to be
     folded anew.
     """
+    rekeying.follow_window()
     new = {one.identity: one for one in evidence.new_identities()}
     pairs = evidence.pairs(new)
     named = decisions.named_in_window()

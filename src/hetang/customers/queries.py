@@ -34,7 +34,7 @@ from hetang.facts.rules import DIRECT_KINDS, IDENTITY_KINDS, normalise_identity
 from hetang.platform import clock
 from hetang.platform.masking import HIDDEN, mask
 from hetang.platform.money import to_major
-from hetang.platform.sealing import lookup_key, unseal
+from hetang.platform.sealing import lookup_keys, unseal
 from hetang.resources.queries import staff_names, store_names
 
 _DIGITS = 10  # of a customer number (UInt32)
@@ -206,9 +206,9 @@ def find(text: str, among: QuerySet[Customer]) -> QuerySet[Customer]:
     customer number. Two index probes."""
     text = text.strip()
     named = Q(pk__in=[])
-    for one in (_lookup(kind, text) for kind in sorted(IDENTITY_KINDS)):
-        if one is not None:
-            named |= Q(kind=one[0], key=one[1])
+    for kind in sorted(IDENTITY_KINDS):
+        if keys := _keys(kind, text):
+            named |= Q(kind=kind, key__in=keys)
     numbers = set(Identity.objects.filter(named).values_list("customer_id", flat=True)) if text else set()
     if text.isascii() and text.isdecimal() and len(text) <= _DIGITS:
         numbers.add(int(text))
@@ -348,12 +348,13 @@ order by f.occurred_at desc, f.id desc limit %(limit)s
 """
 
 
-def _lookup(kind: str, text: str) -> tuple[str, str] | None:
+def _keys(kind: str, text: str) -> list[str]:
+    """The keys under which an identity may be known; none if it cannot be one of this kind."""
     try:
         value = normalise_identity(kind, text)
     except Refusal:
-        return None
-    return kind, lookup_key(kind, value) if kind in DIRECT_KINDS else value
+        return []
+    return lookup_keys(kind, value) if kind in DIRECT_KINDS else [value]
 
 
 def _cursor_of(place: Place) -> str:

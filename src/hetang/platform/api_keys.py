@@ -63,7 +63,7 @@ def forget() -> None:
 
 
 def _hash(plain: str) -> str:
-    return sealing.lookup_key("api_key", plain)
+    return sealing.api_key_hash(plain)
 
 
 def _find(key_hash: str) -> ApiKey | None:

@@ -15,7 +15,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,10 @@ class Secrets:
     """Keys of one installation, each 32 bytes in hex where nothing else is said.
 
     `sealing` maps a key id to a key, `sealing_current` names the one that seals. `lookup` hashes identifiers;
-    `lookup_other` is the second lookup key while that is being rotated, else empty. `audit` signs the seals of the
-    audit log, `erasure` hashes the list of erased people and is never rotated: nothing is left to hash anew.
+    `lookup_other` is the second lookup key while that is being rotated, else empty; `lookup_past` are those that older
+    backups need. `api_keys` hashes API keys once the first lookup key, which did so before, is gone. `audit` signs the
+    seals of the audit log, `erasure` hashes the list of erased people and is never rotated: nothing is left to hash
+    anew.
     """
 
     django: str
@@ -44,6 +46,8 @@ class Secrets:
     erasure: str
     links: str
     lookup_other: str = ""
+    lookup_past: list[str] = field(default_factory=list)
+    api_keys: str = ""
 
 
 class Unusable(Exception):

@@ -36,6 +36,12 @@ def unseal(sealed: bytes | memoryview) -> bytes:
     return _cipher(_key(name.decode())).decrypt(data[end : end + 12], data[end + 12 :], name)
 
 
+def current_mark() -> bytes:
+    """How every value begins that is sealed with the current key."""
+    name = secrets_of_home().sealing_current.encode()
+    return bytes([len(name)]) + name
+
+
 def key_of(sealed: bytes | memoryview) -> str:
     """The id of the key that a value was sealed with."""
     data = bytes(sealed)
@@ -51,6 +57,22 @@ def lookup_keys(kind: str, value: str) -> list[str]:
     """All hashes by which an identifier may be known: one, or two while the lookup key is being rotated."""
     current = secrets_of_home()
     return [_hashed(key, kind, value) for key in (current.lookup, current.lookup_other) if key]
+
+
+def lookup_key_by(key: str, kind: str, value: str) -> str:
+    """The hash under one given lookup key."""
+    return _hashed(key, kind, value)
+
+
+def other_lookup_key(kind: str, value: str, key: str) -> str:
+    """The hash by which the same identifier is known besides `key`; empty while no lookup key is being rotated."""
+    return next((one for one in lookup_keys(kind, value) if one != key), "")
+
+
+def api_key_hash(plain: str) -> str:
+    """Keyed hash (32 hex digits) of an API key, which is not rotated: nobody has its plain text."""
+    current = secrets_of_home()
+    return _hashed(current.api_keys or current.lookup, "api_key", plain)
 
 
 def erasure_key(kind: str, value: str) -> str:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 
-from hetang.privacy import seals, verification
+from hetang.privacy import rotation, seals, verification
+from hetang.privacy.errors import PrivacyRefused
+
+WHY_NOT = {
+    "rotating": "The keys are being rotated already.",
+    "erasing_first": "Somebody is being erased; start the rotation when that is done.",
+}
 
 WHAT = {
     "altered": "row {number} was altered after it was sealed",
@@ -38,4 +44,19 @@ def verify_audit(*, as_json: bool) -> int:
 def seal_audit() -> int:
     """Seal what is final now, without waiting for the worker."""
     print(f"{seals.seal_new()} rows sealed")
+    return 0
+
+
+def rotate_keys() -> int:
+    """Start a rotation of the keys; the worker carries it out. 0, or 1 when it was refused."""
+    from hetang.platform.access import system
+
+    try:
+        begun = rotation.begin(system("command line"))
+    except PrivacyRefused as refused:
+        print(WHY_NOT.get(refused.code, refused.code))
+        return 1
+    print(f"Rotation {begun.pk} is begun; the worker carries it out while everybody goes on working.")
+    print("When the page says that it is over, export the keys again: hetang keys FILE")
+    print("Backups made from then on do not open with earlier exports. The new export opens earlier backups as well.")
     return 0

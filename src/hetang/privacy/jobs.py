@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hetang.platform.jobs import Work, job
-from hetang.privacy import erasing, exports, retention, seals, verification
+from hetang.privacy import erasing, exports, retention, rotation, seals, verification
 
 VERIFY = "privacy.verify_audit"
 
@@ -41,3 +41,10 @@ def large_export(work: Work) -> dict[str, Any]:
 def keeping(work: Work) -> dict[str, Any]:
     """Remove what is older than its keeping time."""
     return dict(retention.carry_out(int(work.arguments["run"]), work.checkpoint))
+
+
+@job(rotation.JOB, own_process=True)
+def rotate_keys(work: Work) -> dict[str, Any]:
+    """Write everything that identifies people under new keys."""
+    done = rotation.carry_out(int(work.arguments["rotation"]), work.progress)
+    return {name: step["done"] for name, step in done.steps.items() if step.get("done")}

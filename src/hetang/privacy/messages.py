@@ -17,6 +17,8 @@ _REFUSALS = {
     "out_of_bounds": gettext_noop("Choose a number from %(low)s to %(high)s."),
     "erased_already": gettext_noop("Her personal information was deleted already."),
     "erasing_already": gettext_noop("Her personal information is being deleted already."),
+    "rotating": gettext_noop("The keys are being rotated already."),
+    "erasing_first": gettext_noop("Somebody is being erased. Start again when that is done."),
     "keeping_runs": gettext_noop("What is over is being removed already."),
     "bad_purpose": gettext_noop("Choose what it is for."),
     "purpose_text_missing": gettext_noop("Say in a few words what it is for."),

@@ -195,3 +195,22 @@ class Removal(models.Model):
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["run", "code"], name="removal_once")]
         indexes: ClassVar = [models.Index(fields=["code", "-id"], name="removal_of_code")]
+
+
+class KeyRotation(models.Model):
+    """New keys for what identifies people. `alive` is true for the one that is under way, else null.
+
+    `lookup_from` and `lookup_to` are fingerprints of the lookup keys, `sealing_to` is the id of the new sealing key.
+    `steps` holds for each step its place and count: {"place": ..., "done": n, "finished": true}.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    alive = models.BooleanField(null=True, unique=True)
+    started_at = models.DateTimeField()
+    started_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    finished_at = models.DateTimeField(null=True)
+    lookup_from = models.CharField(max_length=16)
+    lookup_to = models.CharField(max_length=16, blank=True, default="")
+    sealing_to = models.CharField(max_length=20)
+    steps = models.JSONField(default=dict)
+    job = models.ForeignKey(JobRun, models.SET_NULL, null=True, related_name="+")

@@ -53,10 +53,11 @@ def requests(task: SendTask, state: str) -> list[DirectRequest]:
     body = f"{text}\n{address_of(task.link_id)}" if task.programme.target_url else text
     with connection.cursor() as cursor:
         cursor.execute(
-            "select t.programme, t.step, t.customer, t.occurrence, t.address, i.sealed from touch_touch t"
-            " left join customers_identity i on i.kind = %s and i.key = t.address"
+            "select t.programme, t.step, t.customer, t.occurrence, t.address, coalesce(i.sealed, f.sealed)"
+            " from touch_touch t left join customers_identity i on i.kind = %s and i.key = t.address"
+            " left join customers_identity f on f.kind = %s and f.former_key = t.address"
             " where t.planned_at = %s and t.task = %s and t.state = %s order by t.id",
-            [plugged.identity_kind, task.programme.planned_at, task.pk, state],
+            [plugged.identity_kind, plugged.identity_kind, task.programme.planned_at, task.pk, state],
         )
         return [
             DirectRequest(f"{programme}-{step}-{customer}-{occurrence}", _plain(address, sealed), body)

@@ -41,7 +41,7 @@ KEEPING = [
         _("To answer who was written to where. After that the message stays in reports, without the address."),
         days=400,
         least=60,
-        store=Rows("touch_touch", "planned_at, id", "planned_at", "address <> ''", "address = ''"),
+        store=Rows("touch_touch", "id, planned_at", "planned_at", "address <> ''", "address = ''"),
     ),
     Keeping(
         "dry_runs",

@@ -17,6 +17,8 @@ ACTIONS: dict[str, str | Promise] = {
     "customer.erasure_ordered": _("ordered that a customer be erased"),
     "customer.erased": _("a customer was erased"),
     "privacy.limits": _("changed the privacy rules"),
+    "keys.rotation_begun": _("started a rotation of the keys"),
+    "keys.rotated": _("the keys were rotated"),
     "keeping.changed": _("changed how long something is kept"),
     "keeping.begun": _("started the removal of what is over"),
     "keeping.removed": _("what was over was removed"),

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 TABS: tuple[tuple[str, str | Promise], ...] = (
     ("keeping", _("Keeping times")),
+    ("keys", _("Keys")),
     ("rules", _("Privacy rules")),
 )
 

@@ -21,14 +21,20 @@ SHORTEST = 12
 
 
 # What the data depend on; sessions, the engine and the simulator get along with new secrets.
-_LASTING = ("lookup", "lookup_other", "audit", "erasure")
+_LASTING = ("lookup", "lookup_other", "api_keys", "audit", "erasure")
+_LOOKUPS = ("lookup", "lookup_other")
 
 
 def fingerprints(secrets: dict[str, Any]) -> dict[str, str]:
     """What tells keys apart without telling them: a short hash of each (they are 256 random bits)."""
     keys = {name: secrets[name] for name in _LASTING if secrets.get(name)}
     keys |= {f"sealing {name}": key for name, key in secrets["sealing"].items()}
-    return {name: hashlib.sha256(f"hetang key {key}".encode()).hexdigest()[:16] for name, key in keys.items()}
+    return {name: fingerprint(key) for name, key in keys.items()}
+
+
+def fingerprint(key: str) -> str:
+    """What tells one key apart from others."""
+    return hashlib.sha256(f"hetang key {key}".encode()).hexdigest()[:16]
 
 
 def of_home(home: Path) -> dict[str, Any]:
@@ -88,9 +94,23 @@ def is_sealed(path: Path) -> bool:
 
 
 def missing(needed: dict[str, str], secrets: dict[str, Any]) -> list[str]:
-    """Names of the keys that a backup needs and that these secrets do not hold."""
+    """Names of the keys that a backup needs and that these secrets do not hold.
+
+    A lookup key of the past is held as well: the restored database says which one is its own.
+    """
     held = fingerprints(secrets)
-    return [name for name, value in needed.items() if held.get(name) != value]
+    lookups = {fingerprint(key) for key in lookups_of(secrets)}
+    return [
+        name
+        for name, value in needed.items()
+        if not (value in lookups if name in _LOOKUPS else held.get(name) == value)
+    ]
+
+
+def lookups_of(secrets: dict[str, Any]) -> list[str]:
+    """Every lookup key that these secrets hold, the current one first."""
+    named = [secrets.get("lookup", ""), secrets.get("lookup_other", ""), *secrets.get("lookup_past", [])]
+    return [key for key in dict.fromkeys(named) if key]
 
 
 def install(home: Path, secrets: dict[str, Any]) -> None:
