@@ -15,13 +15,14 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from hetang.customers.models import Identity
+from hetang.customers.models import Customer, Identity
 from hetang.facts import rekeying
 from hetang.facts.rules import DIRECT_KINDS
 from hetang.platform.environment import secrets_of_home
 from hetang.platform.sealing import current_mark, lookup_key, lookup_keys, other_lookup_key, seal, unseal
 
 CHUNK = 300
+_NAMES = 2_000
 
 # Whoever holds these rows and locks runs alone: streams skip a cursor that is locked, replays wait.
 _ALONE = (
@@ -88,6 +89,14 @@ def rename_evidence(after: int, size: int) -> int | None:
         if until is not None:
             cursor.execute(_MERGES, {"after": after, "until": until})
     return until
+
+
+def forget_name_keys(after: int) -> tuple[int | None, int]:
+    """Forget the keys of the next names behind a customer number; `suspicions.key_names` works them out anew. Returns
+    as `rekey`."""
+    some = Customer.objects.filter(pk__gt=after).exclude(name_key=None).order_by("pk").values_list("pk", flat=True)
+    numbers = list(some[:_NAMES])
+    return (numbers[-1] if numbers else None), Customer.objects.filter(pk__in=numbers).update(name_key=None)
 
 
 def forget_former(size: int) -> int:

@@ -9,7 +9,8 @@ in the database, the keys in the home; each step may die at any instruction and 
  3. `sealing_used`   new values are sealed with the new key (every process finds a key that it does not know yet);
  4. `identities`     identities and the facts whose subject they are, chunk by chunk (`customers.rekeying`);
  5. `log`            who else is named in facts, and their sealed values (`facts.rekeying`);
- 6. `columns`, `files`  everything else that is sealed (`platform.resealing`);
+ 6. `names`          the keys of names, which are worked out anew when they are needed;
+    `columns`, `files`  everything else that is sealed (`platform.resealing`);
  7. `again`          identities, log and columns once more, until nothing is left under the old keys;
  8. `evidence`       what merges and messages remember of the old names;
  9. `over`           the old lookup key is put aside. Old keys open older backups, so they are never thrown away.
@@ -41,8 +42,11 @@ from hetang.privacy.models import Erasure, KeyRotation
 from hetang.touch import rekeying as touch
 
 JOB = "privacy.rotate_keys"
-STEPS = ("lookup_known", "lookup_used", "sealing_used", "identities", "log", "columns", "files", "again", "evidence",
-         "over")  # fmt: skip
+STEPS = (
+    *("lookup_known", "lookup_used", "sealing_used"),
+    *("identities", "log", "names", "columns", "files", "again"),
+    *("evidence", "over"),
+)
 SETTLE_S = 2.5 * RELOAD_S  # after a change of the secrets every process has read them
 BREATH_S = 0.1  # between chunks that keep the streams out
 _WAIT_S = 0.2
@@ -187,6 +191,9 @@ class _Work:
 
     def log(self) -> None:
         self._walk("log", list(facts.START), lambda place: facts.rewrite(place, *self._changeover))
+
+    def names(self) -> None:
+        self._walk("names", 0, people.forget_name_keys)
 
     def columns(self) -> None:
         for column in resealing.columns():
