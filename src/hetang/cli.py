@@ -166,7 +166,7 @@ def _web(options: argparse.Namespace) -> int:
     from hetang.platform import environment, logs
 
     os.environ["HETANG_WEB_WORKER"] = "1"
-    config = environment.ensure_home() / "run" / "granian-logs.json"
+    config = environment.ensure_home() / "run" / f"granian-logs-{options.port}.json"
     config.write_text(json.dumps(logs.configuration(os.environ.get("HETANG_LOG_FORMAT", logs.JSON))))
     arguments = [
         *("--interface", "wsgi", "--host", options.host, "--port", str(options.port), "--no-ws"),

@@ -4,17 +4,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from csp.constants import NONE, SELF
 
-from hetang.platform import environment, logs, registry_values
+from hetang.platform import environment, logs, registry, registry_values
 
 BASE_DIR = Path(__file__).resolve().parent
 DEBUG = False
 SECRET_KEY = environment.secrets_of_home().django
-ALLOWED_HOSTS = ["*"]  # listeners are bound to loopback; a proxy's host check comes with the listener settings
+
+
+def _told(name: str) -> registry.Value:
+    """A setting of the environment; the default where what is told is no value (the start refuses that)."""
+    try:
+        return registry_values.from_environment(name)
+    except registry_values.BadValue:
+        return registry.SETTINGS[name].default
+
+
+_hosts = cast("list[str]", _told("web.allowed_hosts"))
+ALLOWED_HOSTS = [*_hosts, "localhost", "127.0.0.1", "[::1]"] if _hosts else ["*"]
 USE_TZ = True
 TIME_ZONE = "UTC"
 
@@ -98,6 +109,15 @@ AFTER_RESTORE: list[str] = [
     "hetang.privacy.replay:after_restore",
 ]
 
+# What the public listener serves, by the parts that `HETANG_PUBLIC_PARTS` names: beginnings of addresses. Pages of
+# customers (H5) lie below /h5/ and use static files.
+PUBLIC_PATHS: dict[str, tuple[str, ...]] = {
+    "callbacks": ("/wecom/callback/",),
+    "links": ("/l/",),
+    "pages": ("/h5/", "/static/"),
+    "api": ("/api/v1/facts",),
+}
+
 # What the rooms hold about a person, in the order in which it is erased: dotted paths to lists of
 # `hetang.platform.holdings.Holding`. The log comes before what points into it, sets after those who rebuild them.
 HOLDINGS: list[str] = [
@@ -178,7 +198,9 @@ AUTH_PASSWORD_VALIDATORS = [
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 
 MIDDLEWARE = [
-    "hetang.operations.observing.ObservingMiddleware",  # first: probes must not need the database
+    "hetang.operations.listening.TrustMiddleware",  # first: who asks, before anybody notes it
+    "hetang.operations.observing.ObservingMiddleware",  # probes must not need the database
+    "hetang.operations.listening.GateMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -243,6 +265,7 @@ CONTENT_SECURITY_POLICY = {
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = str(_told("web.console_url")).startswith("https://")
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_ENGINE = "hetang.platform.sessions"
@@ -254,12 +277,4 @@ CSRF_COOKIE_HTTPONLY = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
 FILE_UPLOAD_TEMP_DIR = environment.ensure_home() / "run"  # private to us, unlike the system's
 
-
-def _log_format() -> str:
-    try:
-        return str(registry_values.from_environment("watch.log_format"))
-    except registry_values.BadValue:  # the start refuses it; other commands go on
-        return logs.JSON
-
-
-LOGGING = logs.configuration(_log_format())
+LOGGING = logs.configuration(str(_told("watch.log_format")))

@@ -21,6 +21,7 @@ import psutil
 import psycopg
 import pytest
 
+from hetang.platform.ports import free_port
 from tests.processes import EngineProcess, Product, alive, answers, clean_environment, wait_until
 
 PHONE, NAME, EMAIL = "13812345678", "王小明", "xiaoming.wang@example.org"
@@ -30,7 +31,8 @@ pytestmark = pytest.mark.engine
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """One running product for the tests of this module; each leaves it running."""
-    running = Product(tmp_path_factory.mktemp("home"))
+    public = f"127.0.0.1:{free_port()}"
+    running = Product(tmp_path_factory.mktemp("home"), environment={"HETANG_PUBLIC_LISTEN": public})
     running.start()
     yield running
     assert running.process is not None
@@ -43,6 +45,17 @@ def test_a_second_start_on_the_same_home_is_refused(product: Product, tmp_path: 
     second.printed = tmp_path / "second.log"
     assert f"Hetang already runs on {product.home}" in second.refused()
     assert answers(f"{product.address}/login", b"<!doctype")
+
+
+def test_the_public_listener_has_a_port_of_its_own(product: Product) -> None:
+    public = f"http://{product.environment['HETANG_PUBLIC_LISTEN']}"
+    wait_until(lambda: answers(f"{public}/healthz", b"ok"), 30)
+    assert httpx.get(f"{public}/login").text == "not found\n"
+    assert httpx.get(f"{public}/metrics").status_code == 404
+    assert httpx.post(f"{public}/api/v1/facts").status_code == 401
+    resident = b'hetang_process_resident_bytes{process="public"}'
+    wait_until(lambda: resident in httpx.get(f"{product.address}/metrics").content, 10)
+    assert httpx.get(f"{product.address}/readyz").json()["state"] == "ready"
 
 
 def test_a_taken_port_is_refused_with_a_way_out(product: Product, tmp_path: Path) -> None:

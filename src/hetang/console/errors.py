@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from hetang.operations import listening
 from hetang.platform.access import Forbidden
 from hetang.platform.origin import origin
 from hetang.platform.roles import PERMISSIONS
@@ -22,6 +24,8 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
+    if listening.is_public():
+        return plain(404, _("There is nothing here"), _("The link is not complete, or it is over."))
     return _page(
         request, 404, _("There is nothing here"), _("It may have moved, or it belongs to a store that you do not see.")
     )
@@ -37,6 +41,16 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noq
     return _page(request, 403, _("The page was too old"), _("Reload it and send the form again."))
 
 
+def plain(status: int, title: str, advice: str, again_s: int = 0) -> HttpResponse:
+    """A page that asks nobody: no database, session, menu or cookie. `again_s`: it reloads itself after so long."""
+    values = {"code": str(status), "title": title, "advice": advice, "again_s": again_s}
+    if status >= 500:
+        values["request_id"] = origin.get().request_id
+    return HttpResponse(render_to_string("console/plain_error.html", values), status=status)
+
+
 def _page(request: HttpRequest, status: int, title: str, advice: str) -> HttpResponse:
+    if listening.is_public():
+        return plain(status, title, advice)
     values = {"code": status, "title": title, "advice": advice, "request_id": origin.get().request_id}
     return render(request, "console/error.html", values, status=status)

@@ -10,20 +10,18 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from ipaddress import ip_address, ip_network
 from typing import cast
 
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 
 from hetang.facts import queries
-from hetang.operations import measures
-from hetang.platform import clickhouse, metric_files, metrics, registry_values, upgrade
+from hetang.operations import listening, measures
+from hetang.platform import clickhouse, metric_files, metrics, proxies, registry_values, upgrade
 
 log = logging.getLogger(__name__)
 
 READY, IMPAIRED, DOWN = "ready", "impaired", "down"
-_FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-IP")
 
 
 @dataclass(frozen=True)
@@ -69,16 +67,12 @@ PROBES: dict[str, Callable[[HttpRequest], HttpResponse]] = {
 
 
 def may_read(request: HttpRequest) -> bool:
-    """Whether the caller is one of those whom `HETANG_METRICS_FROM` names, and not somebody behind a proxy that we do
-    not know."""
-    if any(name in request.headers for name in _FORWARDED):
+    """Whether the caller is one of those whom `HETANG_METRICS_FROM` names, not on the public listener, and not somebody
+    behind a proxy that we do not know."""
+    if listening.is_public() or listening.came_by_unknown_proxy(request):
         return False
-    networks = cast("list[str]", registry_values.from_environment("web.metrics_from"))
-    try:
-        address = ip_address(request.META.get("REMOTE_ADDR", ""))
-    except ValueError:
-        return False
-    return any(address in ip_network(one, strict=False) for one in networks)
+    allowed = proxies.networks(cast("list[str]", registry_values.from_environment("web.metrics_from")))
+    return proxies.is_within(str(request.META.get("REMOTE_ADDR", "")), allowed)
 
 
 def problems() -> list[Problem]:

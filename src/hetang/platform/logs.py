@@ -65,9 +65,9 @@ class TextLines(logging.Formatter):
 
 
 def said(record: logging.LogRecord) -> str:
-    """The message without what could name somebody. Django's own line about a request loses the address."""
-    if record.name == "django.request":
-        return f"request answered {getattr(record, 'status_code', '')}".strip()
+    """The message without what could name somebody. Django's own lines about a request lose its address."""
+    if record.name.startswith(("django.request", "django.security")):
+        return f"request answered {getattr(record, 'status_code', 400)}"
     arguments = record.args
     if isinstance(arguments, tuple):
         record.args = tuple(harmless(one) if isinstance(one, BaseException) else one for one in arguments)

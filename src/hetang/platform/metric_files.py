@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,12 +89,12 @@ def _order(sample: Sample) -> Any:
 
 
 def _write_on() -> None:
-    pause = threading.Event()
-    while not pause.wait(EVERY_S):
+    while True:
         try:
             write()
         except OSError as problem:  # a full disk: the next try may find room, and nothing else depends on it
             log.warning("metrics were not written: %s", problem)
+        time.sleep(EVERY_S)
 
 
 def _note_process() -> None:

@@ -13,7 +13,8 @@ Value = str | int | bool | list[str]
 
 TEXT, NUMBER, SWITCH, TIME, CHOICE = "text", "number", "switch", "time", "choice"
 URL, EMAILS, NETWORKS, HOSTS, PATH, PATHS, LISTENER = "url", "emails", "networks", "hosts", "path", "paths", "listener"
-LISTS = frozenset({EMAILS, NETWORKS, HOSTS, PATHS})
+SEVERAL = "several"  # some of the choices
+LISTS = frozenset({EMAILS, NETWORKS, HOSTS, PATHS, SEVERAL})
 
 ENVIRONMENT, CONSOLE = "environment", "console"
 
@@ -120,6 +121,32 @@ _ALL: tuple[Setting, ...] = (
         "HETANG_WEB_THREADS", "web", NUMBER, 4, ("Web 线程数", "Web threads"),
         "每个 Web 进程的线程数。",
         "Threads of each web process.",
+    ),
+    _env(
+        "HETANG_PUBLIC_LISTEN", "web", LISTENER, "", ("公网监听", "Public listener"),
+        "另开一个只面向客户和外部系统的监听，如 0.0.0.0:8080；后台只在 --host 与 --port 上。",
+        "A second listener for customers and systems only, as address:port; the console stays on --host and --port.",
+    ),
+    Setting(
+        "web.public_parts", "web", SEVERAL, ["callbacks", "links", "pages", "api"],
+        "公网监听提供哪些内容：企业微信回调、短链接、客户页面、数据接口。",
+        "What the public listener serves: WeCom's callbacks, short links, pages of customers, the API for facts.",
+        "公网内容", "Parts of the public listener",
+        choices=(
+            ("callbacks", "回调", "callbacks"), ("links", "短链接", "short links"),
+            ("pages", "客户页面", "pages of customers"), ("api", "数据接口", "API"),
+        ),
+        env_name="HETANG_PUBLIC_PARTS",
+    ),
+    _env(
+        "HETANG_TRUSTED_PROXIES", "web", NETWORKS, [], ("受信代理", "Trusted proxies"),
+        "只相信来自这些地址或网段的 X-Forwarded-For 和 X-Forwarded-Proto。",
+        "X-Forwarded-For and X-Forwarded-Proto are believed from these addresses or networks only.",
+    ),
+    _env(
+        "HETANG_ALLOWED_HOSTS", "web", HOSTS, [], ("允许的主机名", "Host names"),
+        "只应答这些主机名（本机除外）；为空则不检查。",
+        "Only these host names are answered (and those of this machine); empty: any.",
     ),
     Setting(
         "web.metrics_from", "web", NETWORKS, ["127.0.0.0/8", "::1/128"],

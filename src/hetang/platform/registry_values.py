@@ -19,6 +19,7 @@ from hetang.platform.registry import (
     NUMBER,
     PATHS,
     SETTINGS,
+    SEVERAL,
     SWITCH,
     TIME,
     URL,
@@ -56,7 +57,7 @@ def parse(setting: Setting, text: str) -> Value:
     if setting.kind == SWITCH:
         return _switch(text)
     if setting.kind in LISTS:
-        return _list(setting.kind, text)
+        return _list(setting, text)
     if setting.kind == CHOICE:
         return _choice(setting, text)
     check = {TIME: _time, URL: _url, LISTENER: _listener}.get(setting.kind)
@@ -146,13 +147,16 @@ def _listener(text: str) -> str:
     return text
 
 
-def _list(kind: str, text: str) -> list[str]:
+def _list(setting: Setting, text: str) -> list[str]:
+    kind = setting.kind
     parts = [part.strip() for part in re.split(r"[:]" if kind == PATHS else r"[,;\s]+", text) if part.strip()]
     for part in parts:
         if kind == EMAILS and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", part):
             raise BadValue(f"{part} 不是邮件地址", f"{part} is no mail address")
         if kind == NETWORKS:
             _network(part)
+        if kind == SEVERAL:
+            _choice(setting, part)
         if kind == HOSTS and not re.fullmatch(r"\.?[A-Za-z0-9.\-:\[\]]+", part):
             raise BadValue(f"{part} 不是主机名", f"{part} is no host name")
     return parts

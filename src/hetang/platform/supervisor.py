@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hetang.platform import children, environment, log_files, ports, postgres
+from hetang.platform import children, environment, log_files, ports, postgres, registry_values
 from hetang.platform.backups import archive
 
 STOP_S = 25.0  # web finishes its requests, the worker hands its jobs back
@@ -76,6 +76,7 @@ class Supervisor:
         self._wake = threading.Event()
         self._impatient = 0
         self._logs_looked_at = 0.0
+        self._public: tuple[str, int] | None = None
         self.ports: dict[str, int] = {}
 
     @property
@@ -101,6 +102,7 @@ class Supervisor:
         return 0
 
     def _start(self) -> None:
+        self._public = _public_listener()
         self._choose_ports()
         env = self._environment()
         _say(f"data directory {self.plan.home}")
@@ -145,13 +147,17 @@ class Supervisor:
             "PYTHONUNBUFFERED": "1",
             "MALLOC_ARENA_MAX": "2",  # threads that come and go would each keep an arena of their own
         }
-        env.setdefault("HETANG_PUBLIC_URL", env["HETANG_WEB_URL"])  # where customers' short links lead
+        env.setdefault("HETANG_PUBLIC_URL", self._public_address() or env["HETANG_WEB_URL"])  # where short links lead
         if self.plan.demo:
             env |= {"HETANG_DEMO": "1", "HETANG_SIMULATOR_URL": f"http://127.0.0.1:{self.ports['simulator']}"}
         if not env.get("HETANG_DATABASE_URL"):
             self._postgres = postgres.start(self.plan.home, archive.server_settings)
             env["HETANG_DATABASE_URL"] = self._postgres.url
         return env
+
+    def _public_address(self) -> str:
+        host, port = self._public or ("", 0)
+        return f"http://{host}:{port}" if host and host not in {"0.0.0.0", "::"} else ""  # noqa: S104
 
     def _prepare(self, env: dict[str, str], *, demo: bool, output: int | None = None) -> None:
         """Migrations of an empty home, static files, demo users: in a process of its own, which takes Django along."""
@@ -169,9 +175,13 @@ class Supervisor:
         web = _hetang("web", "--host", self.plan.host, "--port", str(self.ports["web"]))
         planned = [
             Child("engine", _hetang("engine", "--port", str(self.ports["engine"])), engine_env),
-            Child("web", web, env),
+            Child("web", web, {**env, "HETANG_LISTENER": "internal" if self._public else "both"}),
             Child("worker", _hetang("worker"), env),
         ]
+        if self._public:
+            host, port = self._public
+            public = _hetang("web", "--host", host, "--port", str(port))
+            planned.append(Child("public", public, {**env, "HETANG_LISTENER": "public"}))
         if self.plan.demo:
             planned.append(Child("simulator", _hetang("simulate", "--port", str(self.ports["simulator"])), env))
         return planned
@@ -357,6 +367,18 @@ def _web_port(plan: Plan) -> int:
                 _say(f"port {usual} is taken, using {port}")
             return port
     raise Refused(f"ports {WEB_PORT} to {WEB_PORT + 99} of {plan.host} are all taken; choose one with --port")
+
+
+def _public_listener() -> tuple[str, int] | None:
+    """Host and port of the public listener, if there is to be one."""
+    told = str(registry_values.from_environment("web.public_listen"))
+    if not told:
+        return None
+    host, _, port = told.rpartition(":")
+    host = host.strip("[]")
+    if not ports.is_free(int(port), host):
+        raise Refused(f"{told} of HETANG_PUBLIC_LISTEN is taken, or no address of this machine; choose another")
+    return host, int(port)
 
 
 def _hetang(*arguments: str) -> list[str]:
