@@ -54,6 +54,7 @@ def _product_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     for command in (up, demo):
         command.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
         command.add_argument("--port", type=int, help="port of the console (default 8000, or the next free one)")
+    up.add_argument("--simulator", action="store_true", help="run a simulated WeCom beside it, to try a broadcast out")
     demo.add_argument(
         "--check", action="store_true", help="do the whole main job once without a browser, print figures"
     )
@@ -126,7 +127,8 @@ def _supervise(options: argparse.Namespace, demo: bool) -> int:
 
     environment.database_url()
     _refuse_bad_settings()
-    plan = supervisor.Plan(environment.ensure_home(), options.host, options.port, demo)
+    simulator = getattr(options, "simulator", False)
+    plan = supervisor.Plan(environment.ensure_home(), options.host, options.port, demo, simulator)
     environment.require_secrets()
     return supervisor.Supervisor(plan).run()
 

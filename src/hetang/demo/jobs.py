@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from hetang.demo import load, simulated
+from hetang.demo import load, simulated, trial
 from hetang.demo.files import World
 from hetang.platform.jobs import Work, job
+
+
+@job("demo.trial", own_process=True)
+def demo_trial(work: Work) -> dict[str, Any]:
+    """Seed the simulator with the customers of this installation. Safe to repeat."""
+    return trial.trial(work)
 
 
 @job("demo.load", own_process=True)

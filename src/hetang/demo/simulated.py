@@ -38,7 +38,7 @@ def populate(drawn: World, work: Work, url: str | None = None) -> dict[str, int]
         simulator.clock(clock.offset().total_seconds())
         connect(simulator, address)
         seed(simulator, drawn)
-        simulator.hetang(_web_url(), _api_key(), public_url=os.environ.get("HETANG_PUBLIC_URL", ""))
+        post_to_hetang(simulator)
     return sync(work)
 
 
@@ -64,6 +64,11 @@ def connect(simulator: SimulatorAdmin, address: str) -> App:
     }
     simulator.corp(CORP_NAME, [settings], answer["corpid"])
     return app
+
+
+def post_to_hetang(simulator: SimulatorAdmin) -> None:
+    """Tell the simulator where orders and visits go, with a fresh API key."""
+    simulator.hetang(_web_url(), _api_key(), public_url=os.environ.get("HETANG_PUBLIC_URL", ""))
 
 
 def seed(simulator: SimulatorAdmin, drawn: World) -> None:

@@ -52,12 +52,18 @@ class Child:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run. `port` None means: the usual one, or a free one if that is taken."""
+    """What to run. `port` None means: the usual one, or a free one if that is taken. A demo has a simulator, too."""
 
     home: Path
     host: str = "127.0.0.1"
     port: int | None = None
     demo: bool = False
+    simulator: bool = False
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the simulated WeCom runs along."""
+        return self.demo or self.simulator
 
 
 @dataclass
@@ -132,7 +138,7 @@ class Supervisor:
     def _choose_ports(self) -> None:
         home = self.plan.home
         self.ports = {"web": _web_port(self.plan), "engine": ports.internal(home, "engine")}
-        if self.plan.demo:
+        if self.plan.simulated:
             self.ports["simulator"] = ports.internal(home, "simulator")
         ports.remember(home, self.ports)
 
@@ -149,7 +155,9 @@ class Supervisor:
         }
         env.setdefault("HETANG_PUBLIC_URL", self._public_address() or env["HETANG_WEB_URL"])  # where short links lead
         if self.plan.demo:
-            env |= {"HETANG_DEMO": "1", "HETANG_SIMULATOR_URL": f"http://127.0.0.1:{self.ports['simulator']}"}
+            env["HETANG_DEMO"] = "1"
+        if self.plan.simulated:
+            env["HETANG_SIMULATOR_URL"] = f"http://127.0.0.1:{self.ports['simulator']}"
         if not env.get("HETANG_DATABASE_URL"):
             self._postgres = postgres.start(self.plan.home, archive.server_settings)
             env["HETANG_DATABASE_URL"] = self._postgres.url
@@ -182,7 +190,7 @@ class Supervisor:
             host, port = self._public
             public = _hetang("web", "--host", host, "--port", str(port))
             planned.append(Child("public", public, {**env, "HETANG_LISTENER": "public"}))
-        if self.plan.demo:
+        if self.plan.simulated:
             planned.append(Child("simulator", _hetang("simulate", "--port", str(self.ports["simulator"])), env))
         return planned
 

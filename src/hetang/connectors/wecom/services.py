@@ -1,9 +1,11 @@
-"""Connecting to a corp: what set-up and the demo write."""
+"""Connecting to a corp: what the settings page and the demo write, and whether the connection works."""
 
 from __future__ import annotations
 
 from django.db import transaction
 
+from hetang.connectors.wecom import protocol
+from hetang.connectors.wecom.client import client_of
 from hetang.connectors.wecom.models import OFFICIAL_URL, AccessToken, App, Corp
 from hetang.platform import clock
 from hetang.platform.sealing import seal
@@ -63,3 +65,11 @@ def connect(
 def callback_path(app: App) -> str:
     """Path of the app's callback address, to be put behind the installation's public address."""
     return f"/wecom/callback/{app.public_id}"
+
+
+def members_with_customers(app: App) -> int:
+    """How many members may have customers: one call, which shows that corp, secret, address and permission are right.
+
+    Raises WeComError, NotSent or Unanswered. Up to three tries of ten seconds each.
+    """
+    return len(client_of(app).call(protocol.FOLLOW_USERS).follow_user)

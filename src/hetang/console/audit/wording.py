@@ -56,6 +56,10 @@ ACTIONS: dict[str, str | Promise] = {
     "brand.changed": _("changed the brand's settings"),
     "api_key.created": _("made an API key"),
     "api_key.revoked": _("revoked an API key"),
+    "wecom.connected": _("connected WeCom"),
+    "wecom.synced": _("brought in staff and friends from WeCom"),
+    "wecom.keys_shown": _("saw the keys of WeCom's callback"),
+    "wecom.tried": _("peopled the simulated WeCom"),
     "settings.changed": _("changed the system's settings"),
     "alert.acknowledged": _("took care of an alert"),
     "alert.tested": _("sent a test of the alerts"),
@@ -141,6 +145,7 @@ TARGETS: dict[str, str | Promise] = {
     "picture": _("picture"),
     "import": _("import"),
     "simulator": _("simulated WeCom"),
+    "wecom": _("connection to WeCom"),
 }
 
 

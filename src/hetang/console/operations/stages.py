@@ -18,6 +18,7 @@ STAGES = frozenset(
         gettext_noop("writing"),
         gettext_noop("applying"),
         gettext_noop("simulator"),
+        gettext_noop("staff"),
         gettext_noop("counting"),
         gettext_noop("database"),
         gettext_noop("checksums"),

@@ -11,6 +11,7 @@ from hetang.platform.access import Actor
 # (address name of this room, label, permission), by group.
 SETTINGS: tuple[tuple[str, str | Promise, str], ...] = (
     ("brand", _("Brand"), "settings:edit"),
+    ("wecom", _("WeCom"), "settings:edit"),
     ("system", _("System"), "settings:edit"),
     ("keys", _("API keys"), "keys:manage"),
 )

@@ -12,11 +12,16 @@ from hetang.console.settings import (
     roles,
     system,
     users,
+    wecom,
 )
 
 app_name = "settings"
 urlpatterns = [
     path("", brand.brand_settings, name="brand"),
+    path("wecom/", wecom.connection, name="wecom"),
+    path("wecom/sync", wecom.sync_now, name="wecom-sync"),
+    path("wecom/keys", wecom.callback_keys, name="wecom-keys"),
+    path("wecom/trial", wecom.try_out, name="wecom-trial"),
     path("system/", system.system_settings, name="system"),
     path("system/<slug:group>", system.save_group, name="system-save"),
     path("keys/", keys.key_list, name="keys"),

@@ -1,0 +1,209 @@
+"""The connection to WeCom: which corp, whether it works, its staff and friends; and a simulated one to try it out."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from hetang.connectors.wecom import services
+from hetang.connectors.wecom.errors import NotSent, Unanswered, WeComError
+from hetang.connectors.wecom.models import App, Corp
+from hetang.console.paging import capped_count
+from hetang.console.settings.tabs import tabs
+from hetang.customers.models import Customer, Relation
+from hetang.platform import audit, jobs
+from hetang.platform.access import Actor, actor_of, needs
+from hetang.platform.brand import brand
+from hetang.platform.models import JobRun, User
+from hetang.platform.sealing import unseal
+from hetang.resources.models import Staff
+
+SYNC, TRIAL = "wecom.sync", "demo.trial"
+_UNDER_WAY = (JobRun.WAITING, JobRun.RUNNING)
+
+# What somebody can do about the answers of WeCom that a first connection meets.
+ADVICE: dict[int, str | Promise] = {
+    40013: gettext_lazy("WeCom does not know this corp ID."),
+    40001: gettext_lazy("The secret does not belong to this corp ID."),
+    40091: gettext_lazy("The secret does not belong to this corp ID."),
+    60020: gettext_lazy("WeCom does not take calls from this server yet: add its address to the app's trusted IPs."),
+    48002: gettext_lazy("The app may not see customers yet: in WeCom's console let it call the customer contact API."),
+    60011: gettext_lazy("The app may not see customers yet: in WeCom's console let it call the customer contact API."),
+}
+
+
+class ConnectionForm(forms.Form):
+    """The corp and one self-built app of it."""
+
+    name = forms.CharField(label=gettext_lazy("Name of the corp"), max_length=80)
+    corpid = forms.RegexField(
+        label=gettext_lazy("Corp ID"),
+        regex=r"^\s*[A-Za-z0-9_-]{4,64}\s*$",
+        help_text=gettext_lazy("WeCom's console → My company, at the bottom; it begins with ww."),
+    )
+    agentid = forms.IntegerField(
+        label=gettext_lazy("AgentId of the app"),
+        min_value=1,
+        help_text=gettext_lazy("WeCom's console → Apps → your self-built app."),
+    )
+    secret = forms.CharField(
+        label=gettext_lazy("Secret of the app"),
+        max_length=200,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text=gettext_lazy("It is stored encrypted and never shown again."),
+    )
+
+    def __init__(self, *args: Any, app: App | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if app is not None:
+            self.fields["secret"].required = False
+            self.fields["secret"].help_text = _("Leave it empty to keep the one that is stored.")
+
+
+@never_cache
+@needs("settings:edit")
+def connection(request: HttpRequest) -> HttpResponse:
+    """The connection as it is, and the form that makes or changes it."""
+    app = _app()
+    initial = {"name": app.corp.name, "corpid": app.corp.corpid, "agentid": app.agentid} if app else {}
+    form = ConnectionForm(request.POST or None, app=app, initial=initial)
+    if request.method == "POST":
+        if app is not None and app.corp.simulated:
+            form.add_error(None, _("This installation holds simulated friends. Set up a fresh one for real ones."))
+        if form.is_valid():
+            _connect(request, app, form.cleaned_data)
+            return redirect("settings:wecom")
+    status = 422 if form.errors else 200
+    return render(request, "console/settings/wecom.html", _shown(request, app, form), status=status)
+
+
+@require_POST
+@needs("settings:edit")
+def sync_now(request: HttpRequest) -> HttpResponse:
+    """Bring in staff and friends again, unless that is under way."""
+    app = _app()
+    if app is None:
+        raise Http404
+    with transaction.atomic():
+        _start_sync(request, app)
+    return redirect("settings:wecom")
+
+
+@never_cache
+@require_POST
+@needs("settings:edit")
+def callback_keys(request: HttpRequest) -> HttpResponse:
+    """The token and key that WeCom's console asks for, in this answer only; who saw them is noted."""
+    app = _app()
+    if app is None or app.callback_token is None or app.callback_aes_key is None:
+        raise Http404
+    audit.record(actor_of(request), "wecom.keys_shown", "wecom", app.corp.corpid)
+    shown = {"token": unseal(app.callback_token).decode(), "aes_key": unseal(app.callback_aes_key).decode()}
+    return render(request, "console/settings/wecom.html", _shown(request, app, ConnectionForm(app=app)) | shown)
+
+
+@require_POST
+@needs("settings:edit")
+def try_out(request: HttpRequest) -> HttpResponse:
+    """People the simulated WeCom with the customers that are here. Only where there is a simulator and no real corp."""
+    if not _may_try():
+        raise Http404
+    actor = actor_of(request)
+    with transaction.atomic():
+        if not JobRun.objects.filter(kind=TRIAL, state__in=_UNDER_WAY).exists():
+            jobs.enqueue(TRIAL, _("Peopling the simulated WeCom"), {}, _user(actor))
+            audit.record(actor, "wecom.tried", "wecom", "")
+    return redirect("settings:wecom")
+
+
+def _shown(request: HttpRequest, app: App | None, form: ConnectionForm) -> dict[str, Any]:
+    public = os.environ.get("HETANG_PUBLIC_URL", "").rstrip("/")
+    return {
+        "form": form,
+        "app": app,
+        "callback_url": public + services.callback_path(app) if app else "",
+        "staff": capped_count(Staff.objects.filter(active=True)),
+        "friends": capped_count(Relation.objects.filter(state=Relation.ACTIVE)),
+        "run": JobRun.objects.filter(kind__in=(SYNC, TRIAL)).order_by("-id").first(),
+        "may_try": _may_try(),
+        "customers": capped_count(Customer.objects.all()),
+        "tabs": tabs("wecom", actor_of(request)),
+    }
+
+
+def _app() -> App | None:
+    found = App.objects.select_related("corp").filter(corp__is_default=True, listen_only=False)
+    return found.order_by("agentid").first()
+
+
+def _may_try() -> bool:
+    """A simulator runs, no real corp was ever connected, and the demo has not peopled it already."""
+    if brand().demo or not os.environ.get("HETANG_SIMULATOR_URL"):
+        return False
+    return not Corp.objects.filter(simulated=False).exists()
+
+
+def _connect(request: HttpRequest, before: App | None, values: dict[str, Any]) -> None:
+    """Store the connection, ask WeCom once whether it works, and bring staff and friends in if it does."""
+    app = _store(actor_of(request), before, values)
+    try:
+        members = services.members_with_customers(app)
+    except WeComError as problem:
+        advice = ADVICE.get(problem.code) or _("WeCom answered with code %(code)s.") % {"code": problem.code}
+        messages.error(request, _("Saved, but it does not work yet.") + " " + str(advice))
+        return
+    except (NotSent, Unanswered):
+        messages.error(request, _("Saved, but WeCom does not answer this server. Save again to try once more."))
+        return
+    with transaction.atomic():
+        _start_sync(request, app)
+    messages.success(request, _("Connected: %(n)s members serve customers. They are coming in now.") % {"n": members})
+
+
+@transaction.atomic
+def _store(actor: Actor, before: App | None, values: dict[str, Any]) -> App:
+    """Write corp and app. The callback's token and key are drawn once and stay."""
+    secret = values["secret"] or (unseal(before.secret).decode() if before else "")
+    token, key = _callback_keys(before)
+    app = services.connect(
+        corpid=values["corpid"].strip(),
+        agentid=values["agentid"],
+        secret=secret,
+        name=values["name"],
+        callback_token=token,
+        callback_aes_key=key,
+    )
+    changes = {"name": values["name"], "agentid": values["agentid"], "secret": bool(values["secret"])}
+    audit.record(actor, "wecom.connected", "wecom", app.corp.corpid, changes)
+    return get_object_or_404(App.objects.select_related("corp"), pk=app.pk)
+
+
+def _callback_keys(before: App | None) -> tuple[str, str]:
+    if before is not None and before.callback_token is not None and before.callback_aes_key is not None:
+        return unseal(before.callback_token).decode(), unseal(before.callback_aes_key).decode()
+    return secrets.token_hex(12), base64.b64encode(secrets.token_bytes(32)).decode().rstrip("=")
+
+
+def _start_sync(request: HttpRequest, app: App) -> None:
+    if JobRun.objects.filter(kind=SYNC, state__in=_UNDER_WAY).exists():
+        return
+    actor = actor_of(request)
+    jobs.enqueue(SYNC, _("Staff and friends from WeCom"), {}, _user(actor))
+    audit.record(actor, "wecom.synced", "wecom", app.corp.corpid)
+
+
+def _user(actor: Actor) -> User | None:
+    return User.objects.filter(pk=actor.user_id or 0).first()
