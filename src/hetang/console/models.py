@@ -18,6 +18,18 @@ class LoginFailure(models.Model):
     last_at = models.DateTimeField()
 
 
+class Dismissal(models.Model):
+    """Something that somebody does not want to be shown any more, such as the first steps."""
+
+    id = models.BigAutoField(primary_key=True)
+    user = models.ForeignKey(User, models.CASCADE, related_name="+")
+    code = models.CharField(max_length=40)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["user", "code"], name="dismissal_once")]
+
+
 class ListColumns(models.Model):
     """Which columns somebody chose to see in a list; the fixed ones are not counted."""
 

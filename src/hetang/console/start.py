@@ -1,4 +1,4 @@
-"""The start of the day: the first steps of a new installation, what needs somebody, what is under way."""
+"""The start of the day: the first steps of a new installation, what needs somebody, what is under way, what soon."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from typing import Any
 
 from django.db.models import DateTimeField, ExpressionWrapper, F
 from django.urls import NoReverseMatch, reverse
-from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from hetang.audiences.models import Audience
 from hetang.campaigns.models import Broadcast, Campaign
 from hetang.campaigns.queries import visible_broadcasts, visible_campaigns
-from hetang.console import figures
+from hetang.console import figures, first_steps
 from hetang.console.approvals import words as approval_words
 from hetang.console.customers.review import waiting_for
 from hetang.console.operations.status import attention
-from hetang.customers.models import Customer, Relation
+from hetang.customers.models import Relation
 from hetang.insights.reports import reported
 from hetang.platform import approvals, clock
 from hetang.platform.access import Actor
@@ -31,21 +29,13 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Step:
-    """One of the first steps; `url` is empty where the actor cannot take it herself."""
-
-    label: str | Promise
-    why: str | Promise
-    url: str
-    done: bool
-
-
-@dataclass(frozen=True)
 class Item:
-    """Something that needs somebody, said with its number."""
+    """Something that needs somebody, said with its number; `tone` is bad where something is broken."""
 
     text: str
     url: str
+    symbol: str = "warning"
+    tone: str = "bad"
 
 
 @dataclass(frozen=True)
@@ -64,9 +54,8 @@ class Send:
 
 def of(actor: Actor) -> dict[str, Any]:
     """Template context of the start. Half a dozen small queries."""
-    first = first_steps(actor)
     return {
-        "first_steps": first if any(not step.done for step in first) else [],
+        "first_steps": first_steps.of(actor),
         "items": [*needs_somebody(actor), *_broadcasts_that_wait(actor), *_reports_ready(actor), *_pairs(actor)],
         "campaigns": _campaigns_soon(actor),
         "today": clock.today(),
@@ -75,38 +64,6 @@ def of(actor: Actor) -> dict[str, Any]:
         "sends": _sends(actor),
         "quota_left": actor.can("campaigns:view") and Relation.objects.filter(state=Relation.ACTIVE).exists(),
     }
-
-
-def first_steps(actor: Actor) -> list[Step]:
-    """From an empty installation to the first broadcast; empty for those who cannot import."""
-    if not actor.can("imports:run"):
-        return []
-    return [
-        Step(
-            _("Bring in customers and orders"),
-            _("Import files of the shop, or let the shop send records with an API key."),
-            _url("imports:list"),
-            Customer.objects.exists(),
-        ),
-        Step(
-            _("Bring in the friends in WeCom"),
-            _("A message reaches a customer through the friend whom she has among the staff."),
-            "",  # friends come by the connector, not by a page
-            Relation.objects.filter(state=Relation.ACTIVE).exists(),
-        ),
-        Step(
-            _("Describe an audience"),
-            _("Whom to write to: a rule over tags, purchases and dates that keeps itself up to date."),
-            _url("audiences:list"),
-            Audience.objects.exists(),
-        ),
-        Step(
-            _("Send a first broadcast"),
-            _("With a control group, so that the report can say what it changed."),
-            _url("campaigns:list"),
-            Broadcast.objects.exclude(programme=None).exists(),
-        ),
-    ]
 
 
 def needs_somebody(actor: Actor) -> list[Item]:
@@ -122,10 +79,10 @@ def approvals_for(actor: Actor) -> list[Item]:
     waiting = approvals.waiting_for(actor)[:100].count()
     if waiting:
         text = ngettext("%(n)d approval waits for you.", "%(n)d approvals wait for you.", waiting) % {"n": waiting}
-        found.append(Item(text, reverse("approvals:list")))
+        found.append(Item(text, reverse("approvals:list"), "check", "warn"))
     for one in approvals.answered_to(actor)[:_SHOWN]:
         text = gettext("“%(title)s” is approved: go on with it.") % {"title": one.title}
-        found.append(Item(text, approval_words.shown(one).address))
+        found.append(Item(text, approval_words.shown(one).address, "success", "good"))
     return found
 
 
@@ -178,6 +135,8 @@ def _broadcasts_that_wait(actor: Actor) -> list[Item]:
             )
             % {"name": send.broadcast.name, "n": figures.number(send.waiting)},
             send.url,
+            "clock",
+            "warn",
         )
         for send in _sends(actor)
         if send.waiting
@@ -185,7 +144,7 @@ def _broadcasts_that_wait(actor: Actor) -> list[Item]:
     if actor.can("campaigns:edit"):
         drafts = visible_broadcasts(actor.scope("campaigns:edit")).filter(programme=None, created_by=actor.user_id)
         found += [
-            Item(_("“%(name)s” is written but not sent.") % {"name": one.name}, _broadcast_url(one))
+            Item(_("“%(name)s” is written but not sent.") % {"name": one.name}, _broadcast_url(one), "edit", "info")
             for one in drafts.order_by("-id")[:_SHOWN]
         ]
     return found
@@ -200,7 +159,12 @@ def _reports_ready(actor: Actor) -> list[Item]:
     ready = reported(actor.scope("reports:view")).annotate(window_ends=ends)
     ready = ready.filter(window_ends__lte=now, window_ends__gt=now - timedelta(days=3)).order_by("-window_ends")
     return [
-        Item(_("The report of “%(name)s” is ready.") % {"name": one.name}, _url("insights:report", one.public_id))
+        Item(
+            _("The report of “%(name)s” is ready.") % {"name": one.name},
+            _url("insights:report", one.public_id),
+            "report",
+            "accent",
+        )
         for one in ready[:_SHOWN]
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from hetang.console import entry, first_run, home, login_steps, styleguide
+from hetang.console import entry, first_run, first_steps, home, login_steps, styleguide
 from hetang.console.campaigns.links import short_link
 from hetang.console.help.views import help_page
 from hetang.console.search.views import search_page
@@ -18,6 +18,8 @@ _own: list[URLPattern | URLResolver] = [
     path("login/two-factor", login_steps.enrol, name="login-enrol"),
     path("login/password", login_steps.password, name="login-password"),
     path("logout", entry.log_out, name="logout"),
+    path("first-steps/put-away", first_steps.put_away, name="steps-put-away"),
+    path("first-steps/bring-back", first_steps.bring_back, name="steps-bring-back"),
     path("setup", first_run.set_up, name="setup"),
     path("language", entry.choose_language, name="language"),
     path("appearance", entry.choose_appearance, name="appearance"),
