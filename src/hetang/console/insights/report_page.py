@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from hetang.console.figures import money, number, percent
+from hetang.console.figures import money, number, percent, tone
 from hetang.console.insights.wording import arm_label, exclusion_label, why_not
 from hetang.experiments.checks import SampleRatio
 from hetang.experiments.estimates import Effect, Estimate, NotMeasurable
 from hetang.insights.funnels import Place
-from hetang.insights.reports import Arm, Contrast, Report
+from hetang.insights.reports import Arm, Contrast, Report, window
 from hetang.platform.brand import brand
 from hetang.platform.money import to_major
+from hetang.touch.models import Programme
 
 _CAREFUL_BELOW = 100  # buyers in the smaller group: ranges of money may be somewhat too narrow
 
 
 @dataclass(frozen=True)
+class Listed:
+    """A report in the list: `until` is when its days are over."""
+
+    programme: Programme
+    campaign: str
+    until: datetime
+    ready: bool
+
+
+def listed(programmes: Iterable[Programme], now: datetime) -> list[Listed]:
+    """The list's lines. No query, when the broadcasts and campaigns come along."""
+    lines = []
+    for one in programmes:
+        broadcast = getattr(one, "broadcast", None)
+        until = window(one)[1]
+        lines.append(Listed(one, broadcast.campaign.name if broadcast else "", until, until <= now))
+    return lines
+
+
+@dataclass(frozen=True)
 class Row:
-    """One effect: name, value with range, or why not."""
+    """One effect: name, value with range, or why not. `ends` are low, value and high as numbers, to be drawn."""
 
     label: str
     value: str
@@ -31,6 +53,12 @@ class Row:
     high: str = ""
     distinct: bool = False
     refusal: str = ""
+    ends: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def tone(self) -> str:
+        """`good` or `bad` where the effect can be told from chance."""
+        return tone(self.ends[1]) if self.distinct else ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +79,7 @@ def report_context(report: Report) -> dict[str, Any]:
         "report": report,
         "programme": report.programme,
         "headline": headline(report),
+        "main": _main(report, until),
         "checks": list(_checks(report)),
         "stages": list(_stages(report)),
         "arms": [(arm_label(arm.name, arm.variant, variants), arm) for arm in report.arms],
@@ -58,6 +87,16 @@ def report_context(report: Report) -> dict[str, Any]:
         "contrasts": [(_contrast_label(one), _effects(one, until)) for one in report.contrasts],
         "until": until,
     }
+
+
+def _main(report: Report, until: str) -> Row | None:
+    """The effect that stands above everything: money in all, or else who bought; None while nothing is measurable."""
+    contrast = report.main
+    if isinstance(contrast.spend_total, Estimate):
+        return _row(_("Net sales that it brought about"), contrast.spend_total, "money", until)
+    if isinstance(contrast.buyers_total, Estimate):
+        return _row(_("Buyers that it brought about"), contrast.buyers_total, "number", until)
+    return None
 
 
 def headline(report: Report) -> str:
@@ -233,7 +272,7 @@ def _row(label: str, effect: Effect, kind: str, until: str) -> Row:
     if isinstance(effect, NotMeasurable):
         return Row(label, "–", refusal=why_not(effect, until))
     value, low, high = (_written(end, kind) for end in (effect.value, effect.low, effect.high))
-    return Row(label, value, low, high, effect.distinct)
+    return Row(label, value, low, high, effect.distinct, ends=(effect.low, effect.value, effect.high))
 
 
 def _written(value: float, kind: str) -> str:

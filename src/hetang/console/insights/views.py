@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET
 from hetang.console.insights import board_page, report_page
 from hetang.console.paging import keyset
 from hetang.insights.reports import broadcast_report, reported
+from hetang.platform import clock
 from hetang.platform.access import actor_of, needs
 from hetang.touch.models import Programme
 
@@ -25,9 +26,11 @@ def board_view(request: HttpRequest) -> HttpResponse:
 @require_GET
 @needs("reports:view")
 def reports(request: HttpRequest) -> HttpResponse:
-    """Every broadcast that was planned, newest first."""
-    page = keyset(reported(actor_of(request).scope("reports:view")), ("-slot_at", "-id"), request)
-    return render(request, "console/insights/reports.html", {"page": page})
+    """Every broadcast that was planned, newest first, and whether its days are over."""
+    seen = reported(actor_of(request).scope("reports:view")).select_related("broadcast__campaign")
+    page = keyset(seen, ("-slot_at", "-id"), request)
+    values = {"page": page, "rows": report_page.listed(page, clock.now())}
+    return render(request, "console/insights/reports.html", values)
 
 
 @require_GET

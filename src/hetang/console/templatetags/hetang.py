@@ -177,6 +177,23 @@ def bar(part: float, whole: float, label: str = "") -> SafeString:
 
 
 @register.simple_tag
+def whisker(low: float, value: float, high: float, tone: str = "", label: str = "") -> SafeString:
+    """A value in its interval against zero, drawn on the server; `label` says it in words. tone: good, bad."""
+    least, most = min(low, 0.0), max(high, 0.0)
+    pad = 0.04 * ((most - least) or 1.0)
+    across = [100 * (at - least + pad) / (most - least + 2 * pad) for at in (low, value, high, 0.0)]
+    left, middle, right, zero = (f"{place:.2f}" for place in across)
+    return format_html(
+        '<svg class="whisker whisker-{}" viewBox="0 0 100 16" preserveAspectRatio="none" role="img" aria-label="{}">'
+        '<line class="zero" x1="{}" x2="{}" y1="0" y2="16"/><line class="range" x1="{}" x2="{}" y1="8" y2="8"/>'
+        '<line class="point" x1="{}" x2="{}" y1="3" y2="13"/></svg>',
+        tone,
+        label,
+        *(zero, zero, left, right, middle, middle),
+    )
+
+
+@register.simple_tag
 def staff_title() -> str:
     """What the brand calls its staff, or the usual word."""
     return brand().staff_title or pgettext("staff title", "Adviser")
