@@ -149,7 +149,7 @@ def test_before_the_history_is_laid_out_the_home_page_opens(clickhouse: str) -> 
     store.command("drop table orders sync")
     organisation()
 
-    assert "the board cannot be counted" in text(browser(), "/")
+    assert "the board cannot be counted" in text(browser("store_manager", "s0"), "/")
     ensure_schema()
 
 

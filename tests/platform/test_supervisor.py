@@ -213,11 +213,11 @@ def test_a_home_with_pending_migrations_is_refused_and_upgrade_named(product: Pr
         '    c.execute("insert into platform_user (username, password, display_name, language, is_active,'
         " must_change_password, created_at)"
         " values ('lin', '', '', 'en', true, false, now())\")\n"
-        "    c.execute('drop table console_loginfailure, console_listcolumns, console_savedview')\n"
+        "    c.execute('drop table console_loginfailure, console_listcolumns, console_savedview, console_dismissal')\n"
         "    c.execute(\"delete from django_migrations where app = 'console'\")\n"
     )
     subprocess.run([sys.executable, "-c", forget], env=environment, check=True, timeout=60)
-    assert "2 migrations are pending (first: console.0001_initial); run `hetang upgrade`" in product.refused()
+    assert "3 migrations are pending (first: console.0001_initial); run `hetang upgrade`" in product.refused()
     upgraded = subprocess.run(
         [sys.executable, "-m", "hetang.cli", "upgrade"],
         env=environment,

@@ -119,7 +119,7 @@ def _pairs(actor: Actor) -> list[Item]:
     text = ngettext(
         "%(n)d pair of customers may be one person.", "%(n)d pairs of customers may be one person.", waiting
     )
-    return [Item(text % {"n": waiting}, reverse("customers:review"))] if waiting else []
+    return [Item(text % {"n": waiting}, reverse("customers:review"), "merge", "warn")] if waiting else []
 
 
 def _broadcasts_that_wait(actor: Actor) -> list[Item]:
