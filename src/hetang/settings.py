@@ -87,8 +87,8 @@ ENGINE_SERVICES: dict[str, str] = {"sets": "hetang.audiences.engine:service"}
 
 # Modules whose `@job` handlers the worker runs.
 JOBS: list[str] = [
-    "hetang.customers.jobs",
     "hetang.commerce.jobs",
+    "hetang.customers.jobs",
     "hetang.connectors.wecom.sync",
     "hetang.imports.jobs",
     "hetang.privacy.jobs",

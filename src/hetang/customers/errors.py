@@ -21,3 +21,12 @@ class KeptApart(Exception):
 
 class DuplicateName(Exception):
     """A tag or group of this name, or a tag of this code, exists already."""
+
+
+class BulkRefused(Exception):
+    """A bulk change cannot be so now. `code`: nobody, until_past, tag_gone, changed_meanwhile, still_running,
+    nothing_to_undo, or approval_… with the code of `ApprovalRefused`; `detail` fills the message."""
+
+    def __init__(self, code: str, **detail: object) -> None:
+        super().__init__(code)
+        self.code, self.detail = code, detail

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from hetang.customers import suspicions
+from hetang.customers import bulk, suspicions
 from hetang.customers.models import Customer
 from hetang.platform import clock
 from hetang.platform.jobs import Work, enqueue, job
@@ -29,6 +29,13 @@ def look(work: Work) -> dict[str, Any]:
     pairs = suspicions.suspected(suspicions.active_grounds())
     new, gone = suspicions.keep(pairs)
     return {"pairs": len(pairs), "new": new, "gone": gone}
+
+
+@job(bulk.JOB)
+def carry_out(work: Work) -> dict[str, Any]:
+    """Write a change to many customers, or undo one; goes on behind what an attempt that died has written."""
+    change = bulk.carry_out(work.arguments["change"], work.progress)
+    return {"changed": change.changed, "undone": change.undone}
 
 
 def ask_to_look(user: User | None = None) -> JobRun:

@@ -13,6 +13,7 @@ from django.db import models
 
 from hetang.customers.rules import CONTACT_LIMIT
 from hetang.platform.ids import public_id
+from hetang.platform.models import JobRun, OrgNode, User
 from hetang.resources.models import Staff, Store
 
 
@@ -347,3 +348,56 @@ class DoNotDisturb(models.Model):
     occurred_at = models.DateTimeField()
     fact_key = models.CharField(max_length=262)
     source = models.CharField(max_length=60)
+
+
+class BulkChange(models.Model):
+    """One change to many customers (批量操作): whom it concerns is fixed when it is looked at, then a job writes facts.
+
+    `members` and `untouched` are roaring sets of customer numbers: those it is for, and those up to `cursor` of whom no
+    fact was written, because nothing would change or they may not be changed any more. The facts carry `started_at`, so
+    that a newer word on one customer stands above them however late a chunk is written.
+    """
+
+    TAG_ON, TAG_OFF, DISTURB = "tag_on", "tag_off", "do_not_disturb"
+    PREVIEW, RUNNING, DONE, UNDOING, UNDONE = "preview", "running", "done", "undoing", "undone"
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    kind = models.CharField(max_length=20)
+    tag = models.ForeignKey(Tag, models.PROTECT, null=True, related_name="+")
+    until = models.DateTimeField(null=True)  # of do-not-disturb; null: for ever
+    filters = models.JSONField(default=dict)  # how the list was filtered: never an identifier of a person
+    org_node = models.ForeignKey(OrgNode, models.PROTECT, related_name="+")
+    members = models.BinaryField()
+    people = models.BigIntegerField()
+    state = models.CharField(max_length=10, default=PREVIEW)
+    user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    actor = models.CharField(max_length=80)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    cursor = models.BigIntegerField(default=-1)
+    untouched = models.BinaryField(default=bytes)
+    changed = models.BigIntegerField(default=0)
+    already = models.BigIntegerField(default=0)  # nothing would change for them
+    left_out = models.BigIntegerField(default=0)  # merged, erased, out of reach or without any identity meanwhile
+    undo_cursor = models.BigIntegerField(default=-1)
+    undone = models.BigIntegerField(default=0)
+    kept = models.BigIntegerField(default=0)  # not undone: somebody has said something newer
+    job = models.ForeignKey(JobRun, models.SET_NULL, null=True, related_name="+")
+
+
+class BulkBefore(models.Model):
+    """What held before a bulk change of those for whom it replaced something: the tag that was on (of an exclusive
+    group it may be another one) or do-not-disturb, and until when. Everybody else had nothing."""
+
+    id = models.BigAutoField(primary_key=True)
+    change = models.ForeignKey(BulkChange, models.CASCADE, related_name="before")
+    tag = models.CharField(max_length=64, blank=True)  # its code
+    until = models.DateTimeField(null=True)
+    members = models.BinaryField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["change", "tag", "until"], name="bulk_before_once", nulls_distinct=False)
+        ]

@@ -48,6 +48,7 @@ class Kind:
 
 BROADCAST = "broadcast.send"
 EXPORT, AUDIT_EXPORT = "export.customers", "export.audit"
+BULK = "customers.bulk"
 KINDS: dict[str, Kind] = {
     kind.code: kind
     for kind in (
@@ -66,6 +67,14 @@ KINDS: dict[str, Kind] = {
             "customers:export",
             "exports:approve",
             {HEADQUARTERS: 1_000, "": 100},
+        ),
+        Kind(
+            BULK,
+            _("Change many customers at once"),
+            _("customers"),
+            "customers:edit",
+            "customers:approve",
+            {HEADQUARTERS: 100_000, REGION: 10_000, "": 1_000},
         ),
         Kind(AUDIT_EXPORT, _("Export the audit log"), _("rows"), "audit:view", "exports:approve", {"": None}),
     )

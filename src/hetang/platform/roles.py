@@ -41,6 +41,9 @@ PERMISSIONS: dict[str, Permission] = {
         Permission("customers:view", _("See customers"), "people"),
         Permission("customers:edit", _("Change tags, consents and do-not-disturb of customers"), "people"),
         Permission(
+            "customers:approve", _("Approve changes that others make to many customers"), "people", sensitive=True
+        ),
+        Permission(
             "customers:reveal", _("See one masked number or name in full, with a reason"), "people", sensitive=True
         ),
         Permission(
@@ -118,7 +121,8 @@ ROLES: dict[str, Role] = {
             _("Region"),
             frozenset(
                 {
-                    *("customers:view", "customers:edit", "customers:merge", "audiences:view", "audiences:edit"),
+                    *("customers:view", "customers:edit", "customers:merge", "customers:approve"),
+                    *("audiences:view", "audiences:edit"),
                     *("campaigns:view", "campaigns:edit", "campaigns:send", "campaigns:approve"),
                     *("reports:view", "board:view"),
                 }
