@@ -99,9 +99,24 @@ def _export(approval: Approval) -> Shown:
     return Shown(reverse("exports:detail", args=[approval.target_id]), lines)
 
 
+def _bulk(approval: Approval) -> Shown:
+    from hetang.console.customers import bulk
+
+    content = approval.content
+    until = content["until"]
+    lines: list[tuple[str, Any]] = [(_("What"), bulk.KINDS.get(content["kind"], content["kind"]))]
+    if content["tag"]:
+        lines.append((_("Tag"), content["tag_name"]))
+    elif content["kind"] == "do_not_disturb":
+        lines.append((_("Until"), figures.moment(datetime.fromisoformat(until)) if until else _("for ever")))
+    lines += [(str(label), name) for label, name in bulk.filter_lines(content["filters"])]
+    return Shown(reverse("customers:bulk", args=[approval.target_id]), lines)
+
+
 # Each kind of `platform.approvals` says here how its content reads.
 _SHOWN: dict[str, Callable[[Approval], Shown]] = {
     approvals.BROADCAST: _broadcast,
+    approvals.BULK: _bulk,
     approvals.EXPORT: _export,
     approvals.AUDIT_EXPORT: _export,
 }

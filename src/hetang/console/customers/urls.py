@@ -2,11 +2,19 @@
 
 from django.urls import path
 
-from hetang.console.customers import edits, lists, portraits, proposing, reveals, review, tags, unmerging
+from hetang.console.customers import bulk, edits, lists, portraits, proposing, reveals, review, tags, unmerging
 
 app_name = "customers"
 urlpatterns = [
     path("", lists.customer_list, name="list"),
+    path("bulk/", bulk.change_list, name="bulk-list"),
+    path("bulk/new", bulk.new, name="bulk-new"),
+    path("bulk/<uuid:public_id>/", bulk.show, name="bulk"),
+    path("bulk/<uuid:public_id>/start", bulk.start, name="bulk-start"),
+    path("bulk/<uuid:public_id>/continue", bulk.go_on, name="bulk-continue"),
+    path("bulk/<uuid:public_id>/undo", bulk.undo, name="bulk-undo"),
+    path("bulk/<uuid:public_id>/ask", bulk.ask, name="bulk-ask"),
+    path("bulk/<uuid:public_id>/discard", bulk.discard, name="bulk-discard"),
     path("tags/", tags.tag_list, name="tags"),
     path("tags/groups/new", tags.group_new, name="tag-group-new"),
     path("tags/new", tags.tag_new, name="tag-new"),

@@ -6,6 +6,7 @@ from hetang.console.audiences.views import TABLE as AUDIENCES
 from hetang.console.audit.views import TABLE as AUDIT
 from hetang.console.campaigns.campaigns import TABLE as CAMPAIGNS
 from hetang.console.campaigns.composer import TABLE as BROADCASTS
+from hetang.console.customers.bulk import TABLE as BULK_CHANGES
 from hetang.console.customers.lists import TABLE as CUSTOMERS
 from hetang.console.customers.review import TABLE as REVIEW
 from hetang.console.exports.views import TABLE as EXPORTS
@@ -14,5 +15,6 @@ from hetang.console.operations.held import TABLE as HELD
 from hetang.console.operations.jobs import TABLE as JOBS
 
 TABLES: dict[str, Table] = {
-    table.code: table for table in (CUSTOMERS, REVIEW, AUDIENCES, CAMPAIGNS, BROADCASTS, AUDIT, EXPORTS, JOBS, HELD)
+    table.code: table
+    for table in (CUSTOMERS, REVIEW, BULK_CHANGES, AUDIENCES, CAMPAIGNS, BROADCASTS, AUDIT, EXPORTS, JOBS, HELD)
 }
