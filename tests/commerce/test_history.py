@@ -9,14 +9,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from pyroaring import BitMap
 
-from hetang.commerce import history, history_copy, history_schema
+from hetang.commerce import history, history_copy, history_refusals, history_rows, history_schema
 from hetang.commerce.models import Order, Refund
-from hetang.facts import intake, subscriptions
+from hetang.facts import intake, services, subscriptions
 from hetang.facts.intake import Draft
-from hetang.facts.models import HeldFact
+from hetang.facts.models import HeldFact, SubscriptionCursor
 from hetang.facts.subscriptions import Window, run_until_idle
 from hetang.platform import clickhouse as store
 from hetang.platform import jobs
@@ -148,6 +148,70 @@ def test_a_window_that_died_between_two_tables_is_completed(table: str, monkeypa
     run_until_idle()
     assert counts() == {"orders": 3, "order_lines": 3, "refunds": 1, "visits": 1, "touches": 0, "facts": 4}
     assert store.rows("select count() from customer_profile final") == [(2,)]
+
+
+def test_no_transaction_waits_for_clickhouse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One with an id would hold back all streams."""
+    record(*some_facts())
+    insert, states = history_copy.insert, []
+
+    def watched(name: str, columns: str, data: bytes, token: str) -> None:
+        states.append((connection.in_atomic_block, connection.connection.info.transaction_status.name))
+        insert(name, columns, data, token)
+
+    monkeypatch.setattr(history_copy, "insert", watched)
+    run_until_idle()
+    assert len(states) == 7
+    assert set(states) == {(False, "IDLE")}
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, table: str, word: str, amount: str) -> None:
+    """Make ClickHouse refuse rows: an amount that is no number."""
+    columns, select = history_rows.ROWS[table]
+    assert amount in select
+    rows = {
+        **history_rows.ROWS,
+        table: (columns, select.replace(amount, f"case when {word} then 'x' else {amount}::text end")),
+    }
+    monkeypatch.setattr(history_rows, "ROWS", rows)
+
+
+def test_a_fact_that_clickhouse_refuses_is_held_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    record(*some_facts(), order("bad", [ANNA], 70, 6, "BAD"), order("o4", [BEA], 50, 6))
+    with monkeypatch.context() as patch:
+        spoil(patch, "order_lines", "l.category = 'BAD'", "l.amount")
+        run_until_idle()
+        held = HeldFact.objects.get()
+        assert (held.stage, held.key, held.reason) == ("history", "bad", "history_refused")
+        assert orders() == {row for row in orders_in_postgresql() if row[1] != "bad"}
+        assert counts() == {"orders": 4, "order_lines": 4, "refunds": 1, "visits": 1, "touches": 0, "facts": 5}
+        assert services.replay(held.id).rejected[0].code == "history_refused"
+        jobs.enqueue("history.rebuild", "Rebuild", {})
+        assert jobs.run_waiting() == 1
+        run_until_idle()
+        assert counts()["orders"] == 4
+        assert HeldFact.objects.count() == 1
+    assert services.replay(held.id).accepted == 1
+    assert orders() == orders_in_postgresql()
+    assert counts() == {"orders": 5, "order_lines": 5, "refunds": 1, "visits": 1, "touches": 0, "facts": 6}
+    jobs.enqueue("history.rebuild", "Rebuild", {})
+    assert jobs.run_waiting() == 1
+    run_until_idle()
+    assert counts()["orders"] == 5
+
+
+def test_refusals_that_are_no_fault_of_single_facts_stop_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history_refusals, "MOST", 2)
+    record(*some_facts())
+    with monkeypatch.context() as patch:
+        spoil(patch, "orders", "true", "w.body->>'net'")
+        with pytest.raises(RuntimeError, match="history stopped"):
+            run_until_idle()
+    assert not HeldFact.objects.exists()
+    SubscriptionCursor.objects.update(failed_at=None)  # the pause is over
+    run_until_idle()
+    assert orders() == orders_in_postgresql()
+    assert counts() == {"orders": 3, "order_lines": 3, "refunds": 1, "visits": 1, "touches": 0, "facts": 4}
 
 
 def test_merges_rewrite_the_customer() -> None:

@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class HistoryBehind(Exception):
     """The columnar history ends before the window that should be appended: something of it was lost."""
+
+
+class HistoryRefuses(Exception):
+    """ClickHouse takes hardly any of a window's facts: that is no matter of single ones."""

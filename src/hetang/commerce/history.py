@@ -4,23 +4,29 @@ PostgreSQL and ClickHouse cannot commit together. So each window of the log is w
 (`history_plan`) before its rows: after a crash the same window is appended again under the same tokens, and the
 tables drop what they have. Were the window cut anew instead, its rows would carry other tokens and count twice.
 If ClickHouse lost its end, or is new, the plan says so and the stream goes back to it.
+
+No transaction is open while ClickHouse works, since one with an id would hold back all streams: a window is laid out in
+tables that outlast their transaction, and a lock of the session keeps a second writer away.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db import connection, transaction
 
-from hetang.commerce import history_copy, history_division, history_rows, history_schema
+from hetang.commerce import history_copy, history_division, history_refusals, history_rows, history_schema
 from hetang.commerce.errors import HistoryBehind
 from hetang.facts.models import SubscriptionCursor
-from hetang.facts.services import Unapplied, hold
+from hetang.facts.services import Unapplied, hold, hold_once
 from hetang.facts.staging import stage
-from hetang.facts.subscriptions import Position, Window
+from hetang.facts.subscriptions import Position, Window, hold_still
 from hetang.platform import clickhouse, clock, environment
+
+log = logging.getLogger(__name__)
 
 STREAM = "history"
 UNKNOWN_TABLE = 60  # ClickHouse's error number
@@ -41,17 +47,17 @@ def rebuild_history() -> None:
 
     Readers of the history see it growing until the stream has caught up (about 20,000 facts a second).
     """
-    row = _locked_cursor()
+    hold_still(STREAM)
     for table in history_schema.ALL:
         clickhouse.command(f"drop table if exists {table} sync")
     ensure_schema()
-    _set_cursor(row, (0, 0, 0))
+    _set_cursor((0, 0, 0))
 
 
 def ready() -> bool:
     """Whether ClickHouse is there and its history reaches the stream's cursor; a cursor beyond it is set back.
 
-    Called by the stream before each window, inside the transaction that holds its cursor.
+    Called by the stream before each window, while nobody else advances it.
     """
     if not environment.clickhouse_urls() or not clickhouse.available():
         return False
@@ -65,7 +71,7 @@ def ready() -> bool:
     row = SubscriptionCursor.objects.filter(name=STREAM).first()
     end = plan[2] if plan else (0, 0, 0)
     if row is not None and (row.epoch, row.tx, row.fact_id) > end:
-        _set_cursor(row, end)
+        _set_cursor(end)
         return False
     return True
 
@@ -73,10 +79,11 @@ def ready() -> bool:
 def append(window: Window) -> None:
     """Append a window of the log to the history, exactly once however often it is tried.
 
-    Raises HistoryBehind when the history does not reach the window's start.
+    What one of the servers refuses is held, and the window is appended without it. Raises HistoryBehind when the
+    history does not reach the window's start, and the servers' errors when they concern no single facts.
     """
     if window.span is None:
-        _append(window)
+        _append_again(window)
         return
     start, end = window.span
     plan = _last_plan()
@@ -92,26 +99,67 @@ def append(window: Window) -> None:
 
 
 def _append(window: Window) -> None:
-    counts = stage(window, history_rows.BODIES)
+    accepted = history_refusals.without_held(window)
+    try:
+        _write(accepted)
+    except history_refusals.errors():
+        refused = history_refusals.find(accepted)
+        if not refused:
+            raise
+        log.warning("the history refuses %d facts of a window: %s", len(refused), refused[0].detail["problem"])
+        hold_once(STREAM, refused)
+        _write(history_refusals.without_held(window))
+
+
+def _append_again(window: Window) -> None:
+    """Append one fact that was held. Of an earlier attempt some of its rows may be there."""
+    stage(window, history_rows.BODIES, history_rows.FACTS)
+    history_refusals.forget_rows()
+    refused = history_refusals.find(window)
+    if refused:
+        hold(STREAM, refused)
+    else:
+        _write(window)
+
+
+def _write(window: Window) -> None:
+    counts, version = _lay_out(window)
     params = {"zone": str(clock.zone())}
     for table, (columns, select) in history_rows.ROWS.items():
         kind = history_rows.OF_KIND.get(table)
         if kind is None or counts[kind]:
             history_copy.copy(table, columns, select, params, window.token)
     if counts["touch.sent"] or counts["touch.failed"]:
-        _append_touches(params, window.token)
+        _append_touches(params, window)
     if counts["order.placed"]:
         _correct_refunds(window.token)
     if counts["customer.merged"]:
         _rewrite_merged()
     if counts["customer.erased"]:
         _rewrite_erased()
-    _append_profiles(window.token, counts)
+    if counts:
+        # The profile is as of now, not of the window: a repetition may say something newer, so it has its own token.
+        columns, select = history_rows.PROFILE_COLUMNS, history_rows.PROFILES
+        history_copy.copy("customer_profile", columns, select, {"version": version}, f"{window.token}:{version}")
     if counts["customer.unmerged"]:
         history_division.rewrite_divided(window)
 
 
-def _append_touches(params: dict[str, Any], token: str) -> None:
+@transaction.atomic
+def _lay_out(window: Window) -> tuple[Counter[str], int]:
+    """Lay out the window's facts and people. Returns the counts by kind and the version of the people's profiles, which
+    follows the transaction, so that later ones win."""
+    counts = stage(window, history_rows.BODIES, history_rows.FACTS)
+    with connection.cursor() as cursor:
+        cursor.execute(history_rows.PEOPLE_TABLE)
+        for statement in history_rows.PEOPLE:
+            cursor.execute(statement)
+        cursor.execute("select (select epoch from facts_epoch)::bigint << 52 | pg_current_xact_id()::text::bigint")
+        (version,) = cursor.fetchone()
+    return counts, version
+
+
+def _append_touches(params: dict[str, Any], window: Window) -> None:
     """One row for each person of the set facts about messages sent or failed."""
     columns = "customer, at, day, channel, programme, message_class, state, person"
     unreadable = []
@@ -120,10 +168,10 @@ def _append_touches(params: dict[str, Any], token: str) -> None:
         for received_at, fact_id, *fields, members in cursor.fetchall():
             try:
                 for part, lines in enumerate(_touch_lines("\t".join(fields), members)):
-                    history_copy.insert("touches", columns, lines, f"{token}:{fact_id}:{part}")
+                    history_copy.insert("touches", columns, lines, f"{window.token}:{fact_id}:{part}")
             except ValueError:
                 unreadable.append(Unapplied(received_at, fact_id, "members_missing", {}))
-    hold(STREAM, unreadable)
+    (hold if window.span is None else hold_once)(STREAM, unreadable)
 
 
 def _touch_lines(rest: str, members: bytes) -> Iterator[bytes]:
@@ -212,21 +260,6 @@ def count_of_people(numbers: Sequence[int]) -> int:
     return int(next(iter(clickhouse.rows(f"select sum(n) from ({' union all '.join(parts)})")))[0])
 
 
-def _append_profiles(token: str, counts: Counter[str]) -> None:
-    """The newest profile of everybody whom the window names. Versions follow the transaction, so later ones win."""
-    if not counts:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(history_rows.PEOPLE_TABLE)
-        for statement in history_rows.PEOPLE:
-            cursor.execute(statement)
-        cursor.execute("select (select epoch from facts_epoch)::bigint << 52 | pg_current_xact_id()::text::bigint")
-        (version,) = cursor.fetchone()
-    # The profile is as of now, not of the window: a repetition may say something newer, so it has its own token.
-    columns, select = history_rows.PROFILE_COLUMNS, history_rows.PROFILES
-    history_copy.copy("customer_profile", columns, select, {"version": version}, f"{token}:{version}")
-
-
 def _last_plan() -> Plan | None:
     found = clickhouse.rows("select seq, start, until from history_plan order by seq desc limit 1")
     return (found[0][0], tuple(found[0][1]), tuple(found[0][2])) if found else None
@@ -261,12 +294,7 @@ def _between(start: Position, end: Position) -> Window:
     return Window(where, params, 0, ":".join(str(part) for part in (STREAM, *start, *end)), (start, end))
 
 
-def _locked_cursor() -> SubscriptionCursor:
-    SubscriptionCursor.objects.bulk_create([SubscriptionCursor(name=STREAM)], ignore_conflicts=True)
-    return SubscriptionCursor.objects.select_for_update().get(name=STREAM)
-
-
-def _set_cursor(row: SubscriptionCursor, to: Position) -> None:
-    SubscriptionCursor.objects.filter(name=row.name).update(
+def _set_cursor(to: Position) -> None:
+    SubscriptionCursor.objects.filter(name=STREAM).update(
         epoch=to[0], tx=to[1], fact_id=to[2], failed_at=None, error="", attempts=0
     )

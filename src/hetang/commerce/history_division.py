@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
-from hetang.commerce import history_copy, history_rows, sums
+from hetang.commerce import history_copy, history_refusals, history_rows, sums
 from hetang.facts.staging import stage
 from hetang.facts.subscriptions import Window
 from hetang.platform import clickhouse, clock
@@ -27,7 +27,7 @@ def rewrite_divided(window: Window) -> None:
     Costs a pass over the customer column of each table (seconds at 100 million rows) for every thousand people.
     """
     with connection.cursor() as cursor:
-        cursor.execute(sums.DIVIDED)
+        cursor.execute(sums.DIVIDED.format(window=history_rows.FACTS))
         people = [number for (number,) in cursor.fetchall()]
     for first in range(0, len(people), _NUMBERS_A_STATEMENT):
         numbers = people[first : first + _NUMBERS_A_STATEMENT]
@@ -76,8 +76,9 @@ def _rewrite_of_identities(numbers: list[int], window: Window) -> None:
     else:
         epoch, tx, number = window.span[1]
         params |= {"d_epoch": epoch, "d_tx": str(tx), "d_id": number}
-    stage(Window(where, params, 0, "divided"), history_rows.BODIES)
-    with connection.cursor() as cursor:
+    theirs = history_refusals.without_held(Window(where, params, 0, "divided"))
+    with transaction.atomic(), connection.cursor() as cursor:
+        stage(theirs, history_rows.BODIES, history_rows.FACTS)
         cursor.execute("select pg_current_xact_id()::text")
         (attempt,) = cursor.fetchone()
     for table in history_rows.OF_IDENTITIES:

@@ -1,4 +1,4 @@
-"""Rows of the columnar history, made by PostgreSQL from `window_fact` and its own tables, in COPY's text format,
+"""Rows of the columnar history, made by PostgreSQL from `history_fact` and its own tables, in COPY's text format,
 which ClickHouse reads as TabSeparated."""
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ _REFUND = (
     " coalesce(s.code, {store}, ''), r.channel, r.amount"
 )
 
+FACTS = "history_fact"  # a temporary table that outlasts its transaction: see `facts.staging.stage`
 # Table -> its columns and the select that makes them.
 ROWS: dict[str, tuple[str, str]] = {
     "orders": (
@@ -25,7 +26,7 @@ ROWS: dict[str, tuple[str, str]] = {
         f"""
         select coalesce(i.customer_id, 0), {_AT}, {_DAY}, w.source, w.key, {_PLACE}, w.body->>'net',
                coalesce(w.body->>'discount', '0'), jsonb_array_length(w.body->'lines')
-        from window_fact w {_WHO} {_STORE} where w.kind = 'order.placed'
+        from history_fact w {_WHO} {_STORE} where w.kind = 'order.placed'
         """,
     ),
     "order_lines": (
@@ -36,7 +37,7 @@ ROWS: dict[str, tuple[str, str]] = {
         from (
           select coalesce(i.customer_id, 0) as customer, {_AT} as at, {_DAY} as day, w.source, w.key,
                  coalesce(w.body->>'store', '') as store, coalesce(w.body->>'channel', 'store') as channel, w.body, w.id
-          from window_fact w {_WHO} {_STORE} where w.kind = 'order.placed' order by w.received_at, w.id offset 0
+          from history_fact w {_WHO} {_STORE} where w.kind = 'order.placed' order by w.received_at, w.id offset 0
         ) o
         cross join lateral
           jsonb_to_recordset(o.body->'lines') as l(sku text, category text, amount bigint, quantity text)
@@ -47,19 +48,20 @@ ROWS: dict[str, tuple[str, str]] = {
         REFUND_COLUMNS,
         f"""
         select {_REFUND.format(store="w.body->>'store'")}
-        from window_fact w join commerce_refund r on r.source = w.source and r.key = w.key
+        from history_fact w join commerce_refund r on r.source = w.source and r.key = w.key
         left join resources_store s on s.id = r.store_id where w.kind = 'order.refunded'
         """,
-    ),
-    "visits": (
-        "customer, at, day, store, channel",
-        f"select coalesce(i.customer_id, 0), {_AT}, {_DAY}, {_PLACE}"
-        f" from window_fact w {_WHO} {_STORE} where w.kind = 'visit.recorded'",
     ),
     "facts": (
         "customer, occurred_at, kind, source, key",
         f"select i.customer_id, {_AT}, w.kind, w.source, w.key"
-        " from window_fact w join customers_identity i on i.kind = w.subject_kind and i.key = w.subject_key",
+        " from history_fact w join customers_identity i on i.kind = w.subject_kind and i.key = w.subject_key",
+    ),
+    # Last, since their rows carry no key by which a fact that was refused could be found again.
+    "visits": (
+        "customer, at, day, store, channel",
+        f"select coalesce(i.customer_id, 0), {_AT}, {_DAY}, {_PLACE}"
+        f" from history_fact w {_WHO} {_STORE} where w.kind = 'visit.recorded'",
     ),
 }
 BODIES = frozenset(
@@ -78,7 +80,7 @@ OF_KIND = {
 # Refunds that were appended before their order came may stand under another person, store or day.
 REFUNDS_OF_ORDERS = """
 select r.id, r.source, r.key, coalesce(r.customer_id, 0), coalesce(s.code, ''), r.local_day
-from window_fact w join commerce_refund r on r.source = w.source and r.order_key = w.key
+from history_fact w join commerce_refund r on r.source = w.source and r.order_key = w.key
 left join resources_store s on s.id = r.store_id where w.kind = 'order.placed'
 """
 REFUNDS_BY_ID = f"""
@@ -88,11 +90,11 @@ where r.id = any(%(ids)s)
 
 MERGED = """
 select distinct c.number, c.merged_into_id
-from window_fact w join customers_customer c on c.number = (w.body->>'absorbed')::bigint
+from history_fact w join customers_customer c on c.number = (w.body->>'absorbed')::bigint
 where w.kind = 'customer.merged' and c.merged_into_id is not null
 """
 ERASED = """
-select distinct n.number::bigint from window_fact w
+select distinct n.number::bigint from history_fact w
 cross join lateral jsonb_array_elements_text(w.body->'numbers') as n(number) where w.kind = 'customer.erased'
 """
 # Tables whose rows are those of the facts that the identities of a person name.
@@ -108,22 +110,22 @@ TOUCHES = """
 select w.received_at, w.id, to_char(w.occurred_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.MS'),
        (w.occurred_at at time zone %(zone)s)::date::text, w.body->>'channel', w.body->>'programme',
        coalesce(w.body->>'message_class', 'marketing'), substr(w.kind, 7), w.members
-from window_fact w where w.kind in ('touch.sent', 'touch.failed') order by w.received_at, w.id
+from history_fact w where w.kind in ('touch.sent', 'touch.failed') order by w.received_at, w.id
 """
 
-PEOPLE_TABLE = "create temporary table if not exists window_person (number bigint primary key) on commit delete rows"
+PEOPLE_TABLE = "create temporary table if not exists history_person (number bigint) on commit preserve rows"
 PEOPLE = (
-    "delete from window_person",
+    "truncate history_person",
     """
-    insert into window_person
-    select i.customer_id from window_fact w
+    insert into history_person
+    select i.customer_id from history_fact w
     join customers_identity i on i.kind = w.subject_kind and i.key = w.subject_key
-    union select c.number from window_fact w, customers_customer c
+    union select c.number from history_fact w, customers_customer c
     where w.kind = 'customer.merged'
       and (c.number = (w.body->>'absorbed')::bigint or c.number = (w.body->>'survivor')::bigint)
-    union select c.number from window_fact w cross join jsonb_array_elements_text(w.body->'people') as p(number)
+    union select c.number from history_fact w cross join jsonb_array_elements_text(w.body->'people') as p(number)
     join customers_customer c on c.number = p.number::bigint where w.kind = 'customer.unmerged'
-    union select r.customer_id from window_fact w join commerce_refund r on r.source = w.source and r.key = w.key
+    union select r.customer_id from history_fact w join commerce_refund r on r.source = w.source and r.key = w.key
     where w.kind = 'order.refunded' and r.customer_id is not null
     """,
 )
@@ -137,7 +139,7 @@ select c.number, %(version)s::bigint, coalesce(home.code, ''), coalesce(staff.us
        coalesce(m.gmv, 0), coalesce(m.refunded, 0), coalesce(m.visits, 0), {_TIME.format("m.last_visit_at")},
        coalesce(store.code, ''), coalesce(category.category, ''), coalesce(a.attributes, '{{}}'),
        (c.merged_into_id is null and c.erased_at is null)::int
-from window_person n
+from history_person n
 join customers_customer c on c.number = n.number
 left join resources_store home on home.id = c.home_store_id
 left join resources_staff staff on staff.id = c.owner_id

@@ -10,7 +10,7 @@ from django.db import connection
 from hetang.commerce import history as columns
 from hetang.commerce import services, sums
 from hetang.facts.services import Unapplied, hold
-from hetang.facts.staging import stage
+from hetang.facts.staging import WINDOW, stage
 from hetang.facts.subscriptions import Subscription, Window
 from hetang.platform import clock
 
@@ -40,7 +40,7 @@ def handle(window: Window) -> None:
         if counts["visit.recorded"]:
             cursor.execute(sums.VISITS)
         if counts["customer.unmerged"]:
-            cursor.execute(sums.DIVIDED)
+            cursor.execute(sums.DIVIDED.format(window=WINDOW))
             services.follow_division([number for (number,) in cursor.fetchall()], window.span and window.span[1])
     _hold(counts)
 
@@ -70,4 +70,6 @@ def _hold(counts: Counter[str]) -> None:
 
 # Windows of orders with ten lines each stay below a second on a busy machine.
 commerce = Subscription(STREAM, handle, kinds=KINDS, after="customers", batch=3000, most=12_000)
-history = Subscription(columns.STREAM, columns.append, after=STREAM, batch=4000, ready=columns.ready, patient=True)
+history = Subscription(
+    columns.STREAM, columns.append, after=STREAM, batch=4000, ready=columns.ready, patient=True, outside=True
+)

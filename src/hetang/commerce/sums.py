@@ -231,7 +231,7 @@ CLEAR_PARTS = (
 
 # Of people who were divided: their orders and refunds go where their identities went. Returns whom that concerned.
 DIVIDED = """
-select distinct p.number::bigint from window_fact w cross join jsonb_array_elements_text(w.body->'people') as p(number)
+select distinct p.number::bigint from {window} w cross join jsonb_array_elements_text(w.body->'people') as p(number)
 where w.kind = 'customer.unmerged'
 """
 _OF_THEIRS = """

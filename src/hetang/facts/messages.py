@@ -41,6 +41,7 @@ _REFUSALS = {
         "Attribute “%(code)s” has another type than its definition. Correct the sender or the definition, then replay."
     ),
     "no_external_userid": gettext_noop("A friendship needs the customer's “external_userid” in “who”."),
+    "history_refused": gettext_noop("The columnar history does not take this fact: %(problem)s"),
     "handler_failed": gettext_noop("The stream failed on this fact: %(problem)s"),
 }
 

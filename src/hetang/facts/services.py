@@ -50,6 +50,17 @@ def hold(stage: str, facts: Iterable[Unapplied]) -> int:
     return len(rows)
 
 
+def hold_once(stage: str, facts: Iterable[Unapplied]) -> int:
+    """The same for a stream that may see a window again: what it holds already stays as it is."""
+    rows = list(facts)
+    held = set(
+        HeldFact.objects.filter(stage=stage, received_at__in={one.received_at for one in rows})
+        .exclude(state=HeldFact.REPLAYED)
+        .values_list("received_at", "detail__fact_id")
+    )
+    return hold(stage, [one for one in rows if (one.received_at, one.fact_id) not in held])
+
+
 def replay(held_id: int) -> Outcome:
     """Try a held fact again. It closes when the fact is taken (or turns out to be known); else the reason is renewed.
 

@@ -13,15 +13,16 @@ from django.db import connection
 
 from hetang.facts.subscriptions import Window
 
+WINDOW = "window_fact"
 _TABLE = """
-create temporary table if not exists window_fact (
+create temporary table if not exists {table} (
   received_at timestamptz not null, id bigint not null, occurred_at timestamptz not null, kind text not null,
   source text not null, key text not null, fact_key text not null, subject_kind text, subject_key text,
   who jsonb, body jsonb, sealed bytea, members bytea
-) on commit delete rows
+) on commit {fate} rows
 """
 _FILL = """
-insert into window_fact
+insert into {table}
 select f.received_at, f.id, f.occurred_at, f.kind, f.source, f.key, f.source || chr(31) || f.key,
        f.subject_kind, f.subject_key, f.who, case when f.kind = any(%(bodies)s) then f.body end, f.sealed,
        case when f.kind = any(%(bodies)s) then f.members end
@@ -29,15 +30,18 @@ from facts_fact f where {where}
 """
 
 
-def stage(window: Window, bodies: Collection[str]) -> Counter[str]:
-    """Fill the temporary table `window_fact` (until commit) and say how many facts of each kind it holds.
+def stage(window: Window, bodies: Collection[str], table: str = WINDOW) -> Counter[str]:
+    """Fill a temporary table and say how many facts of each kind it holds.
 
-    Bodies and members are copied for the kinds in `bodies` only: they are most of the bytes. 5,000 orders: about 10 ms.
-    `fact_key` is `source + chr(31) + key`, which breaks ties between facts of one instant.
+    `window_fact` lasts until commit; a `table` of another name until it is filled again, for handlers that work outside
+    transactions. Bodies and members are copied for the kinds in `bodies` only: they are most of the bytes. 5,000
+    orders: about 10 ms. `fact_key` is `source + chr(31) + key`, which breaks ties between facts of one instant.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_TABLE)
-        cursor.execute("delete from window_fact")  # more than one window in a transaction: tests, replays
-        cursor.execute(_FILL.format(where=window.where), {**window.params, "bodies": sorted(bodies)})
-        cursor.execute("select kind, count(*) from window_fact group by kind")
+        cursor.execute(_TABLE.format(table=table, fate="delete" if table == WINDOW else "preserve"))
+        # Rows of an earlier window: in one transaction (tests, replays), or of a table that outlasts its transaction,
+        # which nothing vacuums.
+        cursor.execute(f"delete from {table}" if table == WINDOW else f"truncate {table}")
+        cursor.execute(_FILL.format(table=table, where=window.where), {**window.params, "bodies": sorted(bodies)})
+        cursor.execute(f"select kind, count(*) from {table} group by kind")
         return Counter(dict(cursor.fetchall()))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -24,10 +25,12 @@ from hetang.platform import clock
 
 log = logging.getLogger(__name__)
 
+_LOCK_SPACE = 0x6873  # of the locks of outside streams
 LONGEST_PAUSE = timedelta(minutes=1)
 PATIENCE_S, PATIENCE_WHILE_BUSY_S = 1.0, 3.0
 GROW_BELOW_S, SHRINK_ABOVE_S = 0.4, 0.8  # how long a full window takes
 _last_ran: dict[str, float] = {}  # of patient streams, monotonic seconds
+_behind: dict[str, bool] = {}  # streams whose last window was full
 _sizes: dict[str, int] = {}  # of the next window, of streams that are behind
 
 Position = tuple[int, int, int]
@@ -56,7 +59,10 @@ class Subscription:
     A window has up to `batch` facts; while the stream is behind and its windows are quick, up to `most`: a fact of a
     large window costs less.
     While `ready` says no (its store is away), the stream waits without failing. A `patient` stream gives way: it runs
-    once a second while facts trickle, and every few seconds while an earlier stream is behind.
+    once a second while facts trickle, and every few seconds while another stream is behind.
+
+    An `outside` stream writes to a store of its own, so it is handled outside transactions: one that waits for another
+    server would hold back all streams. Its handler bears that a window is repeated; it never runs twice at once.
     """
 
     name: str
@@ -67,6 +73,7 @@ class Subscription:
     most: int = 0
     ready: Callable[[], bool] | None = None
     patient: bool = False
+    outside: bool = False
 
 
 @cache
@@ -81,8 +88,7 @@ def advance(subscription: Subscription) -> int:
     Raises nothing of the handler's: a failure is recorded on the cursor and logged.
     """
     try:
-        with transaction.atomic():
-            cursor = _lock_cursor(subscription.name)
+        with _held(subscription) as cursor:
             if cursor is None or _pausing(cursor) or not (subscription.ready is None or subscription.ready()):
                 return 0
             return _apply_next(subscription, cursor)
@@ -92,27 +98,27 @@ def advance(subscription: Subscription) -> int:
         return 0
 
 
-def run_once(dependent: bool | None = None) -> bool:
-    """One window of every stream, or only of those that follow another (True) or follow none (False).
+def run_once(among: Callable[[Subscription], bool] = lambda _: True) -> bool:
+    """One window of every stream `among` them. True if any stream had a full window, so that more is probably waiting.
 
-    True if any stream had a full window, so that more is probably waiting.
+    Patient streams give way to those of this process that are behind, whichever thread runs them.
     """
     busy = False
-    for subscription in all_subscriptions():
-        if dependent not in (None, subscription.after is not None):
-            continue
+    for subscription in filter(among, all_subscriptions()):
+        name = subscription.name
         if not subscription.patient:
-            busy |= advance(subscription) >= subscription.batch
-        elif _is_due(subscription.name, busy):
+            _behind[name] = advance(subscription) >= subscription.batch
+            busy |= _behind[name]
+        elif _is_due(name):
             full = advance(subscription) >= subscription.batch
-            _last_ran[subscription.name] = 0.0 if full and not busy else time.monotonic()
+            _last_ran[name] = 0.0 if full and not any(_behind.values()) else time.monotonic()
             busy |= full
     return busy
 
 
-def _is_due(name: str, busy: bool) -> bool:
+def _is_due(name: str) -> bool:
     waited = time.monotonic() - _last_ran.get(name, 0.0)
-    return waited >= (PATIENCE_WHILE_BUSY_S if busy else PATIENCE_S)
+    return waited >= (PATIENCE_WHILE_BUSY_S if any(_behind.values()) else PATIENCE_S)
 
 
 def run_until_idle() -> None:
@@ -139,7 +145,9 @@ class Passed:
 
 def pass_one(name: str) -> Passed | None:
     """Move a stopped stream past its next fact without applying it, in the caller's transaction. None if it has not
-    failed, is busy elsewhere or has nothing ahead."""
+    failed, is busy elsewhere or has nothing ahead, or finds by itself what it cannot take (outside streams)."""
+    if any(one.outside for one in all_subscriptions() if one.name == name):
+        return None
     cursor = _lock_cursor(name)
     if cursor is None or cursor.failed_at is None:
         return None
@@ -167,6 +175,36 @@ def _load(path: str) -> Subscription:
     if not isinstance(found, Subscription):
         raise TypeError(f"{path} is not a Subscription")
     return found
+
+
+def hold_still(name: str) -> None:
+    """Wait for the running window of an outside stream and let none begin until the caller's transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCK_SPACE, name])
+
+
+@contextmanager
+def _held(subscription: Subscription) -> Iterator[SubscriptionCursor | None]:
+    """The cursor, that nobody else advances meanwhile, or None: in a transaction, or under a lock of the session."""
+    name = subscription.name
+    if not subscription.outside:
+        with transaction.atomic():
+            yield _lock_cursor(name)
+        return
+    if not _locked("select pg_try_advisory_lock(%s, hashtext(%s))", name):
+        yield None
+        return
+    try:
+        SubscriptionCursor.objects.bulk_create([SubscriptionCursor(name=name)], ignore_conflicts=True)
+        yield SubscriptionCursor.objects.get(name=name)
+    finally:
+        _locked("select pg_advisory_unlock(%s, hashtext(%s))", name)
+
+
+def _locked(statement: str, name: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [_LOCK_SPACE, name])
+        return bool(cursor.fetchone()[0])
 
 
 def _lock_cursor(name: str) -> SubscriptionCursor | None:
