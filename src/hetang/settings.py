@@ -66,6 +66,7 @@ SUBSCRIPTIONS: list[str] = [
 LOOPS: list[str] = [
     "hetang.facts.loops:leading",
     "hetang.facts.loops:following",
+    "hetang.facts.loops:patient",
     "hetang.customers.jobs:daily",
     "hetang.audiences.loops:refresh",
     "hetang.touch.loops:planning",

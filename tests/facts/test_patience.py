@@ -20,6 +20,7 @@ def test_a_patient_stream_gives_way_while_others_are_behind(monkeypatch: pytest.
     monkeypatch.setattr(subscriptions, "all_subscriptions", lambda: (eager, patient))
     monkeypatch.setattr(subscriptions, "advance", advance)
     monkeypatch.setattr(subscriptions, "_last_ran", {})
+    monkeypatch.setattr(subscriptions, "_behind", {})
     monkeypatch.setattr("hetang.facts.subscriptions.time.monotonic", lambda: now[0])
 
     def ran_at(second: float) -> list[str]:
