@@ -8,13 +8,14 @@ from datetime import datetime
 from django.db import connection
 
 from hetang.facts.models import HeldFact, SubscriptionCursor
-from hetang.facts.subscriptions import all_subscriptions
+from hetang.facts.subscriptions import Subscription, all_subscriptions
 from hetang.platform import clock
 
 
 @dataclass(frozen=True)
 class Lag:
-    """How far a stream is behind: facts waiting (counted up to `capped_at`) and the age of the oldest, seconds."""
+    """How far a stream is behind: facts waiting (counted up to `CAP`) and the age of the oldest, seconds. One that is
+    `outside` finds by itself what it cannot take, so nobody can let it pass a fact."""
 
     name: str
     waiting: int
@@ -23,6 +24,7 @@ class Lag:
     applied: int
     error: str
     failed_at: datetime | None
+    outside: bool = False
 
 
 CAP = 100_000
@@ -31,7 +33,7 @@ CAP = 100_000
 def lags() -> list[Lag]:
     """The lag of every stream. Cost: an index scan of the waiting facts, at most 100,000 a stream."""
     cursors = {row.name: row for row in SubscriptionCursor.objects.all()}
-    return [_lag(sub.name, cursors.get(sub.name) or SubscriptionCursor(name=sub.name)) for sub in all_subscriptions()]
+    return [_lag(sub, cursors.get(sub.name) or SubscriptionCursor(name=sub.name)) for sub in all_subscriptions()]
 
 
 def stopped() -> list[str]:
@@ -44,7 +46,7 @@ def open_held() -> int:
     return HeldFact.objects.filter(state=HeldFact.OPEN)[:10_000].count()
 
 
-def _lag(name: str, row: SubscriptionCursor) -> Lag:
+def _lag(stream: Subscription, row: SubscriptionCursor) -> Lag:
     with connection.cursor() as cursor:
         cursor.execute(
             "select count(*), min(received_at) from (select received_at from facts_fact"
@@ -53,4 +55,6 @@ def _lag(name: str, row: SubscriptionCursor) -> Lag:
         )
         waiting, oldest = cursor.fetchone()
     seconds = max(0.0, (clock.now() - oldest).total_seconds()) if oldest else 0.0
-    return Lag(name, waiting, waiting >= CAP, seconds, row.applied, row.error, row.failed_at)
+    return Lag(
+        stream.name, waiting, waiting >= CAP, seconds, row.applied, row.error, row.failed_at, stream.outside
+    )
