@@ -55,6 +55,4 @@ def _lag(stream: Subscription, row: SubscriptionCursor) -> Lag:
         )
         waiting, oldest = cursor.fetchone()
     seconds = max(0.0, (clock.now() - oldest).total_seconds()) if oldest else 0.0
-    return Lag(
-        stream.name, waiting, waiting >= CAP, seconds, row.applied, row.error, row.failed_at, stream.outside
-    )
+    return Lag(stream.name, waiting, waiting >= CAP, seconds, row.applied, row.error, row.failed_at, stream.outside)
