@@ -226,7 +226,8 @@ class Supervisor:
         if self._postgres is None or self._postgres.alive() or now < self._postgres_start_at:
             return
         if self._postgres.process is not None:
-            self._postgres.process.poll()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # a new one refuses to start beside a zombie
+                self._postgres.process.wait(5)
         _say("PostgreSQL ended, starting it again")
         try:
             self._postgres = postgres.start(self.plan.home, archive.server_settings)
