@@ -10,6 +10,9 @@ from hetang.console.campaigns import quota
 from hetang.platform import brand
 from tests.console import cast as people
 from tests.console.cast import Cast
+from tests.touch.conftest import shipped_limits
+
+__all__ = ["cast", "shipped_limits"]
 
 
 @pytest.fixture

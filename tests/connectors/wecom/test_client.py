@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -211,3 +212,13 @@ def test_limiter_holds_rate_and_concurrency() -> None:
         list(pool.map(one, range(110)))
     assert most[0] == 2
     assert time.monotonic() - started >= 0.4  # 10 calls beyond the burst, at 50 ms each
+
+
+def test_a_client_that_was_replaced_closes_after_its_last_call(app: App) -> None:
+    old = client_of(app)
+    with old._under_way():
+        App.objects.filter(pk=app.pk).update(changed_at=app.changed_at + timedelta(seconds=1))
+        app.refresh_from_db()
+        assert client_of(app) is not old
+        assert not old._http.is_closed
+    assert old._http.is_closed

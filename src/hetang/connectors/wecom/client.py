@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import httpx
@@ -47,7 +49,22 @@ class Client:
         self._corpid = app.corp.corpid
         self._secret = unseal(app.secret).decode()
         self._limiter = Limiter(app.corp.calls_per_minute, app.corp.concurrency)
-        self._http = httpx.Client(base_url=f"{app.corp.address}/cgi-bin/", timeout=TIMEOUT)
+        self._address = f"{app.corp.address}/cgi-bin/"
+        self._http = self._open()
+        self._calls = 0
+        self._retired = False
+        self._counting = threading.Lock()
+
+    def _open(self) -> httpx.Client:
+        return httpx.Client(base_url=self._address, timeout=TIMEOUT)
+
+    def retire(self) -> None:
+        """Close the connections as soon as no call is under way in any thread."""
+        with self._counting:
+            self._retired = True
+            unused = self._calls == 0
+        if unused:
+            self.close()
 
     def close(self) -> None:
         """Close the connections."""
@@ -59,6 +76,10 @@ class Client:
         Raises WeComError for an answer other than 0, NotSent when nothing left this machine, Unanswered when it is not
         known whether the call took effect (only for APIs that are not `repeatable`, or after three tries).
         """
+        with self._under_way():
+            return self._call(api, request, upload)
+
+    def _call(self, api: Api[_A], request: dict[str, Any] | None, upload: tuple[str, bytes] | None) -> _A:
         token = tokens.current(self._app_id, self._fetch_token)
         refreshed = False
         tried = 0
@@ -84,6 +105,21 @@ class Client:
         if problem.action is not Action.WAIT or problem.code == RATE_LIMIT or tried >= TRIES:
             raise problem
         _pause(tried)
+
+    @contextlib.contextmanager
+    def _under_way(self) -> Iterator[None]:
+        with self._counting:
+            self._calls += 1
+            if self._http.is_closed:  # it was replaced between our being handed out and this call
+                self._http = self._open()
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._calls -= 1
+                last = self._retired and self._calls == 0
+            if last:
+                self.close()
 
     def _once(self, api: Api[_A], request: dict[str, Any] | None, upload: tuple[str, bytes] | None, token: str) -> _A:
         query: dict[str, Any] = {"access_token": token}
@@ -143,7 +179,7 @@ def client_of(app: App) -> Client:
     with _lock:
         if key not in _clients:
             for old in [known for known in _clients if known[0] == app.pk]:
-                del _clients[old]  # not closed: another thread may be in the middle of a call
+                _clients.pop(old).retire()
             _clients[key] = Client(app)
         return _clients[key]
 
