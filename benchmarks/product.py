@@ -112,4 +112,4 @@ class Product:
         django.setup()
         from hetang.platform import api_keys
 
-        self.api_key = api_keys.create("benchmark", ["facts:write"], None)[1]
+        self.api_key = api_keys.create("benchmark", ["facts:write"], None, limits=api_keys.WIDE)[1]

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from hetang.facts.models import Fact
 from hetang.platform import api_keys
 
 pytestmark = pytest.mark.django_db
@@ -66,3 +67,23 @@ def test_without_a_key_or_with_the_wrong_scope_nothing_is_read(client):
 def test_a_revoked_key_is_refused(client, key):
     api_keys.revoke(api_keys.verify(key, "facts:write"))
     assert send(client, {"source": "pos", "facts": [visit(1)]}, key).status_code == 401
+
+
+def test_what_is_too_much_is_refused_whole_with_the_time_to_wait(client):
+    plain = api_keys.create("shop", ["facts:write"], None, limits=api_keys.Limits(requests=2, facts=1000))[1]
+    first = send(client, {"source": "pos", "facts": [visit(1)]}, plain)
+    assert first["RateLimit-Policy"] == '"requests";q=2;w=60, "facts";q=1000;w=60'
+    assert '"requests";r=1' in first["RateLimit"] and '"facts";r=999' in first["RateLimit"]
+    assert "Retry-After" not in first
+    assert send(client, "nonsense", plain).status_code == 400  # counts as a request
+    refused = send(client, {"source": "pos", "facts": [visit(2)]}, plain, language="en")
+    body = refused.json()
+    assert (refused.status_code, body["code"], body["fields"]["unit"]) == (429, "too_many_requests", "requests")
+    assert body["detail"].startswith("This key may send 2 requests a minute. Try again in ")
+    assert int(refused["Retry-After"]) == body["fields"]["retry_after"] >= 1
+    assert Fact.objects.count() == 1
+
+
+def test_a_stranger_is_told_in_the_one_shape(client):
+    answer = send(client, {"source": "pos", "facts": [visit(1)]}, "htk_wrong", language="en")
+    assert (answer.status_code, answer.json()["code"], answer["WWW-Authenticate"]) == (401, "unauthorized", "Bearer")

@@ -116,7 +116,8 @@ def test_the_status_page_names_streams_and_engine(headquarters: Client, monkeypa
 
 
 def test_a_key_is_shown_once_and_works_until_it_is_revoked(headquarters: Client) -> None:
-    page = headquarters.post("/settings/keys/", {"name": "till", "scopes": ["facts:write"]})
+    values = {"name": "till", "scopes": ["facts:write"], "requests_a_minute": 60, "facts_a_minute": 5000}
+    page = headquarters.post("/settings/keys/", values)
     plain = page.context["plain"]
     assert plain.startswith("htk_")
     assert plain not in headquarters.get("/settings/keys/").content.decode()
@@ -125,8 +126,17 @@ def test_a_key_is_shown_once_and_works_until_it_is_revoked(headquarters: Client)
     assert api_keys.verify(plain, "facts:write") == key
     assert api_keys.verify(plain, "customers:read") is None
     assert api_keys.verify(plain + "x", "facts:write") is None
+    limits = f"/settings/keys/{key.pk}/limits"
+    headquarters.post(limits, {"requests_a_minute": 0, "facts_a_minute": 1})
+    headquarters.post(limits, {"requests_a_minute": 90, "facts_a_minute": 9000})
+    key.refresh_from_db()
+    assert (key.requests_a_minute, key.facts_a_minute) == (90, 9000)
+    assert "0 of 9,000 records" in headquarters.get("/settings/keys/").content.decode()
+    changed = AuditEntry.objects.get(action="api_key.limits").changes
+    assert changed == {"requests_a_minute": [60, 90], "facts_a_minute": [5000, 9000]}
     headquarters.post(f"/settings/keys/{key.pk}/revoke")
     assert api_keys.verify(plain, "facts:write") is None
+    assert headquarters.post(limits, {"requests_a_minute": 1, "facts_a_minute": 1000}).status_code == 404
 
 
 def test_a_key_needs_known_scopes(db: None) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 from ninja import NinjaAPI
+from ninja.errors import AuthenticationError
 from ninja.security import HttpBearer
 
-from hetang.platform import api_keys
+from hetang.platform import api_keys, rate_limits
 from hetang.platform.models import ApiKey
 
 
@@ -21,6 +23,28 @@ class ScopedKey(HttpBearer):
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiKey | None:
         return api_keys.verify(token, self.scope)
+
+
+def charge(request: HttpRequest, facts: int) -> None:
+    """Count this request and its facts against its key. Raises Problem 429 when that is too much."""
+    standing = rate_limits.charge(request.auth, facts)  # type: ignore[attr-defined]
+    request.standing = standing  # type: ignore[attr-defined]
+    if standing.refused:
+        used = standing.of(standing.refused)
+        text = {
+            rate_limits.REQUESTS: _("This key may send %(limit)s requests a minute. Try again in %(wait)s seconds."),
+            rate_limits.FACTS: _("This key may send %(limit)s facts a minute. Try again in %(wait)s seconds."),
+        }[used.unit] % {"limit": used.limit, "wait": standing.retry_after}
+        fields = {"unit": used.unit, "limit": used.limit, "retry_after": standing.retry_after}
+        raise Problem(429, "too_many_requests", text, fields)
+
+
+def with_limits(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """The response with what the key may still send."""
+    standing: rate_limits.Standing | None = getattr(request, "standing", None)
+    for name, value in (standing.headers() if standing else {}).items():
+        response[name] = value
+    return response
 
 
 class Problem(Exception):
@@ -43,7 +67,14 @@ def build() -> NinjaAPI:
         body: dict[str, Any] = {"code": fault.code, "detail": fault.detail}
         if fault.fields:
             body["fields"] = fault.fields
-        return api.create_response(request, body, status=fault.status)
+        return with_limits(request, api.create_response(request, body, status=fault.status))
+
+    @api.exception_handler(AuthenticationError)
+    def stranger(request: HttpRequest, _fault: Any) -> HttpResponse:
+        text = _("The key is missing, unknown, revoked or over, or may not do this.")
+        response = api.create_response(request, {"code": "unauthorized", "detail": text}, status=401)
+        response["WWW-Authenticate"] = "Bearer"
+        return response
 
     return api
 

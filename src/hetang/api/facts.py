@@ -8,7 +8,7 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from hetang.api.app import Problem, ScopedKey
+from hetang.api.app import Problem, ScopedKey, charge, with_limits
 from hetang.facts import intake, kinds
 from hetang.facts.errors import MalformedBatch
 from hetang.facts.messages import refusal_text
@@ -58,9 +58,12 @@ def send_facts(request: HttpRequest) -> HttpResponse:
 
     Facts that cannot be taken are listed in `rejected`, kept on the operations page, and do not hold up the others.
     The answer is 422 when every fact was refused, 400 when the request as a whole cannot be read.
+
+    A key may send so many requests and facts a minute: `RateLimit-Policy` says how many, `RateLimit` what is left.
+    What is too much is answered with 429, and nothing of it is taken; send it again after `Retry-After` seconds.
     """
     try:
-        outcome = intake.receive(request.body)
+        outcome = intake.receive(request.body, admit=lambda count: charge(request, count))
     except MalformedBatch as fault:
         raise Problem(400, fault.code, refusal_text(fault.code, fault.detail), dict(fault.detail)) from None
     rejected = [
@@ -75,4 +78,5 @@ def send_facts(request: HttpRequest) -> HttpResponse:
     ]
     body = {"accepted": outcome.accepted, "duplicates": outcome.duplicates, "rejected": rejected}
     taken = outcome.accepted + outcome.duplicates
-    return HttpResponse(msgspec.json.encode(body), content_type="application/json", status=200 if taken else 422)
+    answer = HttpResponse(msgspec.json.encode(body), content_type="application/json", status=200 if taken else 422)
+    return with_limits(request, answer)

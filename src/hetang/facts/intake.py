@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import logging
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -144,13 +144,21 @@ select count(*) from written
 """
 
 
-def receive(body: bytes, door: str = "api") -> Outcome:
+def receive(body: bytes, door: str = "api", admit: Callable[[int], None] | None = None) -> Outcome:
     """Take a batch as JSON: `{"source": ..., "facts": [...]}` with 1 to 1,000 facts.
 
     Raises MalformedBatch when it cannot be read at all; a fact that cannot be taken is held and reported, and the
-    others go through.
+    others go through. `admit` is told how many facts there are before any is taken (none of a batch that cannot be
+    read), and may raise.
     """
-    source, drafts, malformed = _read(body)
+    try:
+        source, drafts, malformed = _read(body)
+    except MalformedBatch:
+        if admit is not None:
+            admit(0)
+        raise
+    if admit is not None:
+        admit(len(drafts) + len(malformed))
     outcome = Outcome(rejected=list(malformed.values()))
     kept = body
     try:

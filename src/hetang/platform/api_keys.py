@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db.models import Q
@@ -24,7 +25,20 @@ _cache: dict[str, tuple[float, ApiKey | None]] = {}
 _lock = threading.Lock()
 
 
-def create(name: str, scopes: list[str], user: User | None, lasts: timedelta | None = None) -> tuple[ApiKey, str]:
+@dataclass(frozen=True)
+class Limits:
+    """What a key may send in a minute."""
+
+    requests: int = 600
+    facts: int = 60_000
+
+
+WIDE = Limits(60_000, 6_000_000)  # as much as a key can be allowed: for programs of the house
+
+
+def create(
+    name: str, scopes: list[str], user: User | None, lasts: timedelta | None = None, limits: Limits = Limits()
+) -> tuple[ApiKey, str]:
     """A new key and its plain text, which nobody can read again. It ends after `lasts` (never without), by the wall
     clock. Raises ValueError for an unknown scope."""
     unknown = set(scopes) - set(SCOPES)
@@ -39,6 +53,8 @@ def create(name: str, scopes: list[str], user: User | None, lasts: timedelta | N
         created_at=clock.now(),
         created_by=user,
         expires_at=clock.wall() + lasts if lasts is not None else None,
+        requests_a_minute=limits.requests,
+        facts_a_minute=limits.facts,
     )
     return key, plain
 
@@ -47,6 +63,14 @@ def verify(plain: str, scope: str) -> ApiKey | None:
     """The key, if it is valid, neither revoked nor over, and has the scope. A cached answer costs about 2 us."""
     key = _find(_hash(plain))
     return key if key is not None and scope in key.scopes else None
+
+
+def set_limits(key: ApiKey, limits: Limits) -> bool:
+    """Let a key send so much in a minute from now on (everywhere within five seconds). False if it did before."""
+    changed = ApiKey.objects.filter(pk=key.pk).exclude(requests_a_minute=limits.requests, facts_a_minute=limits.facts)
+    done = changed.update(requests_a_minute=limits.requests, facts_a_minute=limits.facts)
+    forget()
+    return done == 1
 
 
 def revoke(key: ApiKey) -> bool:

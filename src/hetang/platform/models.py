@@ -181,6 +181,19 @@ class ApiKey(models.Model):
     revoked_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)  # by the wall clock
     last_used_at = models.DateTimeField(null=True)
+    requests_a_minute = models.IntegerField(default=600)
+    facts_a_minute = models.IntegerField(default=60_000)
+
+
+class ApiKeyUse(models.Model):
+    """What a key used in a minute of the wall clock (`minute` since 1970) and in the one before. See `rate_limits`."""
+
+    key = models.OneToOneField(ApiKey, models.CASCADE, primary_key=True, related_name="use")
+    minute = models.BigIntegerField(default=0)
+    requests = models.IntegerField(default=0)
+    requests_before = models.IntegerField(default=0)
+    facts = models.IntegerField(default=0)
+    facts_before = models.IntegerField(default=0)
 
 
 class ApprovalRule(models.Model):

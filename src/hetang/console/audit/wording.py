@@ -55,6 +55,7 @@ ACTIONS: dict[str, str | Promise] = {
     "org_node.changed": _("changed a place of the organisation"),
     "brand.changed": _("changed the brand's settings"),
     "api_key.created": _("made an API key"),
+    "api_key.limits": _("changed the limits of an API key"),
     "api_key.revoked": _("revoked an API key"),
     "wecom.connected": _("connected WeCom"),
     "wecom.synced": _("brought in staff and friends from WeCom"),

@@ -25,6 +25,7 @@ urlpatterns = [
     path("system/", system.system_settings, name="system"),
     path("system/<slug:group>", system.save_group, name="system-save"),
     path("keys/", keys.key_list, name="keys"),
+    path("keys/<int:key_id>/limits", keys.limits, name="key-limits"),
     path("keys/<int:key_id>/revoke", keys.revoke, name="key-revoke"),
     path("users/", users.user_list, name="users"),
     path("users/new", users.user_new, name="user-new"),
