@@ -52,6 +52,7 @@ def finished(transactional_db: None, clickhouse: str) -> Iterator[Programme]:
 def test_board_and_report(finished: Programme, open_browser: Open) -> None:
     visitor = open_browser()
     page = visitor.log_in("headquarters")
+    visitor.go("/insights/board")
     page.wait_for_selector("e-chart svg path", state="attached")
     page.click("summary:has-text('As a table')")
     assert page.locator("details[open] tbody tr").count() >= 28

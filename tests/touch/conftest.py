@@ -24,9 +24,10 @@ def wednesday_morning() -> Iterator[None]:
 def shipped_limits(request: pytest.FixtureRequest) -> None:
     """The governor as the first migration ships it: the flush after a transactional test takes its rows away."""
     marker = request.node.get_closest_marker("django_db")
-    if marker is None:
+    if marker is None and not {"db", "transactional_db"} & set(request.fixturenames):
         return
-    request.getfixturevalue("transactional_db" if marker.kwargs.get("transaction") else "db")
+    transactional = marker is not None and marker.kwargs.get("transaction")
+    request.getfixturevalue("transactional_db" if transactional or "transactional_db" in request.fixturenames else "db")
     Cap.objects.bulk_create(
         [Cap(channel="wecom", limit=2, days=7), Cap(channel="", limit=4, days=7)], ignore_conflicts=True
     )
