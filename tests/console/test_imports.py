@@ -7,6 +7,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from hetang.imports.models import Import, Preset
+from hetang.imports.rules import suggest_columns
+from hetang.imports.targets import TARGETS
 from hetang.platform import jobs
 from hetang.resources.models import Store
 from tests.console.cast import PASSWORD, Cast
@@ -121,3 +123,11 @@ def test_a_store_manager_may_not_import(cast: Cast) -> None:
     client.login(username="manager_a", password=PASSWORD)
     for address in ("/imports/", "/imports/new", "/imports/presets"):
         assert client.get(address).status_code == 403
+
+
+def test_the_template_of_every_kind_is_recognised_column_by_column(operator: Client) -> None:
+    for name, target in TARGETS.items():
+        answer = operator.get(f"/imports/template/{name}.csv")
+        headings = answer.content.decode("utf-8-sig").strip().split(",")
+        assert list(suggest_columns(target, headings)) == [field.name for field in target.fields], name
+    assert operator.get("/imports/template/none.csv").status_code == 404

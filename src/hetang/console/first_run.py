@@ -55,7 +55,9 @@ class SetupForm(forms.Form):
     brand = forms.CharField(label=_("Brand name"), max_length=80)
     currency = forms.ChoiceField(label=_("Currency"), choices=[(c, c) for c in CURRENCIES], initial="CNY")
     time_zone = forms.CharField(
-        label=_("Time zone"), initial="Asia/Shanghai", help_text=_("For example Asia/Shanghai.")
+        label=_("Time zone"),
+        initial="Asia/Shanghai",
+        widget=forms.TextInput(attrs={"list": "time-zones", "autocomplete": "off"}),
     )
     username = forms.CharField(label=_("Your user name"), max_length=80)
     password = forms.CharField(label=_("Password"), widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}))
@@ -98,7 +100,8 @@ def set_up(request: HttpRequest) -> HttpResponse:
             sign_in.note_origin(request)
             login(request, user)
         return redirect("console:home")
-    return render(request, "console/setup.html", {"form": form}, status=422 if form.errors else 200)
+    values = {"form": form, "zones": sorted(name for name in zoneinfo.available_timezones() if "/" in name)}
+    return render(request, "console/setup.html", values, status=422 if form.errors else 200)
 
 
 @transaction.atomic

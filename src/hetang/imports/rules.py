@@ -312,7 +312,8 @@ def suggest_columns(target: Target, headers: Sequence[str]) -> dict[str, str]:
     taken: set[str] = set()
     columns: dict[str, str] = {}
     for field in target.fields:
-        for alias in (normalised_header(field.name), *map(normalised_header, field.aliases)):
+        names = (field.name, field.label_zh, field.label_en, *field.aliases)
+        for alias in map(normalised_header, names):
             header = by_name.get(alias)
             if header is not None and header not in taken:
                 columns[field.name] = header

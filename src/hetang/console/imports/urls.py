@@ -10,6 +10,7 @@ app_name = "imports"
 urlpatterns = [
     path("", views.import_list, name="list"),
     path("new", views.new, name="new"),
+    path("template/<slug:name>.csv", views.template, name="template"),
     path("presets", views.presets, name="presets"),
     path("presets/<uuid:public_id>/delete", views.delete_preset, name="preset-delete"),
     path("<uuid:public_id>", views.detail, name="detail"),

@@ -25,7 +25,7 @@ from hetang.imports import messages, queries, services
 from hetang.imports.errors import ImportRefused
 from hetang.imports.mapping import Mapping
 from hetang.imports.models import Import, Preset
-from hetang.imports.targets import CUSTOMERS, TARGETS
+from hetang.imports.targets import CUSTOMERS, TARGETS, Target
 from hetang.platform import audit
 from hetang.platform.access import actor_of, needs
 from hetang.platform.models import User
@@ -57,7 +57,7 @@ COUNTS: tuple[tuple[str, str | Promise, bool], ...] = (
     ("sales", gettext_lazy("Sales"), True),
     ("refunds", gettext_lazy("Refunds"), False),
     ("refunded", gettext_lazy("Amount refunded"), True),
-    ("new", pgettext_lazy("import", "New"), False),
+    ("new", pgettext_lazy("import", "New records"), False),
     ("changed", pgettext_lazy("import", "Changed"), False),
     ("known", gettext_lazy("Already known"), False),
     ("held", gettext_lazy("Held for later"), False),
@@ -85,8 +85,15 @@ def new(request: HttpRequest) -> HttpResponse:
             return redirect("imports:mapping", _take(request, form.cleaned_data).public_id)
         except ImportRefused as refused:
             form.add_error(None, messages.refusal(refused.code, refused.parameters))
-    values = {"form": form, "steps": STEPS}
+    values = {"form": form, "steps": STEPS, "kinds": [(name, *_needed(one)) for name, one in TARGETS.items()]}
     return render(request, "console/imports/new.html", values, status=422 if form.errors else 200)
+
+
+def _needed(target: Target) -> tuple[str, str]:
+    """What a kind of file is called, and the columns without which it cannot be taken."""
+    required = [messages.field_label(target, field.name) for field in target.fields if field.required]
+    any_of = [" / ".join(messages.field_label(target, name) for name in group[:3]) for group in target.needs_one_of]
+    return messages.target_label(target), " · ".join([*required, *any_of])
 
 
 def _take(request: HttpRequest, values: dict[str, Any]) -> Import:
@@ -99,6 +106,19 @@ def _take(request: HttpRequest, values: dict[str, Any]) -> Import:
         actor_of(request), "import.created", "import", owner.public_id, {"file": owner.title, "target": owner.target}
     )
     return owner
+
+
+@require_GET
+@needs("imports:run")
+def template(_request: HttpRequest, name: str) -> HttpResponse:
+    """An empty file with the headings of a target, as spreadsheets open it; what it is filled with is recognised."""
+    target = TARGETS.get(name)
+    if target is None:
+        raise Http404
+    headings = ",".join(messages.field_label(target, field.name) for field in target.fields)
+    answer = HttpResponse("\ufeff" + headings + "\r\n", content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    return answer
 
 
 @needs("imports:run")
@@ -142,11 +162,13 @@ def _mapping_page(owner: Import, current: Mapping) -> dict[str, Any]:
         }
         for field in target.fields
     ]
+    in_use = [one for one in fields if one["header"] or one["required"] or one["constant"]]
     groups = [[messages.field_label(target, name) for name in group] for group in target.needs_one_of]
     return {
         "owner": owner,
         "steps": STEPS,
-        "fields": fields,
+        "fields": in_use,
+        "more_fields": [one for one in fields if one not in in_use],
         "headers": [column["header"] for column in owner.columns],
         "one_of": [" / ".join(group) for group in groups],
         "extra": _extra_columns(owner, current),

@@ -82,7 +82,10 @@ def progress(request: HttpRequest, public_id: UUID) -> HttpResponse:
     run = _visible(request, public_id)
     then = request.GET.get("then", "")
     then = then if then.startswith("/") and not then.startswith("//") else ""
-    return render(request, "console/operations/job_progress.html", {"job": run, "then": then})
+    answer = render(request, "console/operations/job_progress.html", {"job": run, "then": then})
+    if then and run.finished_at and request.headers.get("HX-Request") == "true":
+        answer["HX-Redirect"] = then  # somebody watched it end: on to what came of it
+    return answer
 
 
 @require_POST

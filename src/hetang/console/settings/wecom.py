@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST
 from hetang.connectors.wecom import services
 from hetang.connectors.wecom.errors import NotSent, Unanswered, WeComError
 from hetang.connectors.wecom.models import App, Corp
+from hetang.console.figures import gap
 from hetang.console.paging import capped_count
 from hetang.console.settings.tabs import tabs
 from hetang.customers.models import Customer, Relation
@@ -163,7 +164,7 @@ def _connect(request: HttpRequest, before: App | None, values: dict[str, Any]) -
         members = services.members_with_customers(app)
     except WeComError as problem:
         advice = ADVICE.get(problem.code) or _("WeCom answered with code %(code)s.") % {"code": problem.code}
-        messages.error(request, _("Saved, but it does not work yet.") + " " + str(advice))
+        messages.error(request, _("Saved, but it does not work yet.") + gap() + str(advice))
         return
     except (NotSent, Unanswered):
         messages.error(request, _("Saved, but WeCom does not answer this server. Save again to try once more."))

@@ -18,6 +18,7 @@ from django.utils.translation import gettext, pgettext
 
 from hetang.console import figures
 from hetang.console.cells import labelled
+from hetang.console.operations import titles
 from hetang.console.operations.stages import stage_label
 from hetang.console.paging import Page
 from hetang.platform.brand import brand
@@ -194,6 +195,12 @@ def whisker(low: float, value: float, high: float, tone: str = "", label: str = 
 
 
 @register.simple_tag
+def gap() -> str:
+    """What stands between two sentences: a blank, and nothing after a Chinese full stop."""
+    return figures.gap()
+
+
+@register.simple_tag
 def staff_title() -> str:
     """What the brand calls its staff, or the usual word."""
     return brand().staff_title or pgettext("staff title", "Adviser")
@@ -278,6 +285,12 @@ def ago(at: Any) -> SafeString:
 def stage(code: str) -> str:
     """The stage of a job, named."""
     return stage_label(code)
+
+
+@register.filter
+def job_title(run: Any) -> str:
+    """What a job is called in the language of the page."""
+    return titles.job_title(run)
 
 
 @register.filter
