@@ -12,7 +12,7 @@ from typing import Any
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext, ngettext, pgettext
+from django.utils.translation import get_language, gettext, ngettext, pgettext
 
 from hetang.platform import clock
 from hetang.platform.brand import brand
@@ -65,6 +65,11 @@ def number(value: Any) -> str:
 def percent(share: Any, places: int = 1) -> str:
     """`0.1234` -> `12.3%`."""
     return UNKNOWN if share is None or share == "" else f"{share * 100:.{places}f}%".replace("-", "−")
+
+
+def gap() -> str:
+    """What stands between two sentences in the language of the page."""
+    return "" if (get_language() or "").startswith("zh") else " "
 
 
 def by_kind(kind: str, value: Any) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -60,15 +62,14 @@ class CampaignForm(forms.Form):
     )
     starts_on = forms.DateField(label=_("First day"), widget=DayInput())
     ends_on = forms.DateField(label=_("Last day"), widget=DayInput())
-    budget = forms.DecimalField(
-        label=_("Budget"), required=False, min_value=0, max_value=10**12, help_text=_("May stay empty.")
-    )
+    budget = forms.DecimalField(label=_("Budget"), required=False, min_value=0, max_value=10**12)
     org_node = forms.ModelChoiceField(
         label=_("Part of the organisation"), queryset=OrgNode.objects.none(), empty_label=None
     )
 
     def __init__(self, *args: Any, nodes: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["budget"].label = gettext("Budget (%(currency)s)") % {"currency": brand().currency}
         chosen: Any = self.fields["org_node"]
         chosen.queryset = nodes
         chosen.label_from_instance = _node_label
@@ -157,9 +158,18 @@ def _form(request: HttpRequest, campaign: Campaign | None) -> HttpResponse:
                 form.add_error(problem.field if problem.field in form.fields else None, words.sentence(problem))
         else:
             messages.success(request, gettext("Saved."))
-            return redirect("campaigns:detail", saved.public_id)
+            return _onward(request, saved)
     status = 422 if request.method == "POST" else 200
     return render(request, "console/campaigns/form.html", {"form": form, "campaign": campaign}, status=status)
+
+
+def _onward(request: HttpRequest, saved: Campaign) -> HttpResponse:
+    """To the campaign, or back to the broadcast for which it had to be made, with its audience."""
+    audience = request.GET.get("audience", "")
+    if not audience and "broadcast" not in request.GET:
+        return redirect("campaigns:detail", saved.public_id)
+    kept = urlencode({"campaign": saved.public_id, "audience": audience})
+    return redirect(f"{reverse('campaigns:new_broadcast')}?{kept}")
 
 
 def _initial(campaign: Campaign | None, node: OrgNode | None, day: str) -> dict[str, Any]:

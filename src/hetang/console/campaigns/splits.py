@@ -9,6 +9,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -111,7 +112,7 @@ def _line(reason: str, count: int) -> dict[str, Any]:
 
 
 def _text(broadcast: Broadcast, number: int) -> str:
-    return str(broadcast.variants[number - 1]["text"])[:60] if number <= len(broadcast.variants) else ""
+    return Truncator(broadcast.variants[number - 1]["text"]).chars(60) if number <= len(broadcast.variants) else ""
 
 
 @require_GET
