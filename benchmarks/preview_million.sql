@@ -1,8 +1,9 @@
 -- A million people for benchmarks.preview --size full, straight into the tables (statements end with a semicolon and a
 -- line break). No fact tells of them: the customers come last and at once, so that the engine builds its sets anew.
 -- Money in fen; ten stores, twelve tags of 3 to 36 percent, forty categories.
-insert into platform_brand (id, name, currency, currency_digits, time_zone, accent, staff_title, demo, demo_shift_days)
-  values (1, 'Million', 'CNY', 2, 'Asia/Shanghai', '#2f7d6b', '', false, 0) on conflict do nothing;
+insert into platform_brand (id, name, currency, currency_digits, time_zone, country, accent, staff_title, demo,
+                            demo_shift_days)
+  values (1, 'Million', 'CNY', 2, 'Asia/Shanghai', 'CN', '#2f7d6b', '', false, 0) on conflict do nothing;
 insert into platform_orgnode (kind, code, name, path, legal_entity) select 'brand', 'brand', 'Million', '1.', ''
   where not exists (select from platform_orgnode where parent_id is null);
 insert into platform_orgnode (parent_id, kind, code, name, path, legal_entity)
