@@ -36,7 +36,8 @@ def test_names_are_masked_for_customers_and_kept_for_things(db: None) -> None:
 
 
 def test_a_request_leaves_its_id_and_address(headquarters: Client) -> None:
-    headquarters.post("/settings/keys/", {"name": "till", "scopes": ["facts:write"]})
+    limits = {"requests_a_minute": 60, "facts_a_minute": 5000}
+    headquarters.post("/settings/keys/", {"name": "till", "scopes": ["facts:write"], **limits})
     row = AuditEntry.objects.get(action="api_key.created")
     assert (row.address, len(row.request_id)) == ("127.0.0.1", 36)
 

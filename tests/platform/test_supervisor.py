@@ -181,7 +181,8 @@ def _api_key(client: httpx.Client, product: Product) -> dict[str, str]:
             "insert into platform_grant (user_id, role, org_node_id)"
             " select user_id, 'administrator', org_node_id from platform_grant limit 1"
         )
-    form = {"name": "till", "scopes": "facts:write", "csrfmiddlewaretoken": client.cookies["hetang_csrf"]}
+    form = {"name": "till", "scopes": "facts:write", "requests_a_minute": "60", "facts_a_minute": "5000"}
+    form["csrfmiddlewaretoken"] = client.cookies["hetang_csrf"]
     page = client.post("/settings/keys/", data=form).text
     found = re.search(r"htk_[\w-]{30,}", page)
     assert found, page[:500]
