@@ -19,10 +19,17 @@ READY_S = 120
 class Product:
     """`hetang up` (or `hetang demo`) in an own home. This process joins it: Django is set up on the same database."""
 
-    def __init__(self, demo: bool = False, web_workers: int = 1) -> None:
+    def __init__(
+        self,
+        demo: bool = False,
+        web_workers: int = 1,
+        home: Path | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.demo = demo
         self.web_workers = web_workers
-        self.home = Path(tempfile.mkdtemp(prefix="hetang-bench-"))
+        self.home = home or Path(tempfile.mkdtemp(prefix="hetang-bench-"))
+        self.environment = environment or {}
         self.url = ""
         self.api_key = ""
 
@@ -32,9 +39,9 @@ class Product:
         port = ports.free_port()
         self.url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "hetang.cli", "demo" if self.demo else "up", "--home", str(self.home)]
-        env = {**os.environ, "HETANG_WEB_WORKERS": str(self.web_workers)}
+        env = {**os.environ, "HETANG_WEB_WORKERS": str(self.web_workers), **self.environment}
         self.started = time.monotonic()
-        self.log = (self.home.parent / f"{self.home.name}.log").open("wb")
+        self.log = (Path(tempfile.gettempdir()) / f"{self.home.name}.log").open("wb")
         self.process = subprocess.Popen(
             [*command, "--port", str(port)], env=env, stdout=self.log, stderr=subprocess.STDOUT
         )

@@ -167,6 +167,16 @@ EXPORTS: list[str] = ["hetang.console.exports.kinds:KINDS"]
 CHANNELS: dict[str, str] = {"wecom": "hetang.connectors.wecom.channel:channel"}
 
 
+# A server that is gone without a word (its machine, the network) is noticed in seconds, not after the kernel's hours.
+_PATIENCE = {
+    "connect_timeout": "5",
+    "tcp_user_timeout": "15000",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
+
+
 def _database() -> dict[str, Any]:
     """Django's form of a libpq URL; the socket directory travels as `?host=`."""
     url = urlsplit(environment.database_url() or "postgresql:///hetang")
@@ -180,7 +190,7 @@ def _database() -> dict[str, Any]:
         "PORT": str(url.port or query.pop("port", "")),
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {**query, "application_name": "hetang"},
+        "OPTIONS": {**_PATIENCE, **query, "application_name": "hetang"},
     }
 
 

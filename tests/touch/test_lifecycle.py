@@ -202,6 +202,30 @@ def test_what_never_arrived_is_sent_again_only_after_the_grace_period(
     assert states(programme) == {("tasked", ""): 10}
 
 
+def test_a_clock_that_went_back_by_hours_puts_nothing_off(staff: list[Staff], provider: Provider) -> None:
+    launched(staff, 10)
+    task = dispatch.claim()  # dies with it
+    assert task is not None
+    ahead = datetime.now(UTC) + timedelta(hours=2)
+    SendTask.objects.filter(pk=task.pk).update(claim_expires=ahead, next_look_at=ahead)
+    assert dispatch.recover()
+    task.refresh_from_db()
+    assert task.state == "unknown"
+    assert task.claim_expires is not None
+    assert task.claim_expires < datetime.now(UTC) + timedelta(minutes=2), "its grace is minutes, not hours"
+    late = datetime.now(UTC) - timedelta(seconds=dispatch.GRACE_S + 1)
+    SendTask.objects.filter(pk=task.pk).update(claim_expires=late, next_look_at=ahead)
+    assert dispatch.reconcile(), "it was looked for, and is released"
+    SendTask.objects.filter(pk=task.pk).update(next_look_at=ahead)
+    send_all()
+    SendTask.objects.filter(pk=task.pk).update(next_look_at=ahead)
+    assert SendTask.objects.get(pk=task.pk).state == "waiting"
+    outcomes.run_once()
+    task.refresh_from_db()
+    assert task.next_look_at is not None
+    assert task.next_look_at < ahead, "it was looked at"
+
+
 def test_a_late_answer_of_a_lost_claim_changes_nothing(staff: list[Staff], provider: Provider) -> None:
     launched(staff, 10)
     first = dispatch.claim()

@@ -10,7 +10,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError
 from ninja.security import HttpBearer
 
-from hetang.platform import api_keys, rate_limits
+from hetang.platform import api_keys, outages, rate_limits
 from hetang.platform.models import ApiKey
 
 
@@ -61,6 +61,15 @@ def build() -> NinjaAPI:
 
     api = NinjaAPI(title="Hetang", version="1", urls_namespace="api", docs_url="/docs")
     api.add_router("/facts", router)
+
+    @api.exception_handler(Exception)
+    def away(request: HttpRequest, fault: Any) -> HttpResponse:
+        if not outages.of(fault):
+            raise fault
+        detail = "nothing was acknowledged; send the same again in a moment"
+        answer = api.create_response(request, {"code": "unavailable", "detail": detail}, status=503)
+        answer.headers["Retry-After"] = "5"
+        return answer
 
     @api.exception_handler(Problem)
     def problem(request: HttpRequest, fault: Any) -> HttpResponse:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from hetang.operations import listening
+from hetang.platform import outages
 from hetang.platform.access import Forbidden
 from hetang.platform.origin import origin
 from hetang.platform.roles import PERMISSIONS
+
+RETRY_S = 5
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
@@ -32,9 +37,39 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # no
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return _page(
-        request, 500, _("Something went wrong on our side"), _("It has been logged. Try again; nothing was half-done.")
-    )
+    """What went wrong is an error of ours, or something around us is away: then the page says what, and tries again."""
+    away = outages.of(sys.exc_info()[1])
+    if away:
+        return unavailable(request, away)
+    title, advice = _("Something went wrong on our side"), _("It has been logged. Try again; nothing was half-done.")
+    try:
+        return _page(request, 500, title, advice)
+    except Exception:  # the page's own frame needs the database
+        return plain(500, title, advice)
+
+
+def unavailable(request: HttpRequest, away: str) -> HttpResponse:
+    """The page for when a server or the disk is away. It asks nobody, and looks again by itself."""
+    title, advice = {
+        outages.DATABASE: (
+            _("The database does not answer"),
+            _("It is started again by itself. What was saved is safe."),
+        ),
+        outages.ENGINE: (
+            _("The analysis engine does not answer"),
+            _("It is started again by itself. Pages that need no analysis work meanwhile."),
+        ),
+        outages.DISK: (
+            _("The disk is full"),
+            _("Nothing can be saved until somebody makes room on the server. What was saved is safe."),
+        ),
+    }[away]
+    reads = request.method in ("GET", "HEAD")
+    if not reads:
+        advice = f"{advice} {_('What you sent just now may not have been saved: look before you send it again.')}"
+    response = plain(503, title, advice, again_s=RETRY_S if reads else 0)
+    response.headers["Retry-After"] = str(RETRY_S)
+    return response
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's signature

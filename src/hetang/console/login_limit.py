@@ -63,7 +63,8 @@ def _count(kind: str, key: str, now: datetime) -> timedelta:
         failures, last_at = cursor.fetchone()
         if last_at <= now - _FORGOTTEN:
             failures = 0
-        wait: timedelta = max(last_at + _pause(kind, failures) - now, timedelta(0))
+        # Bounded: a failure noted in a future that the clock has come back from locks nobody out until then.
+        wait: timedelta = min(max(last_at + _pause(kind, failures) - now, timedelta(0)), _pause(kind, failures))
         if not wait:
             cursor.execute(
                 "update console_loginfailure set failures = %s, last_at = %s where key = %s", [failures + 1, now, key]

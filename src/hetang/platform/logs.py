@@ -19,6 +19,7 @@ from hetang.platform.origin import origin, user_id
 REQUESTS = "hetang.requests"  # one line a request (`hetang.operations.observing`)
 JSON, TEXT = "json", "text"
 HIDDEN = "***"
+_LONGEST_TRACE = 8_000  # characters; the end tells most
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request"}
 # PostgreSQL's further lines of an error: they repeat rows and statements.
 _REPEATS = re.compile(r"^[\s|]*(DETAIL|CONTEXT|LINE \d+|QUERY|STATEMENT|WHERE|\^)", re.IGNORECASE)
@@ -46,7 +47,7 @@ class JsonLines(logging.Formatter):
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info and record.exc_info[1] is not None:
             line["error"] = type(record.exc_info[1]).__name__
-            line["trace"] = trace(record.exc_info[1])
+            line["trace"] = trace(record.exc_info[1])[-_LONGEST_TRACE:]
         return json.dumps(line, ensure_ascii=False, default=str)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import close_old_connections, connection
 
-from hetang.platform import children
+from hetang.platform import children, outages
 from hetang.platform.metrics import Counter, Gauge
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ _RENEW_S = 2.0
 _RETRY_S = 1.0  # how often a loop without the lease asks again
 _KEEP_CONNECTION_S = 5.0  # a loop that sleeps longer gives its database connection back
 _LONGEST_BACKOFF_S = 60.0
+_LONGEST_WHILE_AWAY_S = 5.0  # a server that is back shall be noticed soon
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,10 @@ class Runner:
             try:
                 pause = self._turn(loop)
                 failures = _note_success(loop.name, failures)
-            except Exception:
+            except Exception as problem:
                 failures = _note_failure(loop.name, failures)
-                pause = min(2.0 ** (failures - 1), _LONGEST_BACKOFF_S)
+                longest = _LONGEST_WHILE_AWAY_S if outages.of(problem) else _LONGEST_BACKOFF_S
+                pause = min(2.0 ** (failures - 1), longest)
                 log.exception("loop %s failed (%d in a row); trying again in %.0f s", loop.name, failures, pause)
             if pause > _KEEP_CONNECTION_S:
                 connection.close()
@@ -143,6 +145,7 @@ def acquire(name: str) -> bool:
             values (%(name)s, %(me)s, clock_timestamp() + %(lease)s * interval '1 second')
             on conflict (name) do update set holder = excluded.holder, expires_at = excluded.expires_at
             where platform_lease.expires_at < clock_timestamp() or platform_lease.holder in (%(me)s, %(dead)s)
+               or platform_lease.expires_at > clock_timestamp() + interval '10 minutes' -- the clock went back
             returning name
             """,
             {"name": name, "me": me(), "dead": dead, "lease": LEASE_S},

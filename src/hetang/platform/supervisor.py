@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import http.client
 import json
 import os
 import signal
@@ -30,6 +31,9 @@ _LONGEST_BACKOFF_S = 30.0
 _STABLE_S = 60.0  # after so long without a crash the backoff starts anew
 _ANSWER_S = 60.0
 _LOGS_EVERY_S = 10.0
+_ASK_EVERY_S = 10.0
+# Of the web process longer: slow uploads may hold all its threads, and nothing is wrong.
+_ENGINE_SILENCE_S, _WEB_SILENCE_S = 120.0, 300.0
 _LEFTOVER_S = 25.0
 
 
@@ -48,6 +52,9 @@ class Child:
     started: float = 0.0
     crashes: int = 0
     start_at: float = 0.0
+    ask: str = ""  # an address that answers while the process works
+    patience: float = 0.0
+    heard: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,7 @@ class Supervisor:
         self._wake = threading.Event()
         self._impatient = 0
         self._logs_looked_at = 0.0
+        self._asked_at = 0.0
         self._public: tuple[str, int] | None = None
         self.ports: dict[str, int] = {}
 
@@ -186,6 +194,8 @@ class Supervisor:
             Child("web", web, {**env, "HETANG_LISTENER": "internal" if self._public else "both"}),
             Child("worker", _hetang("worker"), env),
         ]
+        planned[0].ask, planned[0].patience = f"http://127.0.0.1:{self.ports['engine']}/ping", _ENGINE_SILENCE_S
+        planned[1].ask, planned[1].patience = f"{self.address}healthz", _WEB_SILENCE_S
         if self._public:
             host, port = self._public
             public = _hetang("web", "--host", host, "--port", str(port))
@@ -195,22 +205,41 @@ class Supervisor:
         return planned
 
     def _launch(self, child: Child) -> None:
+        child.started = child.heard = time.monotonic()
         path = log_files.of(self.plan.home, child.name)
-        with path.open("ab") as stream:
-            env = {**child.env, "HETANG_PROCESS": child.name}
-            child.process = children.spawn(child.command, env=env, log=stream)
-        child.started = time.monotonic()
-        _remember_children(self.plan.home, self._children)
+        try:
+            with path.open("ab") as stream:
+                env = {**child.env, "HETANG_PROCESS": child.name}
+                child.process = children.spawn(child.command, env=env, log=stream)
+            _remember_children(self.plan.home, self._children)
+        except OSError as problem:  # a full disk must not end the supervisor, too
+            _say(f"{child.name}: {problem}")
+            child.start_at = child.started + _LONGEST_BACKOFF_S / 3
 
     def _look_after(self) -> None:
         now = time.monotonic()
         self._look_after_postgres(now)
+        self._look_after_answers(now)
         self._look_after_logs(now)
         for child in self._children:
             if child.process is not None and child.process.poll() is not None:
                 self._note_crash(child, child.process.returncode, now)
             if child.process is None and now >= child.start_at:
                 self._launch(child)
+
+    def _look_after_answers(self, now: float) -> None:
+        """End a process that lives and has not answered for long: the next look finds it dead and starts it again."""
+        if now - self._asked_at < _ASK_EVERY_S:
+            return
+        self._asked_at = now
+        for child in self._children:
+            if not child.ask or child.process is None:
+                continue
+            if lives(child.ask):
+                child.heard = time.monotonic()
+            elif time.monotonic() - child.heard > child.patience:
+                _say(f"{child.name} has not answered for {child.patience:.0f} s and is ended")
+                child.process.kill()
 
     def _note_crash(self, child: Child, code: int, now: float) -> None:
         child.crashes = 1 if now - child.started > _STABLE_S else child.crashes + 1
@@ -232,7 +261,7 @@ class Supervisor:
         try:
             self._postgres = postgres.start(self.plan.home, archive.server_settings)
             self._postgres_crashes = 0
-        except postgres.EmbeddedServerError as problem:
+        except (postgres.EmbeddedServerError, OSError) as problem:
             self._postgres_crashes += 1
             self._postgres_start_at = now + _backoff(self._postgres_crashes)
             _say(str(problem))
@@ -339,6 +368,18 @@ def answers(url: str) -> bool:
         refused.close()
         return bool(refused.code < 500)
     except OSError:
+        return False
+
+
+def lives(url: str) -> bool:
+    """Whether anything at all comes back from `url`: a process that says that it is starting lives, too."""
+    try:
+        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own loopback address
+            return True
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        return True
+    except (OSError, http.client.HTTPException):
         return False
 
 

@@ -16,6 +16,7 @@ from datetime import timedelta
 import pyotp
 import segno
 from django.db import transaction
+from django.db.models import Q
 
 from hetang.platform import audit, clock, sealing
 from hetang.platform.access import Actor, actor_for
@@ -148,7 +149,9 @@ def _use_step(user: User, code: str, *, confirmed: bool) -> bool:
     now = int(clock.wall().timestamp()) // STEP_S
     for step in range(now - DRIFT, now + DRIFT + 1):
         if hmac.compare_digest(app.generate_otp(step), plain):
-            return TwoFactor.objects.filter(pk=row.pk, last_step__lt=step).update(last_step=step) == 1
+            # One used in a future that the clock has come back from must not keep her out until then.
+            unused = Q(last_step__lt=step) | Q(last_step__gt=now + DRIFT)
+            return TwoFactor.objects.filter(unused, pk=row.pk).update(last_step=step) == 1
     return False
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from hetang.platform import clock
 from hetang.touch import direct, ledger, outcomes
@@ -78,13 +78,14 @@ def claim() -> SendTask | None:
             where k.id = (
               select q.id from touch_sendtask q
               join touch_programme p on p.id = q.programme_id and p.state = 'running'
-              where q.state = 'created' and q.slot_at <= %s and (q.next_look_at is null or q.next_look_at <= %s)
+              where q.state = 'created' and q.slot_at <= %s
+                and (q.next_look_at is null or q.next_look_at <= %s or q.next_look_at > %s)
                 and not p.message_class = any(%s)
               order by q.slot_at, q.id limit 1 for update of q skip locked
             )
             returning k.id
             """,
-            [uuid.uuid4(), now, wall() + timedelta(seconds=CLAIM_S), wall(), now, wall(), resting],
+            [uuid.uuid4(), now, wall() + timedelta(seconds=CLAIM_S), wall(), now, wall(), _far(), resting],
         )
         row = cursor.fetchone()
     return SendTask.objects.select_related("programme", "staff", "link").get(pk=row[0]) if row else None
@@ -109,6 +110,11 @@ def send(task: SendTask) -> None:
         _to_unknown(task)
     else:
         accept(task, provider_id)
+
+
+def _far() -> datetime:
+    """No lease or pause reaches so far: what lies beyond was written before the machine's clock went back."""
+    return wall() + timedelta(seconds=10 * CLAIM_S)
 
 
 def _task_channel(name: str) -> TaskChannel:
@@ -202,7 +208,11 @@ def _refused(task: SendTask, refusal: Refused) -> None:
 def _to_unknown(task: SendTask) -> None:
     SENDS.add(task.channel, "unknown")
     with transaction.atomic():
-        changed = _owned(task).update(state=SendTask.UNKNOWN, next_look_at=wall())
+        soon = wall() + timedelta(seconds=CLAIM_S)
+        expires = min(
+            task.claim_expires or soon, soon
+        )  # else a clock that went back would put off the grace by as much
+        changed = _owned(task).update(state=SendTask.UNKNOWN, next_look_at=wall(), claim_expires=expires)
         if changed:
             outcomes.move_task(task, PLANNED, UNKNOWN)
 
@@ -214,7 +224,8 @@ def _owned(task: SendTask, *states: str) -> QuerySet[SendTask]:
 
 def recover() -> bool:
     """Claims whose holder died: their outcome is unknown. True when there were any."""
-    expired = SendTask.objects.select_related("programme").filter(state=SendTask.CLAIMED, claim_expires__lt=wall())
+    over = Q(claim_expires__lt=wall()) | Q(claim_expires__gt=_far())
+    expired = SendTask.objects.select_related("programme").filter(over, state=SendTask.CLAIMED)
     found = list(expired.order_by("id")[:20])
     for task in found:
         if is_direct(task.channel):
@@ -226,7 +237,8 @@ def recover() -> bool:
 
 def reconcile() -> bool:
     """Look for tasks of unknown outcome by their mark. True when one was settled."""
-    due = SendTask.objects.select_related("programme", "link").filter(state=SendTask.UNKNOWN, next_look_at__lte=wall())
+    turn = Q(next_look_at__lte=wall()) | Q(next_look_at__gt=_far())
+    due = SendTask.objects.select_related("programme", "link").filter(turn, state=SendTask.UNKNOWN)
     settled = [_look_for(task) for task in due.order_by("next_look_at")[:20]]
     return any(settled)
 

@@ -73,7 +73,11 @@ def tell(task: SendTask, kind: str, customers: Sequence[int], reason: str = "") 
 
 
 def _poll_due() -> bool:
-    due = SendTask.objects.filter(state=SendTask.WAITING, next_look_at__lte=datetime.now(UTC))
+    now = datetime.now(UTC)
+    turn = Q(next_look_at__lte=now) | Q(
+        next_look_at__gt=now + 2 * timedelta(seconds=LATEST_LOOK_S)
+    )  # the clock went back
+    due = SendTask.objects.filter(turn, state=SendTask.WAITING)
     found = list(due.select_related("programme", "staff").order_by("next_look_at")[:_AT_ONCE])
     for task in found:
         poll(task)

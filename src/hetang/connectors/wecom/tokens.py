@@ -89,7 +89,8 @@ def _lease(app_id: int) -> bool:
             "insert into wecom_accesstoken as t (app_id, leased_until)"
             " values (%(app)s, clock_timestamp() + %(lease)s * interval '1 second')"
             " on conflict (app_id) do update set leased_until = excluded.leased_until"
-            " where t.leased_until is null or t.leased_until < clock_timestamp() returning app_id",
+            " where t.leased_until is null or t.leased_until < clock_timestamp()"
+            "    or t.leased_until > clock_timestamp() + interval '10 minutes' returning app_id",  # the clock went back
             {"app": app_id, "lease": LEASE_S},
         )
         return cursor.fetchone() is not None

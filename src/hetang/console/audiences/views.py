@@ -22,7 +22,6 @@ from hetang.audiences.reading import parse
 from hetang.audiences.rules import All, AnyOf, Catalogue, InvalidRule, MemberOf, Not
 from hetang.audiences.sentences import describe
 from hetang.console.audiences import people
-from hetang.console.audiences.access import own_or_404
 from hetang.console.audiences.building import trouble
 from hetang.console.audiences.templates import STARTS
 from hetang.console.audiences.uses import uses_of
@@ -68,7 +67,7 @@ def audience_list(request: HttpRequest) -> HttpResponse:
     known = catalogue()
     for audience in page:
         _describe(audience, known)
-    mine = actor_of(request).own_scope("audiences:edit")
+    mine = actor_of(request).scope("audiences:edit")
     values = {
         "listing": listing,
         "page": page,
@@ -97,7 +96,7 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
         "tabs": _tabs(audience, "detail", actor_of(request)),
         "uses": uses_of(audience, actor_of(request)),
         "parts": _sized(audience, known, preview) if preview else [],
-        "mine": actor_of(request).own_scope("audiences:edit").covers(audience.org_node.path),
+        "mine": actor_of(request).scope("audiences:edit").covers(audience.org_node.path),
     }
     return render(request, "console/audiences/detail.html", values)
 
@@ -143,7 +142,7 @@ def why(request: HttpRequest, public_id: str) -> HttpResponse:
 @needs("audiences:edit")
 def refresh(request: HttpRequest, public_id: str) -> HttpResponse:
     """Compare the audience with its newest snapshot now."""
-    audience = own_or_404(actor_of(request), public_id)
+    audience = _one(request, public_id, "audiences:edit")
     try:
         snapshot = services.take_snapshot(audience.id)
         messages.success(request, _("Refreshed: %(n)s people.") % {"n": f"{snapshot.count:,}"})
@@ -165,8 +164,8 @@ class Line:
     group: bool
 
 
-def _one(request: HttpRequest, public_id: str) -> Audience:
-    visible: QuerySet[Audience] = queries.visible(actor_of(request).scope("audiences:view"))
+def _one(request: HttpRequest, public_id: str, permission: str = "audiences:view") -> Audience:
+    visible: QuerySet[Audience] = queries.visible(actor_of(request).scope(permission))
     return get_object_or_404(visible.select_related("org_node", "created_by"), public_id=public_id)
 
 

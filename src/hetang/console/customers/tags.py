@@ -58,13 +58,11 @@ def tag_list(request: HttpRequest) -> HttpResponse:
         Group(group, [(tag, counts[tag.pk]) for tag in group.tags.all() if tag.archived_at is None])
         for group in TagGroup.objects.prefetch_related("tags").order_by("position", "id")
     ]
-    may_change = actor_of(request).scope("audiences:edit").everything
-    values = {"groups": groups, "form": GroupForm(), "may_change": may_change}
-    return render(request, "console/customers/tags.html", values)
+    return render(request, "console/customers/tags.html", {"groups": groups, "form": GroupForm()})
 
 
 @require_POST
-@needs("audiences:edit", whole_brand=True)
+@needs("audiences:edit")
 def group_new(request: HttpRequest) -> HttpResponse:
     """Make a group."""
     form = GroupForm(request.POST)
@@ -81,7 +79,7 @@ def group_new(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@needs("audiences:edit", whole_brand=True)
+@needs("audiences:edit")
 def tag_new(request: HttpRequest) -> HttpResponse:
     """Make a tag."""
     form = TagForm(request.POST)
@@ -100,7 +98,7 @@ def tag_new(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@needs("audiences:edit", whole_brand=True)
+@needs("audiences:edit")
 def tag_rename(request: HttpRequest, tag_id: int) -> HttpResponse:
     """Give a tag another name; rules and history keep working, they go by its code."""
     tag = get_object_or_404(Tag, pk=tag_id)
@@ -118,7 +116,7 @@ def tag_rename(request: HttpRequest, tag_id: int) -> HttpResponse:
 
 
 @require_POST
-@needs("audiences:edit", whole_brand=True)
+@needs("audiences:edit")
 def tag_archive(request: HttpRequest, tag_id: int) -> HttpResponse:
     """Take a tag out of use."""
     tag = get_object_or_404(Tag, pk=tag_id)
