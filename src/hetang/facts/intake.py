@@ -10,7 +10,7 @@ import base64
 import logging
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -35,8 +35,7 @@ MAX_NAME = 120
 _OF_TWO = ("customer.identified", "customer.joined", "customer.kept_apart")
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """A fact on its way in. `who` holds (kind, plain value); `body` is a dict or its JSON bytes.
 
     `name` is a person's name, sealed with the direct identifiers; `members` is a roaring bitmap of customer numbers.
@@ -294,7 +293,8 @@ def _take(source: str, drafts: list[tuple[int, Draft]], door: str, outcome: Outc
         if index in objected and (kind is None or kind.subject != "optional"):
             outcome.rejected.append(Rejection(index, "", refusals.OBJECTED, {}))
             continue
-        taken = replace(draft, who=(), name=None) if index in objected else draft  # a sale counts, for nobody
+        # A sale counts, for nobody.
+        taken = msgspec.structs.replace(draft, who=(), name=None) if index in objected else draft
         try:
             rows.append(_row(source, taken, now, door))
         except Refusal as refusal:
