@@ -46,7 +46,7 @@ def save(
     Raises InvalidRule, NameTaken, OutsideScope, StaleVersion (somebody saved meanwhile), Forbidden.
     """
     actor.require("audiences:edit")
-    scope = actor.scope("audiences:edit")
+    scope = actor.own_scope("audiences:edit")
     if not scope.covers(org_node.path) or (audience is not None and not scope.covers(audience.org_node.path)):
         raise OutsideScope
     inside = frozenset({str(audience.public_id)}) if audience else frozenset()
@@ -143,7 +143,7 @@ def restore(actor: Actor, audience: Audience) -> None:
 
 def _authorise(actor: Actor, audience: Audience) -> None:
     actor.require("audiences:edit")
-    if not actor.scope("audiences:edit").covers(audience.org_node.path):
+    if not actor.own_scope("audiences:edit").covers(audience.org_node.path):
         raise OutsideScope
 
 

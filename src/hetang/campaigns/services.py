@@ -15,7 +15,7 @@ from hetang.campaigns.errors import CampaignError, Problem
 from hetang.campaigns.models import Broadcast, Campaign
 from hetang.campaigns.rules import check_variants
 from hetang.platform import audit, clock
-from hetang.platform.access import Actor, Forbidden
+from hetang.platform.access import Actor
 from hetang.platform.models import OrgNode
 from hetang.touch import governor, planning
 from hetang.touch import services as touch
@@ -329,5 +329,4 @@ def _steer(actor: Actor, broadcast: Broadcast, node: OrgNode | None = None) -> P
 
 def _authorise(actor: Actor, permission: str, node: OrgNode) -> None:
     actor.require(permission)
-    if not actor.scope(permission).covers(node.path):
-        raise Forbidden(permission)
+    actor.require_own_at(permission, node)

@@ -2,7 +2,8 @@
 
 A *permission* is a code `area:verb`, a *role* a named set of permissions (`hetang.platform.roles`). A *grant* gives a
 user a role at a node of the organisation: it holds for that node and everything below, until it expires. What an
-`Actor` may do is the sum of her grants.
+`Actor` may do is the sum of her grants. Permissions about what belongs to no place (settings, keys, the fact log) come
+from grants at the brand only.
 
 A node that names a *legal entity* is another company's (a franchisee's), with everything below it. A grant from outside
 reaches in, but only for counts and for customers without their identity; `Actor.own_scope` is the part in which the
@@ -29,7 +30,7 @@ from django.utils.module_loading import import_string
 
 from hetang.platform import clock
 from hetang.platform.models import OrgNode, User
-from hetang.platform.roles import PERMISSIONS, ROLES, SYSTEM
+from hetang.platform.roles import PERMISSIONS, ROLES, SYSTEM, WHOLE_BRAND
 
 
 class Forbidden(PermissionDenied):
@@ -106,6 +107,8 @@ class Held:
     foreign: tuple[str, ...] = ()
 
     def allows(self, permission: str) -> bool:
+        if permission in WHOLE_BRAND and not self.whole_brand:
+            return False
         if self.permissions is not None:
             return permission in self.permissions
         role = ROLES.get(self.role)
@@ -133,6 +136,16 @@ class Actor:
     def require_at(self, permission: str, node: OrgNode) -> None:
         """Raises `Forbidden` when no grant allows it at this node."""
         if not self.scope(permission).covers(node.path):
+            raise Forbidden(permission)
+
+    def require_own_at(self, permission: str, node: OrgNode) -> None:
+        """Raises `Forbidden` when no grant of the node's own company allows it at this node."""
+        if not self.own_scope(permission).covers(node.path):
+            raise Forbidden(permission)
+
+    def require_everywhere(self, permission: str) -> None:
+        """Raises `Forbidden` unless a grant allows it for the whole brand."""
+        if not self.scope(permission).everything:
             raise Forbidden(permission)
 
     def scope(self, permission: str) -> Scope:
@@ -269,17 +282,19 @@ def _customers_within(scope: Scope) -> QuerySet[Any]:
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
-def needs(permission: str) -> Callable[[View], View]:
-    """Declare (and enforce) the permission that a view needs."""
+def needs(permission: str, whole_brand: bool = False) -> Callable[[View], View]:
+    """Declare (and enforce) the permission that a view needs; `whole_brand`: for the whole brand, not for a part."""
     _known(permission)
 
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            actor_of(request).require(permission)
+            actor = actor_of(request)
+            actor.require_everywhere(permission) if whole_brand else actor.require(permission)
             return view(request, *args, **kwargs)
 
         guarded.permission = permission  # type: ignore[attr-defined]
+        guarded.whole_brand = whole_brand  # type: ignore[attr-defined]
         return guarded  # type: ignore[return-value]
 
     return decorate

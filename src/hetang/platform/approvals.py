@@ -163,7 +163,7 @@ def set_limits(actor: Actor, kind: str, limits: dict[str, int | None]) -> None:
 def ask(actor: Actor, question: Question) -> Approval:
     """Ask for approval. Raises Forbidden, ApprovalRefused (not_needed, asked_already)."""
     known = KINDS[question.kind]
-    actor.require_at(known.does, question.org_node)
+    actor.require_own_at(known.does, question.org_node)
     rule = rule_for(actor, question.kind, question.size, question.org_node)
     if rule is None:
         raise ApprovalRefused("not_needed")
@@ -198,7 +198,7 @@ def decide(actor: Actor, approval: Approval, approve: bool, answer: str = "") ->
     Raises Forbidden, and ApprovalRefused: own_request, answer_missing (a refusal needs a reason), over (it was decided,
     changed, withdrawn or too old meanwhile).
     """
-    actor.require_at(KINDS[approval.kind].decides, approval.org_node)
+    actor.require_own_at(KINDS[approval.kind].decides, approval.org_node)
     if actor.user_id is None or actor.user_id in approval.involved:
         raise ApprovalRefused("own_request")
     if not approve and not answer.strip():
@@ -301,7 +301,7 @@ def waiting_for(actor: Actor) -> QuerySet[Approval]:
     mine = Q(pk__in=[])
     for kind in KINDS.values():
         if actor.can(kind.decides):
-            mine |= Q(kind=kind.code, org_node__in=actor.scope(kind.decides).org_nodes().values("pk"))
+            mine |= Q(kind=kind.code, org_node__in=actor.own_scope(kind.decides).org_nodes().values("pk"))
     still_open = Approval.objects.filter(mine, state=Approval.OPEN, expires_at__gt=clock.now())
     if actor.user_id is not None:
         still_open = still_open.exclude(involved__contains=[actor.user_id])

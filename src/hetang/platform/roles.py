@@ -19,12 +19,14 @@ Text = str | Promise
 
 @dataclass(frozen=True)
 class Permission:
-    """One thing that may be allowed. `sensitive`: it reaches personal data in bulk, money or other people's rights."""
+    """One thing that may be allowed. `sensitive`: it reaches personal data in bulk, money or other people's rights.
+    `whole_brand`: what it is about belongs to no place, so only a grant at the brand itself gives it."""
 
     code: str
     label: Text
     area: str
     sensitive: bool = False
+    whole_brand: bool = False
 
 
 AREAS: dict[str, Text] = {
@@ -52,7 +54,7 @@ PERMISSIONS: dict[str, Permission] = {
         Permission("customers:export", _("Export customers and audiences"), "people", sensitive=True),
         Permission("audiences:view", _("See audiences"), "people"),
         Permission("audiences:edit", _("Make and change audiences"), "people"),
-        Permission("imports:run", _("Import files"), "people", sensitive=True),
+        Permission("imports:run", _("Import files"), "people", sensitive=True, whole_brand=True),
         Permission("campaigns:view", _("See campaigns and broadcasts"), "reach"),
         Permission("campaigns:edit", _("Prepare campaigns and broadcasts"), "reach"),
         Permission("campaigns:send", _("Send broadcasts"), "reach", sensitive=True),
@@ -61,26 +63,33 @@ PERMISSIONS: dict[str, Permission] = {
         Permission("reports:view", _("See reports"), "results"),
         Permission("exports:approve", _("Approve exports of others"), "privacy", sensitive=True),
         Permission("privacy:view", _("See the registers of exports, consents, requests and keeping times"), "privacy"),
-        Permission("privacy:manage", _("Change privacy rules, keeping times and texts of consent"), "privacy"),
+        Permission(
+            "privacy:manage", _("Change privacy rules, keeping times and texts of consent"), "privacy", whole_brand=True
+        ),
         Permission(
             "customers:erase", _("Erase a customer, hand out all that is held about her"), "privacy", sensitive=True
         ),
-        Permission("operations:view", _("See the state of the system"), "system"),
-        Permission("alerts:handle", _("Acknowledge alerts and test how they are told"), "system"),
-        Permission("facts:view", _("See what the fact log holds"), "system", sensitive=True),
-        Permission("facts:replay", _("Replay or dismiss held facts"), "system"),
-        Permission("views:share", _("Share saved views of lists with everybody in the brand"), "system"),
-        Permission("settings:edit", _("Change the brand's settings and the contact limits"), "system"),
-        Permission("audit:view", _("Read the audit log"), "system", sensitive=True),
+        Permission("operations:view", _("See the state of the system"), "system", whole_brand=True),
+        Permission("alerts:handle", _("Acknowledge alerts and test how they are told"), "system", whole_brand=True),
+        Permission("facts:view", _("See what the fact log holds"), "system", sensitive=True, whole_brand=True),
+        Permission("facts:replay", _("Replay or dismiss held facts"), "system", whole_brand=True),
+        Permission(
+            "views:share", _("Share saved views of lists with everybody in the brand"), "system", whole_brand=True
+        ),
+        Permission(
+            "settings:edit", _("Change the brand's settings and the contact limits"), "system", whole_brand=True
+        ),
+        Permission("audit:view", _("Read the audit log"), "system", sensitive=True, whole_brand=True),
         Permission("users:view", _("See users, roles and the organisation"), "system"),
         Permission(
             "users:manage", _("Manage users, roles, log-in rules and the organisation"), "system", sensitive=True
         ),
-        Permission("keys:manage", _("Make and revoke API keys"), "system", sensitive=True),
-        Permission("simulator:use", _("Play with the simulator"), "system"),
+        Permission("keys:manage", _("Make and revoke API keys"), "system", sensitive=True, whole_brand=True),
+        Permission("simulator:use", _("Play with the simulator"), "system", whole_brand=True),
     )
 }
 SENSITIVE = frozenset(code for code, one in PERMISSIONS.items() if one.sensitive)
+WHOLE_BRAND = frozenset(code for code, one in PERMISSIONS.items() if one.whole_brand)
 
 ADMINISTRATOR, HEADQUARTERS, REGION, STORE_MANAGER = "administrator", "headquarters", "region", "store_manager"
 SYSTEM = "system"  # what the installation itself acts by: no role that could be granted

@@ -201,7 +201,7 @@ def withdraw(actor: Actor, export: Export) -> None:
 def delete(actor: Actor, export: Export) -> None:
     """Delete the file before its time: who asked for it, or who manages privacy. Raises Forbidden, PrivacyRefused."""
     if actor.user_id is None or actor.user_id != export.user_id:
-        actor.require_at("privacy:manage", export.org_node)
+        actor.require_own_at("privacy:manage", export.org_node)
     with transaction.atomic():
         if not end(export, "deleted"):
             raise PrivacyRefused("export_changed")

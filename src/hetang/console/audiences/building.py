@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -23,8 +23,9 @@ from hetang.audiences.models import Audience
 from hetang.audiences.rules import MAX_DEPTH, Catalogue, InvalidRule, Problem, named_in
 from hetang.audiences.sentences import describe
 from hetang.console.audiences import drafts, people
+from hetang.console.audiences.access import own_or_404
 from hetang.console.audiences.drafts import Rule
-from hetang.console.audiences.fields import Field, fields_of, label_of, new_conditions, short_lists, sources
+from hetang.console.audiences.fields import Field, fields_of, label_of, new_conditions, short_lists, sources, within
 from hetang.console.audiences.templates import STARTS, start
 from hetang.platform.access import Actor, Scope, actor_of, needs
 from hetang.platform.engine_client import EngineUnavailable, ServiceError
@@ -158,7 +159,7 @@ def _page_context(
         **_drawn(actor_of(request), rule, past, known, ""),
         "audience": audience,
         "name": audience.name if audience else "",
-        "sources": short_lists(known),
+        "sources": short_lists(within(known, actor_of(request))),
         "starts": STARTS if audience is None else (),
     }
 
@@ -207,7 +208,7 @@ def _drawn(actor: Actor, rule: Rule, past: list[Rule], known: Catalogue, focus: 
         "people": people.rows(result.preview.sample, actor) if result.preview else [],
         "offered": new_conditions(known),
         "build_url": reverse("audiences:build"),
-        "inline": tuple(short_lists(known)),
+        "inline": tuple(short_lists(within(known, actor))),
     }
 
 
@@ -292,11 +293,11 @@ def _skus(request: HttpRequest) -> list[str]:
 
 
 def _own(request: HttpRequest, public_id: str) -> Audience:
-    return get_object_or_404(queries.visible(actor_of(request).scope("audiences:edit")), public_id=public_id)
+    return own_or_404(actor_of(request), public_id)
 
 
 def _home_node(actor: Actor) -> OrgNode:
     """Where a new audience belongs: the brand for headquarters, else the first node of the actor's scope."""
-    scope = actor.scope("audiences:edit")
+    scope = actor.own_scope("audiences:edit")
     nodes = OrgNode.objects.filter(parent=None) if scope.everything else scope.org_nodes()
     return nodes.order_by("path")[:1].get()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from hetang.audiences import rules, sentences
+from hetang.audiences import queries, rules, sentences
 from hetang.audiences.rules import Catalogue
+from hetang.platform.access import Actor
+from hetang.resources.models import Staff, Store
 
 Choices = Sequence[tuple[str, str]]
 INLINE = 300
@@ -168,6 +170,26 @@ def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
         "audiences": [(public_id, saved.name) for public_id, saved in known.audiences.items()],
         "products": [(sku, product_label(sku, name)) for sku, name in known.products.items()],
     }
+
+
+def within(known: Catalogue, actor: Actor) -> Catalogue:
+    """What an actor may pick: the stores, places and audiences that she sees, and the staff of her own company. What a
+    rule names already is called by its name all the same. No query for who sees the whole of one company."""
+    seen, own = actor.scope("audiences:view"), actor.own_scope("audiences:view")
+    if seen.everything and not own.without:
+        return known
+    nodes = seen.org_nodes()
+    stores = set(Store.objects.filter(org_node__in=nodes).values_list("code", flat=True))
+    staff = set(Staff.objects.filter(org_node__in=own.org_nodes()).values_list("userid", flat=True))
+    places = set(nodes.values_list("code", flat=True))
+    saved = {str(one) for one in queries.visible(seen).values_list("public_id", flat=True)}
+    return replace(
+        known,
+        stores={code: one for code, one in known.stores.items() if code in stores},
+        staff={userid: one for userid, one in known.staff.items() if userid in staff},
+        nodes={code: one for code, one in known.nodes.items() if code in places},
+        audiences={public_id: one for public_id, one in known.audiences.items() if public_id in saved},
+    )
 
 
 def short_lists(known: Catalogue) -> dict[str, list[tuple[str, str]]]:

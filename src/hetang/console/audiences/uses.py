@@ -17,6 +17,7 @@ from hetang.audiences.models import Audience
 from hetang.audiences.ports import waiting_uses
 from hetang.campaigns import queries as campaigns
 from hetang.campaigns.models import Broadcast
+from hetang.console.audiences.access import own_or_404
 from hetang.console.campaigns.campaigns import state_of
 from hetang.platform.access import Actor, actor_of, needs
 
@@ -62,7 +63,7 @@ def uses_of(audience: Audience, actor: Actor) -> Uses:
 @needs("audiences:edit")
 def archive(request: HttpRequest, public_id: str) -> HttpResponse:
     """Put an audience away. `unsent=yes` says that broadcasts still written to it were seen."""
-    audience = _one(request, public_id)
+    audience = own_or_404(actor_of(request), public_id)
     try:
         services.archive(actor_of(request), audience, though_waiting=request.POST.get("unsent") == "yes")
     except AudienceInUse as used:
@@ -79,7 +80,7 @@ def archive(request: HttpRequest, public_id: str) -> HttpResponse:
 @needs("audiences:edit")
 def restore(request: HttpRequest, public_id: str) -> HttpResponse:
     """Bring an archived audience back."""
-    scope = actor_of(request).scope("audiences:edit")
+    scope = actor_of(request).own_scope("audiences:edit")
     audience = get_object_or_404(queries.archived(scope), public_id=public_id)
     try:
         services.restore(actor_of(request), audience)
@@ -104,8 +105,3 @@ def _refusal(used: AudienceInUse) -> str:
     return _("Broadcasts that are not sent yet are written to it: %(names)s. Look at them, then archive.") % {
         "names": names
     }
-
-
-def _one(request: HttpRequest, public_id: str) -> Audience:
-    visible = queries.visible(actor_of(request).scope("audiences:edit"))
-    return get_object_or_404(visible, public_id=public_id)

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_GET
 
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.rules import Catalogue
-from hetang.console.audiences.fields import named, product_label, sources
-from hetang.platform.access import needs
+from hetang.console.audiences.fields import named, product_label, sources, within
+from hetang.platform.access import actor_of, needs
 from hetang.resources.models import Product
 
 SHOWN = 50
@@ -30,8 +30,8 @@ def values(request: HttpRequest, source: str) -> JsonResponse:
     known = catalogue()
     if source == "products":
         found = _products(words, known)
-    elif source in sources(known):
-        found = _matching(sources(known)[source], words)
+    elif source in (offered := sources(within(known, actor_of(request)))):
+        found = _matching(offered[source], words)
     else:
         raise Http404(source)
     return JsonResponse({"values": found[:SHOWN], "more": len(found) > SHOWN})

@@ -22,6 +22,7 @@ from hetang.audiences.reading import parse
 from hetang.audiences.rules import All, AnyOf, Catalogue, InvalidRule, MemberOf, Not
 from hetang.audiences.sentences import describe
 from hetang.console.audiences import people
+from hetang.console.audiences.access import own_or_404
 from hetang.console.audiences.building import trouble
 from hetang.console.audiences.templates import STARTS
 from hetang.console.audiences.uses import uses_of
@@ -67,7 +68,7 @@ def audience_list(request: HttpRequest) -> HttpResponse:
     known = catalogue()
     for audience in page:
         _describe(audience, known)
-    mine = actor_of(request).scope("audiences:edit")
+    mine = actor_of(request).own_scope("audiences:edit")
     values = {
         "listing": listing,
         "page": page,
@@ -96,7 +97,7 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
         "tabs": _tabs(audience, "detail", actor_of(request)),
         "uses": uses_of(audience, actor_of(request)),
         "parts": _sized(audience, known, preview) if preview else [],
-        "mine": actor_of(request).scope("audiences:edit").covers(audience.org_node.path),
+        "mine": actor_of(request).own_scope("audiences:edit").covers(audience.org_node.path),
     }
     return render(request, "console/audiences/detail.html", values)
 
@@ -142,7 +143,7 @@ def why(request: HttpRequest, public_id: str) -> HttpResponse:
 @needs("audiences:edit")
 def refresh(request: HttpRequest, public_id: str) -> HttpResponse:
     """Compare the audience with its newest snapshot now."""
-    audience = _one(request, public_id, "audiences:edit")
+    audience = own_or_404(actor_of(request), public_id)
     try:
         snapshot = services.take_snapshot(audience.id)
         messages.success(request, _("Refreshed: %(n)s people.") % {"n": f"{snapshot.count:,}"})
@@ -164,8 +165,8 @@ class Line:
     group: bool
 
 
-def _one(request: HttpRequest, public_id: str, permission: str = "audiences:view") -> Audience:
-    visible: QuerySet[Audience] = queries.visible(actor_of(request).scope(permission))
+def _one(request: HttpRequest, public_id: str) -> Audience:
+    visible: QuerySet[Audience] = queries.visible(actor_of(request).scope("audiences:view"))
     return get_object_or_404(visible.select_related("org_node", "created_by"), public_id=public_id)
 
 

@@ -34,4 +34,4 @@ def broadcast_or_404(request: HttpRequest, public_id: UUID) -> Broadcast:
 def may(request: HttpRequest, permission: str, campaign: Campaign) -> bool:
     """Whether the actor holds a permission for this campaign's part of the organisation."""
     actor = actor_of(request)
-    return actor.can(permission) and actor.scope(permission).covers(campaign.org_node.path)
+    return actor.can(permission) and actor.own_scope(permission).covers(campaign.org_node.path)

@@ -146,7 +146,7 @@ def edit(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 def _form(request: HttpRequest, campaign: Campaign | None) -> HttpResponse:
-    nodes = actor_of(request).scope(EDIT).org_nodes().order_by("path")
+    nodes = actor_of(request).own_scope(EDIT).org_nodes().order_by("path")
     form = CampaignForm(
         request.POST or None, nodes=nodes, initial=_initial(campaign, nodes.first(), request.GET.get("day", ""))
     )

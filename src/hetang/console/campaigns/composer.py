@@ -243,7 +243,7 @@ def _campaign(request: HttpRequest, draft: Draft) -> Campaign | None:
 
 def _node(request: HttpRequest, draft: Draft) -> OrgNode | None:
     """Where new pictures belong: the campaign's part of the organisation, else the actor's outermost one."""
-    scope = actor_of(request).scope(EDIT)
+    scope = actor_of(request).own_scope(EDIT)
     try:
         campaign = queries.visible_campaigns(scope).filter(public_id=UUID(draft.campaign)).first()
     except ValueError:

@@ -29,7 +29,7 @@ from hetang.customers.bulk import EDIT, FILTERS, Wanted
 from hetang.customers.errors import BulkRefused
 from hetang.customers.models import BulkChange, Tag
 from hetang.platform import approvals, clock
-from hetang.platform.access import Actor, actor_of, needs, own_customers, signed_in
+from hetang.platform.access import Actor, Scope, actor_of, needs, own_customers, signed_in
 from hetang.platform.approvals import BULK, ApprovalRefused
 from hetang.platform.models import JobRun
 from hetang.resources.models import Staff, Store
@@ -121,7 +121,7 @@ def new(request: HttpRequest) -> HttpResponse:
         else:
             return redirect("customers:bulk", change.public_id)
     values = {
-        "lines": filter_lines(filters),
+        "lines": described([filters], actor.scope(EDIT))[0],
         "count": capped_count(bulk.chosen(actor, filters)),
         "groups": tag_choices(),
         "kinds": list(KINDS.items()),
@@ -264,8 +264,8 @@ def filter_lines(filters: dict[str, str]) -> list[tuple[Any, str]]:
     return described([filters])[0]
 
 
-def described(many: Sequence[dict[str, str]]) -> list[list[tuple[Any, str]]]:
-    """The same for several, with at most three queries."""
+def described(many: Sequence[dict[str, str]], scope: Scope | None = None) -> list[list[tuple[Any, str]]]:
+    """The same for several, with at most three queries. Names only of what lies in the `scope`, if there is one."""
     models: dict[str, tuple[Any, str, Any]] = {
         "store": (_("Home store"), "code", Store),
         "owner": (staff_title(), "userid", Staff),
@@ -275,6 +275,8 @@ def described(many: Sequence[dict[str, str]]) -> list[list[tuple[Any, str]]]:
     for name, (_label, column, model) in models.items():
         codes = {one[name] for one in many if one.get(name)}
         rows = model.objects.filter(**{f"{column}__in": codes}) if codes else None
+        if rows is not None and scope is not None and model is not Tag:
+            rows = rows.filter(org_node__in=scope.org_nodes())
         names[name] = dict(rows.values_list(column, "name")) if rows is not None else {}
     none = [(_("Filter"), _("none: all customers whom you may change"))]
     return [

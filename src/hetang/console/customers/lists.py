@@ -23,7 +23,7 @@ from hetang.console.templatetags.hetang import staff_title
 from hetang.customers import minors, queries
 from hetang.customers.models import Customer, CustomerTag, Identity, Tag, TagGroup
 from hetang.platform import audit, clock
-from hetang.platform.access import Actor, Scope, actor_of, foreign_among, needs, own_customers, visible_customers
+from hetang.platform.access import Actor, actor_of, foreign_among, needs, own_customers, visible_customers
 from hetang.platform.masking import mask
 from hetang.platform.sealing import unseal
 from hetang.resources.models import Staff, Store
@@ -90,7 +90,7 @@ def customer_list(request: HttpRequest) -> HttpResponse:
         "listing": listing,
         "rows": rows(listing.page, actor),
         "filters": request.GET,
-        **_choices(actor.scope("customers:view")),
+        **_choices(actor),
     }
     return render(request, "console/customers/list.html", values)
 
@@ -169,11 +169,13 @@ def _chosen(request: HttpRequest, among: QuerySet[Customer]) -> QuerySet[Custome
     return queries.listed(among, **values, now=clock.now())
 
 
-def _choices(scope: Scope) -> dict[str, Any]:
-    nodes = scope.org_nodes().values("pk")
+def _choices(actor: Actor) -> dict[str, Any]:
+    """Stores as far as she sees, advisers of her own company."""
+    nodes = actor.scope("customers:view").org_nodes().values("pk")
+    own = actor.own_scope("customers:view").org_nodes().values("pk")
     return {
         "stores": Store.objects.filter(org_node__in=nodes).order_by("name")[:_CHOICES],
-        "advisers": Staff.objects.filter(org_node__in=nodes, active=True).order_by("name")[:_CHOICES],
+        "advisers": Staff.objects.filter(org_node__in=own, active=True).order_by("name")[:_CHOICES],
         "groups": tag_choices(),
     }
 

@@ -103,12 +103,13 @@ def queue(request: HttpRequest) -> HttpResponse:
         "ground": ground,
         "last_look": JobRun.objects.filter(kind=jobs.LOOK).order_by("-id").first(),
         "last": _last(request, actor),
+        "may_look": actor.scope(MERGE).everything,
     }
     return render(request, "console/customers/review.html", values)
 
 
 @require_POST
-@needs(MERGE)
+@needs(MERGE, whole_brand=True)
 def look(request: HttpRequest) -> HttpResponse:
     """Look through all customers now instead of tonight."""
     actor = actor_of(request)

@@ -58,11 +58,13 @@ def tag_list(request: HttpRequest) -> HttpResponse:
         Group(group, [(tag, counts[tag.pk]) for tag in group.tags.all() if tag.archived_at is None])
         for group in TagGroup.objects.prefetch_related("tags").order_by("position", "id")
     ]
-    return render(request, "console/customers/tags.html", {"groups": groups, "form": GroupForm()})
+    may_change = actor_of(request).scope("audiences:edit").everything
+    values = {"groups": groups, "form": GroupForm(), "may_change": may_change}
+    return render(request, "console/customers/tags.html", values)
 
 
 @require_POST
-@needs("audiences:edit")
+@needs("audiences:edit", whole_brand=True)
 def group_new(request: HttpRequest) -> HttpResponse:
     """Make a group."""
     form = GroupForm(request.POST)
@@ -79,7 +81,7 @@ def group_new(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@needs("audiences:edit")
+@needs("audiences:edit", whole_brand=True)
 def tag_new(request: HttpRequest) -> HttpResponse:
     """Make a tag."""
     form = TagForm(request.POST)
@@ -98,7 +100,7 @@ def tag_new(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@needs("audiences:edit")
+@needs("audiences:edit", whole_brand=True)
 def tag_rename(request: HttpRequest, tag_id: int) -> HttpResponse:
     """Give a tag another name; rules and history keep working, they go by its code."""
     tag = get_object_or_404(Tag, pk=tag_id)
@@ -116,7 +118,7 @@ def tag_rename(request: HttpRequest, tag_id: int) -> HttpResponse:
 
 
 @require_POST
-@needs("audiences:edit")
+@needs("audiences:edit", whole_brand=True)
 def tag_archive(request: HttpRequest, tag_id: int) -> HttpResponse:
     """Take a tag out of use."""
     tag = get_object_or_404(Tag, pk=tag_id)

@@ -58,9 +58,10 @@ def _chosen_customers(actor: Actor, chosen: Parameters) -> QuerySet[Customer]:
 
 
 def _about_customers(actor: Actor, chosen: Parameters) -> About:
+    nodes = actor.scope(EXPORT).org_nodes()
     named = {
-        "store": (_("Home store"), Store.objects.filter(code=chosen.get("store", ""))),
-        "owner": (staff_title(), Staff.objects.filter(userid=chosen.get("owner", ""))),
+        "store": (_("Home store"), Store.objects.filter(code=chosen.get("store", ""), org_node__in=nodes)),
+        "owner": (staff_title(), Staff.objects.filter(userid=chosen.get("owner", ""), org_node__in=nodes)),
         "tag": (_("Tag"), Tag.objects.filter(code=chosen.get("tag", ""))),
     }
     lines = []

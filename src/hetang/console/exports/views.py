@@ -143,7 +143,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "mine": mine,
         "token": exports.token_for(actor, export) if fetchable else "",
         "may_delete": export.state == Export.READY
-        and (mine or actor.scope("privacy:manage").covers(export.org_node.path)),
+        and (mine or actor.own_scope("privacy:manage").covers(export.org_node.path)),
     }
     return render(request, "console/exports/detail.html", values)
 
