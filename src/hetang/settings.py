@@ -225,6 +225,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "hetang.console.middleware.ConsoleMiddleware",  # refuses views that declare no permission
+    "hetang.console.view_as.ViewAsMiddleware",  # innermost: sessions and messages are written outside of it
 ]
 ROOT_URLCONF = "hetang.urls"
 WSGI_APPLICATION = "hetang.wsgi.application"

@@ -117,11 +117,13 @@ class Held:
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody (or a job of the system) who acts. `name` is what the audit log says."""
+    """Somebody (or a job of the system) who acts. `name` is what the audit log says. `seen_as`: whose eyes she looks
+    through (`platform.view_as`); then the name is hers and all else is theirs."""
 
     name: str
     user_id: int | None
     held: tuple[Held, ...]
+    seen_as: str = ""
 
     def can(self, permission: str) -> bool:
         """Whether any grant allows it, wherever."""
@@ -211,6 +213,14 @@ def actor_for(user: User) -> Actor:
     return Actor(name=user.username, user_id=user.pk, held=held)
 
 
+def held_at(role: str, node: OrgNode) -> Held:
+    """What a grant of a role at a node would give; two queries."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD_AT, [role, node.pk])
+        own, foreign = cursor.fetchone()
+    return Held(role, node.path, node.kind == OrgNode.BRAND, _permissions_of(role, own), tuple(foreign))
+
+
 def _permissions_of(role: str, own: str | None) -> frozenset[str]:
     """Of a shipped role, or of the brand's own (its JSON); a role that is gone allows nothing."""
     if role in ROLES:
@@ -218,24 +228,29 @@ def _permissions_of(role: str, own: str | None) -> frozenset[str]:
     return frozenset(json.loads(own)) & frozenset(PERMISSIONS) if own else frozenset()
 
 
-# Each grant with its own role's permissions and the outermost nodes below that belong to another company than its node.
-_HELD = """
-select g.role, n.path, n.kind, r.permissions::text,
-  array(
-    select f.path from platform_orgnode f
-    where f.legal_entity <> '' and f.path like n.path || '%%' and f.path <> n.path and f.legal_entity <> entity.name
-  )
-from platform_grant g
-join platform_orgnode n on n.id = g.org_node_id
-left join platform_ownrole r on r.code = g.role
-cross join lateral (
+# The outermost nodes below a node that belong to another company than the node itself.
+_FOREIGN = """array(
+  select f.path from platform_orgnode f
+  where f.legal_entity <> '' and f.path like n.path || '%%' and f.path <> n.path and f.legal_entity <> entity.name
+)"""
+_ENTITY = """cross join lateral (
   select coalesce((
     select a.legal_entity from platform_orgnode a
     where a.legal_entity <> '' and n.path like a.path || '%%' order by length(a.path) desc limit 1
   ), '') as name
-) entity
+) entity"""
+_HELD = f"""
+select g.role, n.path, n.kind, r.permissions::text, {_FOREIGN}
+from platform_grant g
+join platform_orgnode n on n.id = g.org_node_id
+left join platform_ownrole r on r.code = g.role
+{_ENTITY}
 where g.user_id = %s and (g.expires_at is null or g.expires_at > %s)
 order by g.id
+"""
+_HELD_AT = f"""
+select r.permissions::text, {_FOREIGN}
+from platform_orgnode n left join platform_ownrole r on r.code = %s {_ENTITY} where n.id = %s
 """
 
 
@@ -247,6 +262,11 @@ def actor_of(request: HttpRequest) -> Actor:
         known = actor_for(user) if isinstance(user, User) else Actor("", None, ())
         setattr(request, "_actor", known)  # noqa: B010 - Django's requests carry what belongs to them
     return known
+
+
+def act_as(request: Any, actor: Actor) -> None:
+    """Let this actor stand behind a request: for the middleware that lets one look through another's eyes."""
+    setattr(request, "_actor", actor)  # noqa: B010 - the field of `actor_of`
 
 
 def visible_customers(actor: Actor, permission: str) -> QuerySet[Any]:

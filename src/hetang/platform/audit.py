@@ -10,7 +10,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from hetang.platform import clock
 from hetang.platform.access import Actor
@@ -63,9 +63,12 @@ def look(actor: Actor, action: str, target_type: str, target_id: object, details
     """Note that somebody looked at personal data: `action` is `look.` and a word, `details` never a personal value.
 
     The same person, action, object and details within five minutes are one look. One index probe, rarely a row.
+    Looking through somebody else's eyes is noted with whose, although nothing else may be written then.
     """
     if not action.startswith(LOOK):
         raise ValueError(f"{action!r} is no way of looking")
+    if actor.seen_as:
+        details = {**(details or {}), "seen_as": actor.seen_as}
     recent = "select 1 from platform_auditentry where target_type = %s and target_id = %s and at > %s and actor = %s"
     wanted = json.dumps(details or {}, default=str, ensure_ascii=False)
     values: list[Any] = [target_type, str(target_id), clock.now() - LOOK_AGAIN, actor.name, action, wanted]
@@ -73,7 +76,15 @@ def look(actor: Actor, action: str, target_type: str, target_id: object, details
         cursor.execute(f"{recent} and action = %s and changes = %s::jsonb limit 1", values)
         if cursor.fetchone():
             return
-    record(actor, action, target_type, target_id, details)
+    with transaction.atomic():
+        if actor.seen_as:
+            _write_all_the_same()
+        record(actor, action, target_type, target_id, details)
+
+
+def _write_all_the_same() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("set transaction read write")  # as its first statement: see `view_as.reading_only`
 
 
 def masked(changes: dict[str, Any], personal_names: bool = False) -> dict[str, Any]:

@@ -84,6 +84,7 @@ PERMISSIONS: dict[str, Permission] = {
         Permission(
             "users:manage", _("Manage users, roles, log-in rules and the organisation"), "system", sensitive=True
         ),
+        Permission("users:view_as", _("See the console as somebody else, read-only and with a reason"), "system"),
         Permission("keys:manage", _("Make and revoke API keys"), "system", sensitive=True, whole_brand=True),
         Permission("simulator:use", _("Play with the simulator"), "system", whole_brand=True),
     )
@@ -116,7 +117,8 @@ ROLES: dict[str, Role] = {
         Role(
             ADMINISTRATOR,
             _("Administrator"),
-            _ADMINISTERS | {"users:view", "settings:edit", "audit:view", "operations:view", "alerts:handle"},
+            _ADMINISTERS
+            | {"users:view", "users:view_as", "settings:edit", "audit:view", "operations:view", "alerts:handle"},
             _("Gives people their roles and sets the rules of logging in. Sees no customers and sends nothing."),
         ),
         Role(

@@ -216,5 +216,10 @@ LISTED: dict[str, Listed] = {
         sending(code="own"), body=sending(name="Named", permissions="customers:view", version=1), of="brand"
     ),
     "settings:role-delete": Listed(sending(code="own"), of="brand"),
+    "settings:view-as-user": Listed(_user, body=sending(reason="to help", minutes=10)),
+    "settings:view-as-role": Listed(
+        sending(code="adviser"), body=lambda p: {"node": p.node.pk, "reason": "to help", "minutes": 10}
+    ),
+    "settings:view-as-end": Listed(of="self", silent=True),
     "settings:place": Listed(lambda p: {"node_id": p.node.pk}, body=sending(name="Renamed"), reach=_PLATFORM),
 }

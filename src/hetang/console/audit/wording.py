@@ -28,6 +28,8 @@ ACTIONS: dict[str, str | Promise] = {
     "export.withdrawn": _("took back an export"),
     "export.deleted": _("deleted an exported file"),
     "audit.checked": _("checked the seals of the audit log"),
+    "view_as.begun": _("began to look as somebody else"),
+    "view_as.ended": _("ended looking as somebody else"),
     "session.opened": _("logged in"),
     "session.closed": _("logged out"),
     "user.created": _("made a user"),

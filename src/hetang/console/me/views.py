@@ -24,7 +24,7 @@ from hetang.console.me.agents import shown_agent
 from hetang.platform import audit, sessions, two_factor, users
 from hetang.platform.access import actor_of, signed_in
 from hetang.platform.login_rules import rules
-from hetang.platform.models import Session, TrustedDevice, User
+from hetang.platform.models import AuditEntry, Session, TrustedDevice, User
 
 
 def _present() -> forms.CharField:
@@ -84,11 +84,18 @@ def account(request: HttpRequest) -> HttpResponse:
         "codes_left": two_factor.left(user),
         "devices": TrustedDevice.objects.filter(user=user).count(),
         "rules": rules(),
+        "looks": _looks_at(user),
         "form": ChangePassword(user=user),
         "present": PresentPassword(user=user, auto_id="id_%s_off"),
         "codes_form": PresentPassword(user=user, auto_id="id_%s_codes"),
     }
     return render(request, "console/me/account.html", values)
+
+
+def _looks_at(user: User) -> list[AuditEntry]:
+    """The newest times when somebody looked at the console as this user."""
+    begun = AuditEntry.objects.filter(action="view_as.begun", target_type="user", target_id=str(user.pk))
+    return list(begun.order_by("-at", "-id")[:5])
 
 
 @require_POST
