@@ -25,7 +25,16 @@ from hetang.audiences.sentences import describe
 from hetang.console.audiences import drafts, people
 from hetang.console.audiences.access import own_or_404
 from hetang.console.audiences.drafts import Rule
-from hetang.console.audiences.fields import Field, fields_of, label_of, new_conditions, short_lists, sources, within
+from hetang.console.audiences.fields import (
+    Field,
+    fields_of,
+    kinds,
+    label_of,
+    new_conditions,
+    short_lists,
+    sources,
+    within,
+)
 from hetang.console.audiences.templates import STARTS, start
 from hetang.platform.access import Actor, Scope, actor_of, needs
 from hetang.platform.engine_client import EngineUnavailable, ServiceError
@@ -206,7 +215,7 @@ def _drawn(actor: Actor, rule: Rule, past: list[Rule], known: Catalogue, focus: 
         "can_undo": bool(past),
         "result": result,
         "people": people.rows(result.preview.sample, actor) if result.preview else [],
-        "offered": new_conditions(known),
+        "kinds": kinds(known),
         "build_url": reverse("audiences:build"),
         "inline": tuple(short_lists(within(known, actor))),
     }

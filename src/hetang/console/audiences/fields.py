@@ -35,6 +35,7 @@ class Field:
     shape: bool = False
     optional: bool = False
     hint: str = ""
+    blank: str = ""  # what an empty field means, shown in it
     digits: int = 2
 
     @property
@@ -158,6 +159,23 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
     return [(code, label_of(leaf), leaf) for code, leaf in offered]
 
 
+def kinds(known: Catalogue) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What can be added, under headings: (heading, [(code, label)])."""
+    offered = {code: label for code, label, _leaf in new_conditions(known)}
+    headings = [
+        (_("What she did"), ("bought", "spent", "visited", "received")),
+        (_("Who she is"), ("tag", "metric", "date", "attribute", "store")),
+        (_("May she be reached"), ("relation", "consent", "do_not_disturb")),
+        (_("People of other lists"), ("audience", "bucket")),
+    ]
+    return [(heading, [(code, offered[code]) for code in codes if code in offered]) for heading, codes in headings]
+
+
+def _first_up(text: str) -> str:
+    """A name as it begins a line of a list."""
+    return text[:1].upper() + text[1:]
+
+
 def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
     """Everything that can be picked: (value, label). Of the products only those that the rule names."""
     place = 0 if _chinese() else 1
@@ -238,12 +256,12 @@ def _behaviour(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
             Field("value", _("Amount"), "money", leaf.get("value", 0), hint=hint, digits=known.currency_digits)
         )
     else:
-        found.append(Field("value", _("Number of times"), "number", leaf.get("value", 1), hint=_("times")))
+        found.append(Field("value", _("Number of times"), "number", leaf.get("value", 1)))
     if event == "bought":
         counted = [("orders", _("orders")), ("lines", _("order lines"))]
         found.append(Field("count", _("Counted by"), "select", leaf.get("count", "orders"), counted))
-    last = _("empty: ever")
-    found.append(Field("days", _("In the last days"), "number", leaf.get("days"), optional=True, hint=last))
+    days = Field("days", _("In the last days"), "number", leaf.get("days"), optional=True, blank=_("ever"))
+    found.append(days)
     if event in {"bought", "spent"}:
         category = leaf.get("category", "")
         found.append(Field("category", _("Category"), "pick", category, source="categories", optional=True))
@@ -258,18 +276,21 @@ def _behaviour(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
     return found
 
 
-_COMPARISONS = {"=": "=", "!=": "≠", "<": "<", "<=": "≤", ">": ">", ">=": "≥"}
-
-
 def _comparisons(ops: Sequence[str]) -> Choices:
     words = {
+        "=": _("is"),
+        "!=": _("is not"),
+        "<": _("below"),
+        "<=": _("at most"),
+        ">": _("above"),
+        ">=": _("at least"),
         "between": _("between"),
         "in": _("is one of"),
         "contains": _("contains"),
         "empty": _("is empty"),
         "not_empty": _("is not empty"),
     }
-    return [(op, _COMPARISONS.get(op) or words[op]) for op in ops]
+    return [(op, words[op]) for op in ops]
 
 
 def _compared(leaf: dict[str, Any], kind: str, digits: int = 2, hint: str = "") -> list[Field]:
@@ -286,7 +307,7 @@ def _compared(leaf: dict[str, Any], kind: str, digits: int = 2, hint: str = "") 
 
 def _metric(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
     metric = leaf.get("metric", "orders")
-    names = [(code, named(sentences.METRIC_NAMES[code])) for code in rules.METRICS]
+    names = [(code, _first_up(named(sentences.METRIC_NAMES[code]))) for code in rules.METRICS]
     which = Field("metric", _("Key figure"), "select", metric, names, shape=True)
     if metric in rules.FAVOURITES:
         ops: Sequence[str] = ("in", "empty", "not_empty")
@@ -330,14 +351,14 @@ def _attribute(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
 
 
 def _date(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
-    times = [(code, named(names)) for code, names in sentences.TIME_NAMES.items()]
+    times = [(code, _first_up(named(names))) for code, names in sentences.TIME_NAMES.items()]
     for code, definition in known.attributes.items():
         if definition.type == "date":
             times.append((f"attribute:{code}", definition.label_zh if _chinese() else definition.label_en))
     ops = [
-        ("within_last", _("within the last days")),
-        ("more_than_ago", _("more than days ago")),
-        ("within_next", _("within the next days")),
+        ("within_last", _("within the last … days")),
+        ("more_than_ago", _("more than … days ago")),
+        ("within_next", _("within the next … days")),
         ("before", _("before")),
         ("after", _("after")),
     ]
@@ -348,7 +369,7 @@ def _date(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
     ]
     if op in {"before", "after"}:
         return [*found, Field("date", _("Day"), "day", leaf.get("date", ""))]
-    return [*found, Field("days", _("Days"), "number", leaf.get("days", 30), hint=_("days"))]
+    return [*found, Field("days", _("Days"), "number", leaf.get("days", 30))]
 
 
 def _store(leaf: dict[str, Any]) -> list[Field]:
