@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db import connection
-from django.db.models import Count, Q
+from django.db.models import Count, Q, Sum
+from django.db.models.functions import TruncMonth
 
 from hetang.commerce.models import CustomerCategory, CustomerMetric, CustomerStore, Order
 
@@ -54,6 +55,24 @@ def metrics_of(number: int, now: datetime) -> Metrics:
         favourite_store=_favourite_store(number),
         favourite_category=_favourite_category(number),
     )
+
+
+def months_of(number: int, last: date, count: int = 12) -> list[tuple[date, int]]:
+    """(first day, sum of the orders before refunds in minor units) of the last `count` months, that of `last` included.
+
+    By local days of the brand. One query by an index.
+    """
+    firsts = [_month(last, back) for back in range(count - 1, -1, -1)]
+    within = Order.objects.filter(customer=number, local_day__gte=firsts[0], local_day__lte=last)
+    sums = within.annotate(month=TruncMonth("local_day")).values("month").annotate(net=Sum("net"))
+    by_month = {row["month"]: int(row["net"]) for row in sums}
+    return [(first, by_month.get(first, 0)) for first in firsts]
+
+
+def _month(day: date, back: int) -> date:
+    """The first day of the month `back` months before that of `day`."""
+    month = day.year * 12 + day.month - 1 - back
+    return date(month // 12, month % 12 + 1, 1)
 
 
 def sums_of(numbers: Sequence[int]) -> dict[int, CustomerMetric]:

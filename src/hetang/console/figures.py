@@ -108,6 +108,15 @@ def long_day(value: date) -> str:
     return formats.date_format(value, pgettext("day with weekday, as Django's date filter writes it", "l, j F Y"))
 
 
+def short_day(value: date) -> str:
+    """A day with its weekday, as short as it can be told; the year only where it is another one."""
+    if value.year == clock.today().year:
+        return formats.date_format(
+            value, pgettext("short day with weekday, as Django's date filter writes it", "D j M")
+        )
+    return value.isoformat()
+
+
 def ago(at: datetime | None) -> SafeString:
     """How long ago in one unit, with the instant as title."""
     if not at:

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import get_language, ngettext
+from django.utils import formats
+from django.utils.translation import get_language, ngettext, pgettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
@@ -18,6 +19,7 @@ from hetang.audiences.errors import history_is_away
 from hetang.audiences.queries import audiences_of
 from hetang.commerce import queries as commerce
 from hetang.commerce.queries import Metrics
+from hetang.commerce.rules import stage, usual_gap
 from hetang.console import figures
 from hetang.console.customers import words
 from hetang.console.customers.lists import customer_or_404, recognised_by, rows, seen_or_404, tag_choices
@@ -69,6 +71,9 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "title": known.name or recognised_by([known.number]).get(known.number) or f"#{known.number}",
         "metrics": metrics,
         "sentence": sentence(metrics),
+        "stage": words.STAGES[stage(metrics.orders, metrics.first_order_at, metrics.last_order_at, now)],
+        "rhythm": rhythm(metrics),
+        "months": _months(customer.number) if metrics.orders else [],
         "identities": [(words.IDENTITIES.get(one.kind, one.kind), one) for one in known.identities],
         "attributes": [(_attribute_label(one), one) for one in known.attributes],
         "relations": [(one, relation_word(one.state), words.RELATION_TONES[one.state]) for one in known.relations],
@@ -150,6 +155,22 @@ def sentence(metrics: Metrics) -> str:
     return between.join(said) % values
 
 
+def rhythm(metrics: Metrics) -> str:
+    """How often she buys by herself, in words; empty before the second order."""
+    gap = usual_gap(metrics.orders, metrics.first_order_at, metrics.last_order_at)
+    if gap is None:
+        return ""
+    days = max(1, round(gap))
+    return ngettext("usually every day", "usually every %(n)s days", days) % {"n": days}
+
+
+def _months(number: int) -> list[tuple[str, int, str]]:
+    """Month, amount and how it is written, of the last twelve months."""
+    months = commerce.months_of(number, clock.today())
+    name = pgettext("short month, as Django's date filter writes it", "M")
+    return [(formats.date_format(first, name), net, f"{first:%Y-%m}: {figures.money(net)}") for first, net in months]
+
+
 def disturb(known: Portrait, now: Any) -> DoNotDisturb | None:
     """Her do-not-disturb if it holds now."""
     row = known.do_not_disturb
@@ -184,7 +205,7 @@ def _lines(entries: Iterable[Entry], day_before: str) -> Iterator[Line]:
     """Entries newest first; `day_before` is the ISO day of the line above, which needs no second heading."""
     for entry in entries:
         day = clock.local_day(entry.occurred_at)
-        heading = "" if day.isoformat() == day_before else figures.long_day(day)
+        heading = "" if day.isoformat() == day_before else figures.short_day(day)
         day_before = day.isoformat()
         symbol = words.SYMBOLS.get(entry.kind, "info")
         simulated = entry.source in words.SIMULATED_SOURCES

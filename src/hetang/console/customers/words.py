@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 IDENTITIES: dict[str, str | Promise] = {
     "member": _("Member number"),
@@ -65,4 +66,13 @@ SYMBOLS = {
     "audience.left": "audience",
     "touch.sent": "send",
     "touch.failed": "send",
+}
+
+# Where a customer stands, and its tone (`hetang.commerce.rules.stage`).
+STAGES: dict[str, tuple[str | Promise, str]] = {
+    "prospect": (pgettext_lazy("stage", "Not yet bought"), ""),
+    "new": (pgettext_lazy("stage", "New"), "info"),
+    "active": (pgettext_lazy("stage", "Active"), "good"),
+    "slowing": (pgettext_lazy("stage", "Slowing down"), "warn"),
+    "lapsed": (pgettext_lazy("stage", "Lapsed"), "bad"),
 }

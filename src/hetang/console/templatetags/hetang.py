@@ -178,6 +178,18 @@ def bar(part: float, whole: float, label: str = "") -> SafeString:
 
 
 @register.simple_tag
+def columns(label: str, points: Sequence[tuple[str, float, str]]) -> SafeString:
+    """Columns of a few figures, drawn on the server: (name below, value, words) each. Each says its words."""
+    top = max((value for _name, value, _words in points), default=0) or 1
+    heights = [max(0.0, 40.0 * value / top) for _name, value, _words in points]
+    drawn = [
+        {"x": 10 * place + 1.5, "y": f"{40 - height:.2f}", "height": f"{height:.2f}", "words": words}
+        for place, (height, (_name, _value, words)) in enumerate(zip(heights, points, strict=True))
+    ]
+    return _draw("columns", label=label, drawn=drawn, width=10 * len(points), names=[name for name, _v, _w in points])
+
+
+@register.simple_tag
 def whisker(low: float, value: float, high: float, tone: str = "", label: str = "") -> SafeString:
     """A value in its interval against zero, drawn on the server; `label` says it in words. tone: good, bad."""
     least, most = min(low, 0.0), max(high, 0.0)
