@@ -97,8 +97,8 @@ _STAFF_FIELDS = (
 _CUSTOMER_FIELDS = (
     *_IDENTITIES,
     _f("name", "text", "Name", "姓名", "name fullname customername 姓名 名字 会员姓名 客户姓名", personal="name"),
-    _f("home_store", "code", "Home store", "所属门店", "homestore store storeid storecode 所属门店 门店 归属门店 开卡门店 注册门店"),
-    _f("owner", "code", "Owner adviser (userid)", "归属顾问（userid）", "owner adviser advisor owneruserid staff guide 归属顾问 归属导购 导购 顾问 专属导购"),
+    _f("home_store", "code", "Home store", "归属门店", "homestore store storeid storecode 所属门店 门店 归属门店 开卡门店 注册门店"),
+    _f("owner", "code", "Owner adviser (userid)", "归属导购（userid）", "owner adviser advisor owneruserid staff guide 归属顾问 归属导购 导购 顾问 专属导购"),
     _f("updated_at", "time", "Updated at", "更新时间", "updatedat updated lastmodified modified 更新时间 修改时间"),
     _f("tags", "codes", "Tags", "标签", "tags tag labels 标签"),
     _f("consent", "yes_no", "Consent given", "是否同意", "consent optin marketingconsent subscribed agree 同意 是否同意 营销授权 授权 同意营销 是否授权"),

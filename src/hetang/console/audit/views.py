@@ -25,6 +25,8 @@ from hetang.platform.models import AuditEntry, JobRun
 from hetang.privacy import seals
 from hetang.privacy.jobs import VERIFY
 
+_SHOWN_CHANGES = 3  # the rest unfolds
+
 TABLE = Table(
     code="audit",
     label=gettext_lazy("Audit log"),
@@ -149,6 +151,7 @@ def _describe(row: Any) -> None:
     row.action_label = action_label(row.action)
     row.target_label = target_label(row.target_type)
     row.change_list = [(name, *_before_after(value)) for name, value in row.changes.items()]
+    row.more_changes = len(row.change_list) - _SHOWN_CHANGES
     row.is_look = row.action.startswith(audit.LOOK)
 
 
