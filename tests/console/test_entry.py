@@ -95,3 +95,11 @@ def test_pages_forbid_foreign_scripts_and_inline_styles(headquarters: Client) ->
     policy = headquarters.get("/")["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "unsafe" not in policy
+
+
+def test_whoever_has_chosen_no_language_keeps_the_one_in_which_she_logs_in(cast: Cast) -> None:
+    User.objects.filter(username="headquarters").update(language="")
+    client = Client(headers={"accept-language": "en"})
+    assert _log_in(client, "headquarters", PASSWORD).status_code == 302
+    assert client.cookies["hetang_language"].value == "en"
+    assert User.objects.get(username="headquarters").language == "en"

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
+from django.utils.translation import get_language
 
 from hetang.platform import audit, clock, two_factor
 from hetang.platform.models import User
@@ -86,8 +87,16 @@ def open_session(request: HttpRequest, one: Pending) -> HttpResponseRedirect:
     login(request, one.user)
     audit.record(one.user.username, "session.opened", "user", one.user.pk, {"second_factor": one.factor})
     response = redirect(one.next)
-    remember_language(response, one.user.language)
+    remember_language(response, language_of(one.user))
     return response
+
+
+def language_of(user: User) -> str:
+    """The language that somebody chose; whoever has not yet keeps the one in which she logs in."""
+    if not user.language:
+        user.language = get_language() or settings.LANGUAGE_CODE
+        User.objects.filter(pk=user.pk, language="").update(language=user.language)
+    return user.language
 
 
 def note_origin(request: HttpRequest) -> None:

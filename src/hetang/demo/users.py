@@ -63,7 +63,7 @@ def _read(path: Path) -> list[Login]:
 def _ensure(login: Login, display_name: str, node: OrgNode, also: str = "") -> None:
     user = User.objects.filter(username=login.username).first()
     if user is None:
-        user = User(username=login.username, display_name=display_name, created_at=clock.now())
+        user = User(username=login.username, display_name=display_name, language="", created_at=clock.now())
     if not user.check_password(login.password):
         user.set_password(login.password)
         user.save()

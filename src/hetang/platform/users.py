@@ -65,6 +65,7 @@ def create(actor: Actor, username: str, password: str, *, display_name: str = ""
     user = User(
         username=username.strip(),
         display_name=display_name.strip(),
+        language="",  # the one in which she first logs in
         must_change_password=must_change,
         created_at=clock.now(),
     )
