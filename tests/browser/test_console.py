@@ -9,6 +9,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from hetang.console import first_run
+from hetang.platform import brand
 from tests.browser.conftest import Visitor
 from tests.console import people
 from tests.console.cast import Cast
@@ -27,6 +29,7 @@ def _pages(page: Page) -> list[str]:
     """Everything in the menu, what hides behind its pages, and a portrait."""
     menu = [link.get_attribute("href") or "" for link in page.locator("nav.nav a").all()]
     hidden = ["/settings/keys/", "/settings/users/", "/settings/users/new", "/styleguide", "/help", "/search?q=m1"]
+    hidden += ["/settings/wecom/", "/imports/new", "/audiences/new", "/campaigns/new", "/insights/definitions"]
     return [*menu, *hidden, f"/customers/{people.customer('m1').public_id}/"]
 
 
@@ -151,3 +154,22 @@ def test_the_search_works_without_scripts(cast: Cast, open_browser: Open) -> Non
     page.keyboard.press("Enter")
     page.click(".found-page a:has-text('王**')")
     assert "/customers/" in page.url
+
+
+def test_a_new_installation_leads_to_its_first_step(transactional_db: None, open_browser: Open) -> None:
+    brand.forget()
+    visitor = open_browser(width=390, has_touch=True, is_mobile=True, locale="en-GB")
+    page = visitor.go("/")
+    found = _violations(visitor)
+    values = {"code": first_run.code(), "brand": "Lotus", "username": "lin", "password": "a long password"}
+    for name, value in values.items():
+        page.fill(f"[name={name}]", value)
+    page.click("main button")
+    page.wait_for_selector(".first-steps [aria-current=step]")
+    assert "0 of 4 done" in page.content()
+    assert not visitor.scrolls_sideways()
+    found += _violations(visitor)
+    page.click(".first-steps a:has-text('Import files')")
+    page.wait_for_url("**/imports/new")
+    assert found == []
+    brand.forget()
