@@ -17,6 +17,8 @@ from django.views.decorators.http import require_GET
 
 from hetang.commerce import queries as commerce
 from hetang.commerce.models import CustomerMetric
+from hetang.commerce.rules import stage
+from hetang.console.customers import words
 from hetang.console.lists.tables import Column, Table, read
 from hetang.console.paging import Page
 from hetang.console.templatetags.hetang import staff_title
@@ -43,6 +45,7 @@ TABLE = Table(
         Column("store", _("Home store")),
         Column("owner", lazy(staff_title, str)()),
         Column("tags", _("Tags")),
+        Column("stage", _("Stage")),
         Column("orders", _("Orders"), css="n"),
         Column("sales", _("Net sales"), css="n"),
         Column("last_order", _("Last order")),
@@ -67,6 +70,14 @@ class Row:
     tags: list[str]
     sums: CustomerMetric | None
     foreign: bool  # another company's: drawn without identity
+
+    @property
+    def stage(self) -> tuple[str, str]:
+        """Where she stands, and its tone."""
+        known = self.sums
+        orders, first, last = (known.orders, known.first_order_at, known.last_order_at) if known else (0, None, None)
+        label, tone = words.STAGES[stage(orders, first, last, clock.now())]
+        return str(label), tone
 
     @property
     def title(self) -> str:
