@@ -81,6 +81,7 @@ LOOPS: list[str] = [
     "hetang.privacy.loops:erasing",
     "hetang.privacy.loops:export_files",
     "hetang.privacy.loops:keeping",
+    "hetang.privacy.loops:counting",
 ]
 
 # JSON services of the engine process: name -> dotted path of a factory (`hetang.platform.engine.Service`).

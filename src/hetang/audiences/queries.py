@@ -15,10 +15,11 @@ from hetang.audiences import history
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.matching import Person, Verdict, matches
 from hetang.audiences.matching import explain as explain_person
-from hetang.audiences.models import Audience, AudienceSnapshot
+from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
 from hetang.audiences.plans import Moment
 from hetang.audiences.reading import parse
-from hetang.audiences.rules import InvalidRule, Path, named_in
+from hetang.audiences.rules import InvalidRule, Node, Path, named_in
+from hetang.audiences.rules import is_personal as personal_rule
 from hetang.customers.access import visible as visible_customers
 from hetang.platform import clock, engine_client
 from hetang.platform.access import Scope
@@ -46,6 +47,22 @@ def visible(scope: Scope) -> QuerySet[Audience]:
         ids = [int(node) for node in path.strip(".").split(".")]
         inside |= Q(org_node__path__startswith=path) | Q(org_node_id__in=ids)
     return found.filter(inside)
+
+
+def is_personal(audience: Audience, version: int) -> bool:
+    """Whether a version of an audience chooses people by what is known of them: see `rules.is_personal`. A rule that
+    cannot be read any more counts as such."""
+    saved = AudienceVersion.objects.filter(audience=audience, version=version).values_list("rule", flat=True).first()
+    known = catalogue(saved or audience.rule)
+
+    def rule_of(public_id: str) -> Node | None:
+        inner = known.audiences.get(public_id)
+        return parse(inner.rule, known) if inner else None
+
+    try:
+        return personal_rule(parse(saved or audience.rule, known), rule_of)
+    except InvalidRule:
+        return True
 
 
 def archived(scope: Scope) -> QuerySet[Audience]:

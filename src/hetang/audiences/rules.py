@@ -7,7 +7,7 @@ calendar, today included: "in the last 7 days" is today and the six days before 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -229,6 +229,28 @@ class Problem:
     path: Path
     code: str
     params: Mapping[str, Any] = field(default_factory=dict)
+
+
+# What these look at is how somebody can be reached and what she said, or chance: nothing of who she is or does.
+_NEUTRAL = (ConsentGiven, LeftAlone, Friends, InBucket)
+
+
+def is_personal(node: Node, rule_of: Callable[[str], Node | None]) -> bool:
+    """Whether a rule chooses people by what is known of them (tags, attributes, purchases, visits, favourites).
+
+    Where they live, how they can be reached, what they agreed to, and chance are not meant: a broadcast to everybody of
+    a store is no personalised one. `rule_of` gives the tree of a saved audience, None where there is none any more.
+    """
+    if isinstance(node, All | AnyOf):
+        return any(is_personal(child, rule_of) for child in node.of)
+    if isinstance(node, Not):
+        return is_personal(node.of, rule_of)
+    if isinstance(node, MemberOf):
+        inner = rule_of(node.audience)
+        return inner is None or is_personal(inner, rule_of)
+    if isinstance(node, AtStore):
+        return node.op != "home"
+    return not isinstance(node, _NEUTRAL)
 
 
 class InvalidRule(ValueError):

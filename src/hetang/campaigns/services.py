@@ -8,7 +8,8 @@ from typing import Any
 
 from django.db import transaction
 
-from hetang.audiences.models import Audience
+from hetang.audiences.models import Audience, AudienceSnapshot
+from hetang.audiences.queries import is_personal
 from hetang.audiences.services import take_snapshot
 from hetang.campaigns import approval, pictures, queries
 from hetang.campaigns.errors import CampaignError, Problem
@@ -165,8 +166,9 @@ def check(broadcast: Broadcast) -> list[Problem]:
     return problems
 
 
-def request_of(broadcast: Broadcast, slot_at: datetime) -> planning.Request:
-    """What the planner is asked for: the same for the dry run and the plan."""
+def request_of(broadcast: Broadcast, slot_at: datetime, snapshot: AudienceSnapshot | None = None) -> planning.Request:
+    """What the planner is asked for, the same for the dry run and the plan. `snapshot`: of whom, if not the draft's."""
+    chosen_by = snapshot or broadcast.snapshot
     node = broadcast.campaign.org_node
     return planning.Request(
         channel=broadcast.channel,
@@ -177,6 +179,7 @@ def request_of(broadcast: Broadcast, slot_at: datetime) -> planning.Request:
         weights=tuple(int(variant.get("weight", 1)) for variant in broadcast.variants),
         design="cluster" if broadcast.design == Broadcast.CLUSTER else "person",
         org_path="" if node.parent_id is None else node.path,
+        personalised=is_personal(broadcast.audience, chosen_by.version if chosen_by else broadcast.audience.version),
     )
 
 
@@ -193,7 +196,7 @@ def dry_run(actor: Actor, broadcast: Broadcast, *, wait: bool = False) -> Plan:
     snapshot = take_snapshot(broadcast.audience_id)
     now = clock.now()
     with transaction.atomic():
-        plan = planning.begin(bytes(snapshot.members), request_of(broadcast, broadcast.slot_at or now))
+        plan = planning.begin(bytes(snapshot.members), request_of(broadcast, broadcast.slot_at or now, snapshot))
         changed = Broadcast.objects.filter(pk=broadcast.pk, state=Broadcast.DRAFT).update(
             dry_run=plan, snapshot=snapshot
         )

@@ -76,6 +76,7 @@ SECTIONS: tuple[Section, ...] = (
         _("Privacy"),
         (
             Item(_("Register of exports"), "exports:list", "export", "privacy:view customers:export"),
+            Item(_("Register of consents"), "privacy:consents", "shield", "privacy:view"),
             Item(_("Keeping times and rules"), "privacy:keeping", "clock", "privacy:view"),
         ),
     ),

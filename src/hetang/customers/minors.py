@@ -20,8 +20,16 @@ ANY_CHANNEL = "any"
 # Dates are ISO texts, which sort as they are; whatever is none is no date of birth.
 UNDER_AGE = f"""
 select a.customer_id from customers_customerattribute a
-where (a.code = '{USUAL}' or a.code in (select d.code from customers_attributedefinition d where d.birth_date))
+where a.code = any(array(
+    select '{USUAL}' union select d.code from customers_attributedefinition d where d.birth_date))
   and left(a.value #>> '{{}}', 10) > %(born_after)s and a.value #>> '{{}}' ~ '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}'
+"""
+
+
+# Those of `UNDER_AGE` for whom no guardian agreed to marketing.
+WITHOUT_GUARDIAN = f"""{UNDER_AGE} and not exists (
+  select from customers_consent g
+  where g.customer_id = a.customer_id and g.purpose = '{GUARDIAN}' and g.channel = '{ANY_CHANNEL}' and g.given)
 """
 
 

@@ -335,7 +335,12 @@ class Consent(models.Model):
         indexes: ClassVar = [
             models.Index(
                 fields=["channel", "purpose", "customer"], name="consent_given", condition=models.Q(given=True)
-            )
+            ),
+            models.Index(
+                fields=["customer"],
+                name="consent_objected",
+                condition=models.Q(purpose="personalisation", given=False),
+            ),
         ]
 
 

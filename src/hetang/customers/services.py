@@ -11,6 +11,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from hetang.customers.errors import DuplicateName, NoIdentity
+from hetang.customers.minors import ANY_CHANNEL
 from hetang.customers.models import Identity, Tag, TagGroup
 from hetang.facts import intake
 from hetang.facts.errors import Refusal
@@ -20,6 +21,7 @@ from hetang.platform import clock
 from hetang.platform.sealing import unseal
 
 SOURCE = "console"
+PERSONALISATION = "personalisation"
 
 
 def change_tag(number: int, tag: str, on: bool, expires_at: datetime | None = None) -> None:
@@ -39,6 +41,11 @@ def change_consent(
     """Note that a customer gave or withdrew a consent, on which basis. Raises Refusal for unknown words, NoIdentity."""
     body = {"purpose": purpose, "channel": channel, "given": given, "basis": basis, "text_version": text_version}
     _record("consent.changed", number, body)
+
+
+def set_personalisation(number: int, allowed: bool) -> None:
+    """Note that a customer objects to being chosen by what is known of her, or does so no longer. Raises NoIdentity."""
+    change_consent(number, PERSONALISATION, ANY_CHANNEL, given=allowed, basis="consent" if allowed else "unknown")
 
 
 def create_group(name: str, exclusive: bool = False) -> TagGroup:

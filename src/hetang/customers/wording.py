@@ -24,6 +24,8 @@ _PURPOSES = {
     "marketing": "marketing messages",
     "service": "service messages",
     "transaction": "messages about orders",
+    "guardian": "marketing, by a guardian",
+    "personalisation": "personalised messages",
 }
 _GIVEN = {"True": "given", "False": "withdrawn"}
 _SWITCHED = {"True": "on", "False": "off"}
@@ -35,6 +37,7 @@ _CHANNELS = {
     "store": "store",
     "mini_program": "mini-program",
     "h5": "web page",
+    "any": "all channels",
 }
 
 

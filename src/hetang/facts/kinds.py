@@ -23,6 +23,7 @@ Channel = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[a-z0-9_.-
 Money = Annotated[int, Meta(ge=-(10**15), le=10**15)]
 Quantity = Annotated[str, Meta(pattern=r"^-?[0-9]{1,11}(\.[0-9]{1,3})?$")]
 Purpose = Literal["marketing", "service", "transaction"]
+ConsentPurpose = Literal["marketing", "service", "transaction", "guardian", "personalisation"]
 Basis = Literal["consent", "contract", "legal_duty", "public_interest", "unknown"]
 RelationState = Literal["active", "half", "lost_by_customer", "lost_by_staff"]
 AttributeValue = bool | float | int | Annotated[str, Meta(max_length=500)] | None
@@ -83,12 +84,16 @@ class CustomerIdentified(Body):
 
 
 class ConsentChanged(Body):
-    purpose: Purpose
+    purpose: ConsentPurpose
     channel: Channel
     given: bool
     basis: Basis = "unknown"
     text_version: Annotated[str, Meta(max_length=60)] = ""
     simulated: bool = False
+
+    def check(self) -> None:
+        if self.purpose in ("guardian", "personalisation") and self.channel != "any":
+            raise Refusal("channel_must_be_any", {"purpose": self.purpose})
 
 
 class DoNotDisturbChanged(Body):
@@ -274,8 +279,11 @@ def _contact_kinds() -> list[FactKind]:
         FactKind(
             "consent.changed",
             ConsentChanged,
-            "Consent for one purpose on one channel was given or withdrawn, on which legal basis.",
-            "对某一用途、某一渠道的同意或撤回，及其法律依据。",
+            "Consent for one purpose on one channel was given or withdrawn, on which legal basis. For all channels"
+            " together (`any`): `guardian`, the consent of a guardian to marketing to somebody under fourteen, and"
+            " `personalisation`, not given when somebody objects to being chosen by what is known of her.",
+            "对某一用途、某一渠道的同意或撤回，及其法律依据。渠道为 `any` 时：`guardian` 为监护人同意营销"
+            "（未满十四周岁），`personalisation` 未同意即客户关闭个性化推荐。",
             "Consent for {purpose} by {channel}: {given_word}",
             "{channel} {purpose} 授权：{given_word}",
             {

@@ -47,7 +47,7 @@ class Kind:
 
 
 BROADCAST = "broadcast.send"
-EXPORT, AUDIT_EXPORT = "export.customers", "export.audit"
+EXPORT, AUDIT_EXPORT, REGISTER_EXPORT = "export.customers", "export.audit", "export.registers"
 BULK = "customers.bulk"
 KINDS: dict[str, Kind] = {
     kind.code: kind
@@ -77,6 +77,14 @@ KINDS: dict[str, Kind] = {
             {HEADQUARTERS: 100_000, REGION: 10_000, "": 1_000},
         ),
         Kind(AUDIT_EXPORT, _("Export the audit log"), _("rows"), "audit:view", "exports:approve", {"": None}),
+        Kind(
+            REGISTER_EXPORT,
+            _("Export privacy registers"),
+            _("rows"),
+            "privacy:view",
+            "exports:approve",
+            {"": 1_000},
+        ),
     )
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hetang.platform.jobs import Work, job
-from hetang.privacy import erasing, exports, retention, rotation, seals, verification
+from hetang.privacy import consents, erasing, exports, retention, rotation, seals, verification
 
 VERIFY = "privacy.verify_audit"
 
@@ -48,3 +48,9 @@ def rotate_keys(work: Work) -> dict[str, Any]:
     """Write everything that identifies people under new keys."""
     done = rotation.carry_out(int(work.arguments["rotation"]), work.progress)
     return {name: step["done"] for name, step in done.steps.items() if step.get("done")}
+
+
+@job(consents.JOB)
+def count_consents(_work: Work) -> dict[str, Any]:
+    """Count who agreed to what."""
+    return {"lines": consents.count()}

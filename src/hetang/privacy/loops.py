@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from hetang.platform.loops import Loop
+from hetang.privacy import consents, exports, retention, seals
 from hetang.privacy import erasing as erasures
-from hetang.privacy import exports, retention, seals
 
 SEAL_EVERY_S = 60.0
 AGAIN_AFTER_S = 120.0  # what waited for a store
 TIDY_EVERY_S = 60.0
 NIGHT_EVERY_S = 300.0
+CONSENTS_EVERY_S = 900.0
 
 
 def _seal() -> float:
@@ -32,7 +33,13 @@ def _keeping() -> float:
     return NIGHT_EVERY_S
 
 
+def _consents() -> float:
+    consents.count_if_old()
+    return CONSENTS_EVERY_S
+
+
 sealing = Loop("privacy.audit_seal", _seal)
 erasing = Loop("privacy.erasures", _erase)
 export_files = Loop("privacy.export_files", _export_files)
 keeping = Loop("privacy.keeping", _keeping)
+counting = Loop("privacy.consents", _consents)

@@ -214,3 +214,37 @@ class KeyRotation(models.Model):
     sealing_to = models.CharField(max_length=20)
     steps = models.JSONField(default=dict)
     job = models.ForeignKey(JobRun, models.SET_NULL, null=True, related_name="+")
+
+
+class ConsentCount(models.Model):
+    """How many people's newest word on a purpose and channel was so on a day, by where the word came from."""
+
+    id = models.BigAutoField(primary_key=True)
+    day = models.DateField()
+    purpose = models.CharField(max_length=20)
+    channel = models.CharField(max_length=40)
+    basis = models.CharField(max_length=20)
+    source = models.CharField(max_length=60)
+    text_version = models.CharField(max_length=60)
+    given = models.BooleanField()
+    people = models.BigIntegerField()
+    counted_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["day", "purpose", "channel", "basis", "source", "text_version", "given"],
+                name="consent_count_once",
+            )
+        ]
+
+
+class ConsentText(models.Model):
+    """A text to which customers agree, in both languages. Never changed: a new wording is a new version."""
+
+    version = models.CharField(max_length=60, primary_key=True)
+    purpose = models.CharField(max_length=20)
+    zh_hans = models.TextField()
+    en = models.TextField()
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")

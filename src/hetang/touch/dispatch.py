@@ -13,19 +13,21 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
+from hetang.customers import minors
 from hetang.platform import clock
-from hetang.touch import direct, ledger, outcomes
+from hetang.touch import direct, ledger, outcomes, wishes
 from hetang.touch.channels import channel as channel_of
 from hetang.touch.channels import is_direct
 from hetang.touch.counting import SENDS
 from hetang.touch.errors import ChannelMissing
 from hetang.touch.governor import quiet
 from hetang.touch.links import address_of
-from hetang.touch.models import CANCELLED, FAILED, PLANNED, TASKED, UNKNOWN, SendTask, Variant
+from hetang.touch.models import CANCELLED, FAILED, PLANNED, TASKED, UNKNOWN, Plan, SendTask, Variant
 from hetang.touch.ports import OutcomeUnknown, Refused, TaskChannel, TaskRequest
 
 log = logging.getLogger(__name__)
@@ -156,19 +158,26 @@ def with_link(text: str, attachments: list[dict[str, str]], link: str) -> tuple[
 
 
 def withdraw(task: SendTask) -> int:
-    """Release the people of an unsent task who withdrew consent or asked to be left alone since the plan was made."""
-    if task.programme.message_class == "transaction":
+    """Release the people of an unsent task who may not be written to any more: since the plan was made they withdrew
+    consent, asked to be left alone, objected to being chosen, or proved to be under fourteen."""
+    programme = task.programme
+    if programme.message_class == "transaction":
         return 0
-    missing = (
-        "not exists (select 1 from customers_consent c where c.customer_id = t.customer and c.given"
-        " and c.purpose = t.message_class and c.channel = t.channel)"
-        if task.programme.message_class == "marketing"
-        else "false"
-    )
-    where = f"""t.planned_at = %(planned)s and t.task = %(task)s and ({missing} or exists (
-        select 1 from customers_donotdisturb d where d.customer_id = t.customer and d.on
-        and (d.until is null or d.until > %(now)s)))"""
-    values = {"planned": task.programme.planned_at, "task": task.pk, "now": clock.now()}
+    values: dict[str, Any] = {"planned": programme.planned_at, "task": task.pk, "now": clock.now()}
+    unwanted = [
+        "exists (select 1 from customers_donotdisturb d where d.customer_id = t.customer and d.on"
+        " and (d.until is null or d.until > %(now)s))"
+    ]
+    if wishes.applies(programme.message_class):
+        unwanted += [
+            "not exists (select 1 from customers_consent c where c.customer_id = t.customer and c.given"
+            " and c.purpose = t.message_class and c.channel = t.channel)",
+            f"exists ({minors.WITHOUT_GUARDIAN} and a.customer_id = t.customer)",
+        ]
+        values["born_after"] = minors.born_after(clock.today())
+        if not Plan.objects.filter(programme=programme, parameters__personalised=False).exists():
+            unwanted.append(f"exists ({wishes.OBJECTED} and o.customer_id = t.customer)")
+    where = f"t.planned_at = %(planned)s and t.task = %(task)s and ({' or '.join(unwanted)})"
     with transaction.atomic():
         return len(ledger.move(PLANNED, CANCELLED, where, values, reason="withdrawn"))
 

@@ -24,7 +24,7 @@ from hetang.customers.models import Relation
 from hetang.experiments import assignment
 from hetang.platform import clock
 from hetang.resources.models import Staff
-from hetang.touch import governor, ledger
+from hetang.touch import governor, ledger, wishes
 from hetang.touch.channels import identity_kind, is_direct, people_per_unit
 from hetang.touch.models import (
     CONTROL,
@@ -37,7 +37,9 @@ from hetang.touch.models import (
     Programme,
 )
 
-REASONS = ("no_consent", "do_not_disturb", "capped", "quiet", "unreachable")  # the order in which they count
+# The order in which they count.
+REASONS = ("no_consent", "minor", "objected", "do_not_disturb", "capped", "quiet", "unreachable")
+_MINOR, _OBJECTED = 1, 2  # what a person of a chunk is marked with
 CHUNK = 20_000  # the first of a plan: about a third of a second on the reference machine
 _LARGEST_CHUNK = 60_000
 _CHUNK_S = 0.5  # what a transaction should take, so that one that finds the machine busy stays below a second
@@ -50,7 +52,8 @@ _COPY_TAIL = b"\xff\xff"
 @dataclass(frozen=True)
 class Request:
     """What a plan is asked for. `design` says whom a variant is drawn for: "person", or "cluster" (the adviser).
-    `org_path` restricts the senders to a part of the organisation; "" is the whole brand."""
+    `org_path` restricts the senders to a part of the organisation; "" is the whole brand. `personalised`: the audience
+    was chosen by what is known of people."""
 
     channel: str
     message_class: str
@@ -60,6 +63,7 @@ class Request:
     weights: tuple[int, ...] = (1,)
     design: str = "person"
     org_path: str = ""
+    personalised: bool = True
     advisers: tuple[int, ...] = ()  # in a cluster design, those among whom the texts are shared out; found at the start
 
     def as_json(self) -> dict[str, Any]:
@@ -172,24 +176,26 @@ def _decide(cursor: CursorWrapper, plan: Plan, numbers: array[int]) -> None:
 
 
 def _load(cursor: CursorWrapper, request: Request, numbers: array[int]) -> None:
-    """The chunk's people with what was drawn for them, by binary COPY."""
+    """The chunk's people with what was drawn for them and what they wish, by binary COPY."""
     import numpy as np
 
     cursor.execute(
         "create temp table if not exists plan_person"
-        " (customer bigint, control boolean, variant smallint) on commit delete rows"
+        " (customer bigint, control boolean, variant smallint, wish smallint) on commit delete rows"
     )
     cursor.execute("truncate plan_person")  # a chunk may follow another in the same transaction
     people = np.frombuffer(numbers, dtype=np.uint32)
     layout = [
         *(("fields", ">i2"), ("l1", ">i4"), ("customer", ">i8")),
-        *(("l2", ">i4"), ("control", "i1"), ("l3", ">i4"), ("variant", ">i2")),
+        *(("l2", ">i4"), ("control", "i1"), ("l3", ">i4"), ("variant", ">i2"), ("l4", ">i4"), ("wish", ">i2")),
     ]
     rows = np.zeros(len(people), dtype=layout)
-    rows["fields"], rows["l1"], rows["l2"], rows["l3"] = 3, 8, 1, 2
+    rows["fields"], rows["l1"], rows["l2"], rows["l3"], rows["l4"] = 4, 8, 1, 2, 2
     rows["customer"] = people
     rows["control"] = assignment.control_group(request.seed, people, request.control_bp)
     rows["variant"] = assignment.variants(request.seed, people, request.weights)
+    for wish, those in _wishes(cursor, request, numbers):
+        rows["wish"][np.isin(people, np.asarray(those, dtype=np.uint32))] = wish
     with cursor.copy("copy plan_person from stdin (format binary)") as copy:
         copy.write(_COPY_HEAD + rows.tobytes() + _COPY_TAIL)
     cursor.execute("analyze plan_person")
@@ -215,7 +221,8 @@ def _split(cursor: CursorWrapper, request: Request, numbers: array[int]) -> None
         f"""
         insert into plan_split
         select p.customer,
-          case when {consent} then 'no_consent' when {disturb} then 'do_not_disturb'
+          case when {consent} then 'no_consent' when p.wish = {_MINOR} then 'minor'
+               when p.wish = {_OBJECTED} then 'objected' when {disturb} then 'do_not_disturb'
                when u.capped then 'capped' when %s or {quiet} then 'quiet'
                when r.customer_id is null or k.number is null then 'unreachable'
                when p.control then 'control' else '' end,
@@ -242,6 +249,16 @@ def _no_consent(request: Request) -> tuple[str, list[Any]]:
     if request.message_class == "marketing":
         return "c.given is not true", []
     return "c.given is false", []
+
+
+def _wishes(cursor: CursorWrapper, request: Request, numbers: array[int]) -> Iterator[tuple[int, list[int]]]:
+    """Who of the chunk's range has which wish, the stronger one last. They are few and each kind has an index, so they
+    are fetched and marked rather than joined: a join of its own would cost every plan more than all of them."""
+    if not wishes.applies(request.message_class):
+        return
+    if request.personalised:
+        yield _OBJECTED, wishes.objected(cursor, numbers[0], numbers[-1])
+    yield _MINOR, wishes.minors(cursor, numbers[0], numbers[-1], clock.local_day(request.slot_at))
 
 
 def _capped(request: Request, within: str) -> tuple[str, list[Any]]:

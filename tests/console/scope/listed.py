@@ -114,6 +114,7 @@ LISTED: dict[str, Listed] = {
     "customers:change-consent": Listed(
         _of_customer, body=sending(purpose="marketing", channel="wecom", given="1", basis="consent")
     ),
+    "customers:personalisation": Listed(_of_customer, body=sending(allowed="0")),
     "customers:do-not-disturb": Listed(_of_customer, body=sending(on="1")),
     "customers:same-as": Listed(
         _of_customer,
@@ -195,6 +196,9 @@ LISTED: dict[str, Listed] = {
     **dict.fromkeys(("privacy:keeping", "privacy:keys"), Listed()),
     "privacy:keeping-kind": Listed(sending(code="jobs"), body=sending(days=400), of="brand"),
     "privacy:rules": Listed(silent=True, of="brand"),
+    "privacy:consents": Listed(
+        body=sending(version="1", purpose="marketing", zh_hans="同意", en="I agree"), of="brand"
+    ),
     # users, roles, places
     **dict.fromkeys(("settings:users", "settings:roles", "settings:organisation"), Listed()),
     **dict.fromkeys(("settings:login-rules", "settings:approval-rules"), Listed(silent=True, of="brand")),

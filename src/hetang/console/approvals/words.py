@@ -119,4 +119,5 @@ _SHOWN: dict[str, Callable[[Approval], Shown]] = {
     approvals.BULK: _bulk,
     approvals.EXPORT: _export,
     approvals.AUDIT_EXPORT: _export,
+    approvals.REGISTER_EXPORT: _export,
 }

@@ -20,6 +20,8 @@ Text = str | Promise
 
 REASONS: dict[str, tuple[Text, Text]] = {
     "no_consent": (_("No consent"), _("Has not agreed to marketing by this channel, or withdrew.")),
+    "minor": (_("Under fourteen"), _("No guardian has agreed to marketing.")),
+    "objected": (_("Personalisation off"), _("Objects to being chosen by what is known of her, as this audience is.")),
     "do_not_disturb": (_("Do not disturb"), _("Asked to be left alone.")),
     "capped": (_("Frequency cap reached"), _("Would get more messages than the caps allow.")),
     "quiet": (_("Quiet until later"), _("Asked for quiet until a later day, or the slot lies in quiet hours.")),
@@ -32,6 +34,11 @@ NOBODY: dict[str, tuple[Text, Text]] = {
     "no_consent": (
         REASONS["no_consent"][0],
         _("Choose customers who have agreed to marketing by this channel, or ask for their consent first."),
+    ),
+    "minor": (REASONS["minor"][0], _("They are under fourteen: choose grown-ups, or note a guardian's consent first.")),
+    "objected": (
+        REASONS["objected"][0],
+        _("They do not want to be chosen by what is known of them: write to everybody of a store instead."),
     ),
     "do_not_disturb": (REASONS["do_not_disturb"][0], _("They asked to be left alone: choose other customers.")),
     "capped": (REASONS["capped"][0], _("Choose a later time, or look at the frequency caps.")),

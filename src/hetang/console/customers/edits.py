@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from django.views.decorators.http import require_POST
 
 from hetang.console.customers import words
 from hetang.console.customers.lists import customer_or_404
-from hetang.customers import services
+from hetang.customers import minors, services
 from hetang.customers.errors import NoIdentity
 from hetang.customers.models import Customer, Tag
 from hetang.facts.errors import Refusal
@@ -36,7 +37,7 @@ class TagForm(forms.Form):
 class ConsentForm(forms.Form):
     """One purpose on one channel: given or withdrawn, on which basis."""
 
-    purpose = forms.ChoiceField(choices=list(words.PURPOSES.items()))
+    purpose = forms.ChoiceField(choices=[*words.PURPOSES.items(), (minors.GUARDIAN, words.GUARDIAN)])
     channel = forms.ChoiceField(choices=list(words.CHANNELS.items()))
     given = forms.ChoiceField(choices=[("1", ""), ("0", "")])
     basis = forms.ChoiceField(choices=list(words.BASES.items()))
@@ -72,7 +73,19 @@ def change_consent(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if not form.is_valid():
         return _refused(request, customer, _("Choose a purpose, a channel and a legal basis."))
     values = {**form.cleaned_data, "given": form.cleaned_data["given"] == "1"}
+    if values["purpose"] == minors.GUARDIAN:
+        values["channel"] = minors.ANY_CHANNEL
     return _write(request, customer, "customer.consent", values, lambda: services.change_consent(customer.pk, **values))
+
+
+@require_POST
+@needs("customers:edit")
+def change_personalisation(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Note that she objects to being chosen by what is known of her, or does so no longer."""
+    customer = customer_or_404(actor_of(request), "customers:edit", public_id)
+    allowed = request.POST.get("allowed") == "1"
+    verb = partial(services.set_personalisation, customer.pk, allowed)
+    return _write(request, customer, "customer.personalisation", {"allowed": allowed}, verb)
 
 
 @require_POST

@@ -29,6 +29,7 @@ from hetang.console.paging import Page
 from hetang.customers import queries
 from hetang.customers.models import Customer, DoNotDisturb
 from hetang.customers.queries import Entry, Portrait
+from hetang.customers.services import PERSONALISATION
 from hetang.customers.wording import channel_word, purpose_word, relation_word
 from hetang.platform import audit, clock
 from hetang.platform.access import actor_of, foreign_among, needs
@@ -79,6 +80,7 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "relations": [(one, relation_word(one.state), words.RELATION_TONES[one.state]) for one in known.relations],
         "consents": [(one, purpose_word(one.purpose), channel_word(one.channel)) for one in known.consents],
         "disturb": disturb(known, now),
+        "objected": any(one.purpose == PERSONALISATION and not one.given for one in known.consents),
         "tag_choices": tag_choices(),
         "words": words,
         "fresh": bool(request.GET.get("fresh")),

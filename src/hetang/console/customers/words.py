@@ -27,6 +27,7 @@ PURPOSES: dict[str, str | Promise] = {
     "service": _("Service messages"),
     "transaction": _("Messages about orders"),
 }
+GUARDIAN: str | Promise = _("Marketing, by her guardian")
 CHANNELS: dict[str, str | Promise] = {"wecom": _("WeCom"), "sms": _("SMS"), "email": _("E-mail")}
 RELATION_TONES = {"active": "good", "half": "warn", "lost_by_customer": "bad", "lost_by_staff": "bad"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -19,13 +20,14 @@ from hetang.audiences import queries as audiences
 from hetang.audiences.models import Audience, AudienceSnapshot
 from hetang.console.audit import views as audit_page
 from hetang.console.audit import wording
-from hetang.console.customers import lists
+from hetang.console.customers import lists, words
 from hetang.console.figures import number
 from hetang.console.insights import board_page, report_page
 from hetang.console.paging import Page
 from hetang.console.templatetags.hetang import staff_title
 from hetang.customers import queries as customers
-from hetang.customers.models import Customer, Tag
+from hetang.customers.models import Consent, Customer, Tag
+from hetang.customers.wording import channel_word, purpose_word
 from hetang.imports import messages as import_messages
 from hetang.imports import queries as imports
 from hetang.imports.models import Import
@@ -36,6 +38,7 @@ from hetang.platform import approvals, clock
 from hetang.platform.access import Actor, own_customers
 from hetang.platform.brand import brand
 from hetang.platform.money import to_major
+from hetang.privacy import exports
 from hetang.privacy.errors import PrivacyRefused
 from hetang.privacy.exports import About, ExportKind, Parameters, Sheet
 from hetang.resources.models import Staff, Store
@@ -172,6 +175,96 @@ def _members(actor: Actor, snapshot: AudienceSnapshot, *, whole: bool = False) -
             yield list(rows.select_related("home_store", "owner").order_by("number"))
         else:
             yield list(rows.values_list("pk", flat=True))
+
+
+# the registers --------------------------------------------------------------------------------------------------------
+
+
+def _choose_consents(_actor: Actor, given: Mapping[str, str]) -> Parameters:
+    return {name: given[name] for name in ("purpose", "channel") if given.get(name)}
+
+
+def _consents(actor: Actor, chosen: Parameters) -> QuerySet[Consent]:
+    return Consent.objects.filter(**chosen, customer__in=own_customers(actor, "privacy:view").values("pk"))
+
+
+def _about_consents(actor: Actor, chosen: Parameters) -> About:
+    labels = {"purpose": (_("Purpose"), purpose_word), "channel": (_("Channel"), channel_word)}
+    lines = [(labels[name][0], str(labels[name][1](value))) for name, value in chosen.items()]
+    return About(_("Consents"), lines or [(_("Filter"), _("none: all consents"))], _consents(actor, chosen).count())
+
+
+def _sheet_of_consents(actor: Actor, chosen: Parameters) -> Sheet:
+    people = BitMap()
+    header = [
+        _("Customer id"),
+        _("Name (masked)"),
+        _("Known by (masked)"),
+        _("Purpose"),
+        _("Channel"),
+        _("Given"),
+        _("Legal basis"),
+        _("Version of the text"),
+        _("Said on"),
+        _("Source"),
+    ]
+    return Sheet(header, _said(actor, chosen, people), people)
+
+
+def _said(actor: Actor, chosen: Parameters, people: BitMap) -> Iterator[list[Any]]:
+    """Person by person; those without a word on it are passed over."""
+    for chunk in _by_number(own_customers(actor, "privacy:view").select_related("home_store", "owner")):
+        said: dict[int, list[Consent]] = defaultdict(list)
+        for one in Consent.objects.filter(**chosen, customer__in=chunk).order_by("purpose", "channel"):
+            said[one.customer_id].append(one)
+        known = [customer for customer in chunk if customer.number in said]
+        people.update([customer.number for customer in known])
+        for row in lists.rows(Page(known), actor) if known else []:
+            for one in said[row.customer.number]:
+                yield [
+                    row.customer.public_id,
+                    row.name,
+                    row.known_by,
+                    purpose_word(one.purpose),
+                    channel_word(one.channel),
+                    _("yes") if one.given else _("no"),
+                    str(words.BASES.get(one.basis, one.basis)),
+                    one.text_version,
+                    _moment(one.occurred_at),
+                    one.source,
+                ]
+
+
+def _choose_all(_actor: Actor, _given: Mapping[str, str]) -> Parameters:
+    return {}
+
+
+def _about_register(actor: Actor, _chosen: Parameters) -> About:
+    return About(_("Register of exports"), [(_("Filter"), _("none: all entries"))], exports.seen_by(actor).count())
+
+
+def _sheet_of_register(actor: Actor, _chosen: Parameters) -> Sheet:
+    header = [
+        _("Register number"),
+        _("What is exported"),
+        _("Purpose"),
+        _("In a few words"),
+        _("Who"),
+        _("Asked for"),
+        _("Rows"),
+        _("State"),
+        _("Downloads"),
+    ]
+    return Sheet(header, _entries_of_register(actor))
+
+
+def _entries_of_register(actor: Actor) -> Iterator[list[Any]]:
+    rows = exports.seen_by(actor).defer("people").order_by("-id")
+    for one in rows.iterator(chunk_size=1000):
+        purpose = exports.PURPOSES.get(one.purpose, one.purpose)
+        count = one.size if one.rows is None else one.rows
+        asked = _moment(one.asked_at)
+        yield [one.number, one.title, purpose, one.note, one.actor, asked, count, one.state, one.downloads]
 
 
 # the audit log --------------------------------------------------------------------------------------------------------
@@ -347,5 +440,25 @@ KINDS = [
         _choose_problems,
         _about_problems,
         _sheet_of_problems,
+    ),
+    ExportKind(
+        "consents",
+        gettext_lazy("Consents"),
+        "privacy:view",
+        True,
+        _choose_consents,
+        _about_consents,
+        _sheet_of_consents,
+        approvals.REGISTER_EXPORT,
+    ),
+    ExportKind(
+        "exports",
+        gettext_lazy("Register of exports"),
+        "privacy:view",
+        False,
+        _choose_all,
+        _about_register,
+        _sheet_of_register,
+        approvals.REGISTER_EXPORT,
     ),
 ]

@@ -49,6 +49,8 @@ def exclusion_label(code: str) -> str:
     """Why somebody of the audience was left out."""
     return {
         "no_consent": _("No consent"),
+        "minor": _("Under fourteen"),
+        "objected": _("Personalisation off"),
         "do_not_disturb": _("Do not disturb"),
         "capped": _("Cap reached"),
         "quiet": _("Quiet hours"),

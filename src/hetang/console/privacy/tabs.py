@@ -7,6 +7,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 TABS: tuple[tuple[str, str | Promise], ...] = (
+    ("consents", _("Consents")),
     ("keeping", _("Keeping times")),
     ("keys", _("Keys")),
     ("rules", _("Privacy rules")),

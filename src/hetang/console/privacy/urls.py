@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from django.urls import path
 
-from hetang.console.privacy import keeping, rotating, rules
+from hetang.console.privacy import consents, keeping, rotating, rules
 
 app_name = "privacy"
 urlpatterns = [
+    path("consents/", consents.register, name="consents"),
+    path("consents/count", consents.count_now, name="consents-count"),
     path("keeping/", keeping.schedule, name="keeping"),
     path("keeping/run", keeping.run_now, name="keeping-run"),
     path("keeping/<slug:code>/", keeping.kind, name="keeping-kind"),
