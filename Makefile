@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 HETANG_HOME ?= $(CURDIR)/.hetang
 export HETANG_HOME
 
-.PHONY: help demo up check test lint messages browser bench lock clean
+.PHONY: help demo up check test external lint messages browser bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## What one can make
@@ -25,6 +25,9 @@ check: $(VENV)/.demo messages ## Carry out the whole main job once, without a br
 
 test: $(VENV)/.dev lint browser ## Install, check style, types and import law, run all tests
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+external: $(VENV)/.dev ## Run the tests against PostgreSQL 15 as Debian installs it
+	$(BIN)/python -m tests.external $(TESTS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ def find() -> str | None:
 
 def main() -> int:
     if find() is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        _install()
+        install(*PACKAGES)
     if find() is not None:
         return 0
     if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
@@ -35,10 +35,11 @@ def main() -> int:
     return 0
 
 
-def _install() -> None:
-    if _apt_get("install", "-y", "--no-install-recommends", *PACKAGES) != 0:
+def install(*packages: str) -> None:
+    """Install Debian's packages, with fresh lists where the old ones do not do."""
+    if _apt_get("install", "-y", "--no-install-recommends", *packages) != 0:
         _apt_get("update")
-        _apt_get("install", "-y", "--no-install-recommends", *PACKAGES)
+        _apt_get("install", "-y", "--no-install-recommends", *packages)
 
 
 def _apt_get(*arguments: str) -> int:

@@ -195,7 +195,7 @@ def database(home: Path) -> Iterator[Finding]:
 def logs(home: Path) -> Iterator[Finding]:
     if not _usable(home):
         return
-    for name in ("engine", "web", "worker", "simulator"):
+    for name in ("engine", "web", "public", "worker", "simulator"):
         yield from _log_tail(home / "logs" / f"{name}.log", name)
 
 
@@ -220,7 +220,9 @@ def backups(home: Path) -> Iterator[Finding]:
     """Whether there is a way back: an unfinished restore, the newest backup, the archive."""
     if problem := restore.unfinished(home):
         yield Finding(_WRONG, f"恢复尚未完成，请再次运行同一条 hetang restore 命令（{home}）", problem)
-    if not (_usable(home) and (home / "postgres" / "PG_VERSION").exists()):
+    external = bool(environment.database_url())
+    used = home / ("secrets.json" if external else "postgres/PG_VERSION")
+    if not (_usable(home) and used.exists()):
         return
     newest = folder.newest(commands.backups_folder(home))
     if newest is None:
@@ -230,7 +232,7 @@ def backups(home: Path) -> Iterator[Finding]:
     mark = _OK if age < timedelta(days=2) else _NOTE
     days = age.total_seconds() / 86_400
     yield Finding(mark, f"最新备份是 {days:.1f} 天前的", f"the newest backup is {days:.1f} days old")
-    if archive.configured() is None:
+    if archive.configured() is None and not external:
         yield Finding(
             _NOTE,
             "未设置归档目录（HETANG_ARCHIVE），只能恢复到备份的时刻",

@@ -205,7 +205,8 @@ def test_variants_by_adviser_are_compared_by_adviser() -> None:
     assert versus.treated_clusters + versus.control_clusters == 24
     assert min(versus.treated_clusters, versus.control_clusters) >= 5
     assert [arm.variant for arm in report.arms] == [1, 2, 0]
-    assert not versus.distinct
+    # nothing was done to either: four standard errors, because the draw follows the advisers' ids, which differ by run
+    assert abs(versus.value) < versus.high - versus.low
 
 
 def test_variants_by_person_have_their_own_control_people() -> None:

@@ -30,12 +30,14 @@ def spawn(
     env: Mapping[str, str] | None = None,
     death_signal: int = signal.SIGTERM,
     log: IO[bytes] | int | None = None,
+    errors: IO[bytes] | int = subprocess.STDOUT,
     stdin: int = subprocess.DEVNULL,
     as_ordinary_user: bool = False,
     cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a child in its own process group that gets `death_signal` when this thread's process dies.
 
+    What it prints goes to `log`, complaints too unless `errors` names another place; without a log, where ours goes.
     `as_ordinary_user` matters only for root: the child then runs in a user namespace (or as `nobody`).
     """
     parent = os.getpid()
@@ -51,7 +53,7 @@ def spawn(
         cwd=cwd,
         stdin=stdin,
         stdout=log,
-        stderr=subprocess.STDOUT if log is not None else None,
+        stderr=errors if log is not None else None,
         preexec_fn=prepare,  # noqa: PLW1509 - the callers start children before they start threads
         start_new_session=True,
     )

@@ -101,3 +101,16 @@ def database_of_tests() -> str:
 
     parts = urlsplit(os.environ["HETANG_DATABASE_URL"])
     return urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
+
+
+@contextmanager
+def another_database() -> Iterator[str]:
+    """An empty database on the server of this test run, dropped afterwards."""
+    server = urlsplit(os.environ["HETANG_DATABASE_URL"])
+    name = f"another_{os.getpid()}"
+    with psycopg.connect(urlunsplit(server), autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+        try:
+            yield urlunsplit(server._replace(path=f"/{name}"))
+        finally:
+            connection.execute(f"drop database {name} with (force)")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -201,6 +202,35 @@ def test_the_command_line_saves_lists_and_restores_into_another_server(tmp_path:
         )
         assert (again.returncode, "the database is not empty" in again.stderr) == (2, True)
     assert not (home / "postgres").exists()
+
+
+def test_into_somebody_elses_server_a_dump_comes_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server of this run, which may be older than our programs (`python -m tests.external`)."""
+    visits("1", "2", "3")
+    backup = taken(tmp_path)
+    with homes.another_database() as url:
+        damaged = tmp_path / "damaged"
+        shutil.copytree(backup.path, damaged)
+        rows = max((damaged / "database").glob("*.dat.gz"), key=lambda path: path.stat().st_size)
+        rows.write_bytes(rows.read_bytes()[:-20])
+        with monkeypatch.context() as patch, pytest.raises(BackupRefused, match="bringing the dump back failed"):
+            patch.setattr(folder, "verify", lambda _backup: None)
+            restore.restore(replace(backup, path=damaged), tmp_path / "home", secrets(), url=url)
+        assert homes.ask(url, "select count(*) from pg_class where relnamespace = 'public'::regnamespace") == 0
+        restore.restore(backup, tmp_path / "home", secrets(), url=url, finish=lambda *_: [])
+        assert homes.ask(url, "select count(*) from facts_fact") == 3
+
+
+def test_a_servers_own_notes_on_columns_are_no_options() -> None:
+    note = b"\nALTER TABLE ONLY public.jobs ALTER COLUMN id SET (pg_attver=33854144);\n"
+    contents = b"\0\1CREATE TABLE public.jobs (\n    id bigint\n);" + note + b"\0\1"
+    cleaned = dump.without_notes(contents)
+    assert len(cleaned) == len(contents)
+    assert cleaned.split() == contents.replace(note.strip(), b"").split()
+    kept = b"ALTER TABLE ONLY public.jobs ALTER COLUMN id SET (n_distinct=5);"
+    assert dump.without_notes(kept) == kept
 
 
 def test_keys_are_exported_once_under_a_long_passphrase_and_read_back(tmp_path: Path) -> None:

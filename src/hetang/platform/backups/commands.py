@@ -216,11 +216,11 @@ def _restored(options: argparse.Namespace) -> int:
 
 
 def _archive(home: Path, url: str) -> Path:
+    if not is_embedded(home, url):
+        raise BackupRefused("base backups are of the embedded server; an external server has its provider's own")
     found = archive.configured()
     if found is None:
         raise BackupRefused("name a folder for the archive in HETANG_ARCHIVE first, and start Hetang with it")
-    if not is_embedded(home, url):
-        raise BackupRefused("base backups are of the embedded server; an external server has its provider's own")
     return found
 
 

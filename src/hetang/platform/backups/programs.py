@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import IO
 
 from hetang.platform import children, postgres
 from hetang.platform.backups.folder import BackupRefused
@@ -28,6 +33,9 @@ _VARIABLES = {
     "connect_timeout": "PGCONNECT_TIMEOUT",
     "target_session_attrs": "PGTARGETSESSIONATTRS",
 }
+# Of the head of a script: what servers before 17 do not know.
+_UNKNOWN_TO_OLD = b"SET transaction_timeout = 0;\n"
+_HEAD_LINES = 50
 
 
 def environment_of(url: str) -> dict[str, str]:
@@ -57,6 +65,40 @@ def run(
     if process.returncode != 0:
         raise BackupRefused(f"{name} failed:\n{output.strip()[-2000:]}")
     return output
+
+
+def run_script(dump: Path, *, env: Mapping[str, str]) -> None:
+    """Run a dump as the script that it is, in one transaction, on a server of any version since 15. Raises
+    BackupRefused when either program fails; nothing was written then."""
+    with tempfile.TemporaryFile() as told:
+        reader = children.spawn(
+            [postgres.binary("pg_restore"), "--file=-", "--no-owner", "--no-privileges", dump],
+            env=env, log=subprocess.PIPE, errors=told,
+        )  # fmt: skip
+        writer = children.spawn(
+            [postgres.binary("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null"],
+            env=env, log=told, stdin=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            assert reader.stdout and writer.stdin  # noqa: PT018, S101 - both are pipes
+            with contextlib.suppress(BrokenPipeError), reader.stdout as lines, writer.stdin as script:
+                _pour(lines, script)
+                if reader.wait() == 0:
+                    script.write(b"commit;\n")
+            failed = writer.wait() != 0 or reader.poll() != 0
+        finally:
+            for process in (reader, writer):
+                process.kill()
+                process.wait()
+        if failed:
+            told.seek(0)
+            raise BackupRefused(f"bringing the dump back failed:\n{told.read().decode(errors='replace').strip()[-2000:]}")
+
+
+def _pour(source: IO[bytes], script: IO[bytes]) -> None:
+    script.write(b"begin;\n")
+    script.writelines(line for line in itertools.islice(source, _HEAD_LINES) if line != _UNKNOWN_TO_OLD)
+    shutil.copyfileobj(source, script, 1 << 20)
 
 
 def _output(process: subprocess.Popen[bytes], watch: Callable[[], None] | None) -> str:

@@ -188,13 +188,12 @@ def _load(backup: Backup, url: str, *, atomically: bool) -> None:
     """All or nothing in a database of somebody else's; in our own new one in parallel, since it goes whole."""
     import psycopg
 
-    way = ["--single-transaction"] if atomically else [f"--jobs={dump.JOBS}", "--exit-on-error"]
-    programs.run(
-        "pg_restore",
-        *(*way, "--no-owner", "--no-privileges", "--dbname", _name(url)),
-        backup.path / "database",
-        env=programs.environment_of(url),
-    )
+    dumped, env = backup.path / "database", programs.environment_of(url)
+    if atomically:
+        programs.run_script(dumped, env=env)
+    else:
+        way = [f"--jobs={dump.JOBS}", "--exit-on-error", "--no-owner", "--no-privileges"]
+        programs.run("pg_restore", *way, "--dbname", _name(url), dumped, env=env)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("analyze")
 
