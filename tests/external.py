@@ -1,8 +1,8 @@
-"""`python -m tests.external [pytest arguments]`: tests against the oldest PostgreSQL that is supported, not the embedded.
+"""`python -m tests.external [pytest arguments]`: tests against the oldest PostgreSQL that is supported.
 
 A cluster of its own is made with Debian's PostgreSQL 15 (installed first, where that is allowed), run on a socket only,
-and thrown away. The product's user owns its database and is no superuser, as a provider gives it. `HETANG_TEST_POSTGRES`
-names the folder of another version's programs.
+and thrown away. The product's user owns its database and is no superuser, as a provider gives it.
+`HETANG_TEST_POSTGRES` names the folder of another version's programs.
 """
 
 from __future__ import annotations

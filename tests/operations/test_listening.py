@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+from django.conf import LazySettings
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -102,6 +103,20 @@ def test_a_stranger_who_claims_to_be_a_proxy_changes_nothing(client: Client, cas
     client.get("/login", HTTP_X_FORWARDED_PROTO="https", HTTP_X_FORWARDED_FOR="1.1.1.1")
     client.post("/login", {"username": "headquarters", "password": PASSWORD}, HTTP_X_FORWARDED_FOR="1.1.1.1")
     assert AuditEntry.objects.get(action="session.opened").address == "127.0.0.1"
+
+
+@pytest.mark.django_db
+def test_a_name_that_is_not_ours_is_refused_with_the_setting_that_would_change_it(
+    client: Client, settings: LazySettings
+) -> None:
+    settings.ALLOWED_HOSTS = ["hetang.example.com"]
+    refused = client.get("/login", HTTP_HOST="evil.example.com", headers={"Accept-Language": "en"})
+    assert refused.status_code == 400
+    assert "HETANG_ALLOWED_HOSTS" in refused.content.decode()
+    forwarded = {"HTTP_HOST": "hetang.example.com", "HTTP_X_FORWARDED_HOST": "evil.example.com"}
+    page = client.get("/login", **forwarded)
+    assert page.status_code != 400
+    assert page.wsgi_request.get_host() == "hetang.example.com"
 
 
 def _addresses() -> list[str]:

@@ -60,7 +60,7 @@ def test_the_public_listener_has_a_port_of_its_own(product: Product) -> None:
 
 def test_a_taken_port_is_refused_with_a_way_out(product: Product, tmp_path: Path) -> None:
     said = Product(tmp_path, port=product.port).refused()
-    assert f"port {product.port} of 127.0.0.1 is taken; choose another with --port" in said
+    assert f"port {product.port} of 127.0.0.1 is taken; choose another --port or --host" in said
 
 
 def test_the_embedded_servers_listen_on_loopback_and_a_private_socket_only(product: Product) -> None:

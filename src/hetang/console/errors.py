@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -18,7 +19,10 @@ from hetang.platform.roles import PERMISSIONS
 RETRY_S = 5
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, DisallowedHost):
+        text = _("Whoever runs Hetang names it in HETANG_ALLOWED_HOSTS, or asks by a name that stands there.")
+        return _page(request, 400, _("Hetang does not answer to this name"), text)
     return _page(request, 400, _("The request could not be understood"), _("Go back and try it once more."))
 
 

@@ -104,7 +104,9 @@ def configuration(form: str) -> dict[str, Any]:
         "loggers": {
             "httpx": {"level": "WARNING"},
             "procrastinate": {"level": "WARNING"},
-            "django.request": {"level": "ERROR"},  # what was merely refused stands in the line of the request
+            # What was merely refused stands in the line of the request; scanners ask for wrong hosts all day.
+            "django.request": {"level": "ERROR"},
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
         },
     }
 

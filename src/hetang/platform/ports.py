@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 from pathlib import Path
@@ -16,14 +17,23 @@ def free_port() -> int:
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
     """Whether one could listen on `host`:`port` now."""
+    return not obstacle(port, host)
+
+
+def obstacle(port: int, host: str = "127.0.0.1") -> str:
+    """Why one cannot listen on `host`:`port` now, for people; empty when one can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except PermissionError:
+            return f"port {port} may be opened by root only; let a proxy listen there (see deploy/)"
+        except OSError as problem:
+            if problem.errno == errno.EADDRINUSE:
+                return f"port {port} of {host} is taken"
+            return f"{host} is no address of this machine"
+    return ""
 
 
 def remembered(home: Path) -> dict[str, int]:

@@ -96,8 +96,7 @@ class Supervisor:
     @property
     def address(self) -> str:
         """Where people reach the console."""
-        shown = "127.0.0.1" if self.plan.host in {"0.0.0.0", "::"} else self.plan.host  # noqa: S104
-        return f"http://{shown}:{self.ports['web']}/"
+        return _address(self.plan.host, self.ports["web"])
 
     def run(self) -> int:
         """Start everything, keep it alive, stop it on SIGTERM, SIGINT or SIGHUP. Returns the exit code."""
@@ -200,6 +199,7 @@ class Supervisor:
             host, port = self._public
             public = _hetang("web", "--host", host, "--port", str(port))
             planned.append(Child("public", public, {**env, "HETANG_LISTENER": "public"}))
+            planned[-1].ask, planned[-1].patience = f"{_address(host, port)}healthz", _WEB_SILENCE_S
         if self.plan.simulated:
             planned.append(Child("simulator", _hetang("simulate", "--port", str(self.ports["simulator"])), env))
         return planned
@@ -406,8 +406,8 @@ def _refuse_unfinished(home: Path) -> None:
 
 def _web_port(plan: Plan) -> int:
     if plan.port is not None:
-        if not ports.is_free(plan.port, plan.host):
-            raise Refused(f"port {plan.port} of {plan.host} is taken; choose another with --port")
+        if problem := ports.obstacle(plan.port, plan.host):
+            raise Refused(f"{problem}; choose another --port or --host")
         return plan.port
     usual = ports.remembered(plan.home).get("web", WEB_PORT)  # short links that are out name the port of last time
     candidates: list[int] = [usual, *range(WEB_PORT, WEB_PORT + 100)]
@@ -416,7 +416,8 @@ def _web_port(plan: Plan) -> int:
             if port != usual:
                 _say(f"port {usual} is taken, using {port}")
             return port
-    raise Refused(f"ports {WEB_PORT} to {WEB_PORT + 99} of {plan.host} are all taken; choose one with --port")
+    reason = ports.obstacle(usual, plan.host)
+    raise Refused(f"no port from {WEB_PORT} to {WEB_PORT + 99} can be used: {reason}; choose another --port or --host")
 
 
 def _public_listener() -> tuple[str, int] | None:
@@ -426,9 +427,15 @@ def _public_listener() -> tuple[str, int] | None:
         return None
     host, _, port = told.rpartition(":")
     host = host.strip("[]")
-    if not ports.is_free(int(port), host):
-        raise Refused(f"{told} of HETANG_PUBLIC_LISTEN is taken, or no address of this machine; choose another")
+    if problem := ports.obstacle(int(port), host):
+        raise Refused(f"HETANG_PUBLIC_LISTEN is {told}, but {problem}; choose another")
     return host, int(port)
+
+
+def _address(host: str, port: int) -> str:
+    """Where one who listens on `host` is reached from this machine."""
+    shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else f"[{host}]" if ":" in host else host  # noqa: S104
+    return f"http://{shown}:{port}/"
 
 
 def _hetang(*arguments: str) -> list[str]:

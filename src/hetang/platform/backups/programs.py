@@ -80,7 +80,7 @@ def run_script(dump: Path, *, env: Mapping[str, str]) -> None:
             env=env, log=told, stdin=subprocess.PIPE,
         )  # fmt: skip
         try:
-            assert reader.stdout and writer.stdin  # noqa: PT018, S101 - both are pipes
+            assert reader.stdout and writer.stdin  # noqa: S101 - both are pipes
             with contextlib.suppress(BrokenPipeError), reader.stdout as lines, writer.stdin as script:
                 _pour(lines, script)
                 if reader.wait() == 0:
@@ -92,7 +92,8 @@ def run_script(dump: Path, *, env: Mapping[str, str]) -> None:
                 process.wait()
         if failed:
             told.seek(0)
-            raise BackupRefused(f"bringing the dump back failed:\n{told.read().decode(errors='replace').strip()[-2000:]}")
+            complaint = told.read().decode(errors="replace").strip()[-2000:]
+            raise BackupRefused(f"bringing the dump back failed:\n{complaint}")
 
 
 def _pour(source: IO[bytes], script: IO[bytes]) -> None:
