@@ -38,7 +38,8 @@ insert into order_lines select customer, placed_at, day, source, order_key, stor
   concat('p', toString((customer + line * 17 + net) % 40)), concat('c', toString((customer + line * 17 + net) % 40)), 1,
   intDiv(net, 2) from orders array join [0, 1] as line;
 -- clickhouse
-insert into touches select number % 1000000 + 1, now64(3) - toIntervalSecond(intHash32(number + 3) % 8000000) as at,
+insert into touches (customer, at, day, channel, programme, message_class, state)
+  select number % 1000000 + 1, now64(3) - toIntervalSecond(intHash32(number + 3) % 8000000) as at,
   toDate(at, 'Asia/Shanghai'), 'wecom', 1, 'marketing', 'sent' from numbers(3000000);
 -- clickhouse
 insert into customer_profile (customer, version, home_store, owner, first_order_at, last_order_at, orders, gmv, refunded,
