@@ -87,7 +87,7 @@ def _operator_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
     _add(audit, "seal", _audit_seal, "seal what is final now, without waiting for the worker")
     _add(commands, "rotate-keys", _rotate_keys, "new keys for what identifies people, while the product runs")
     for room in (backups, upgrade_command):
-        room.register(lambda name, run, text: _add(commands, name, run, text))
+        room.register(lambda name, run, text: _add(commands, name, _on_a_disk(run), text))
     user = commands.add_parser("user", help="people who may log in")
     add = _add(user.add_subparsers(dest="user_command", required=True), "add", _user_add, "add a user with a role")
     add.add_argument("username")
@@ -333,6 +333,22 @@ def _on_the_home(work: Callable[[], int]) -> int:
 
         upgrade.check_ready()
         return work()
+
+
+def _on_a_disk(run: Command) -> Command:
+    """The command, refusing with a sentence where a place cannot be read or written, or is full."""
+
+    def guarded(options: argparse.Namespace) -> int:
+        from hetang.platform.environment import Unusable, place_unusable
+
+        try:
+            return run(options)
+        except OSError as problem:
+            if not (told := place_unusable(problem)):
+                raise
+            raise Unusable(told) from problem
+
+    return guarded
 
 
 def _refuse(problem: Exception) -> int:

@@ -218,6 +218,8 @@ def settings(_home: Path) -> Iterator[Finding]:
 
 def backups(home: Path) -> Iterator[Finding]:
     """Whether there is a way back: an unfinished restore, the newest backup, the archive."""
+    if _blocked(home):
+        return
     if problem := restore.unfinished(home):
         yield Finding(_WRONG, f"恢复尚未完成，请再次运行同一条 hetang restore 命令（{home}）", problem)
     external = bool(environment.database_url())
@@ -274,8 +276,8 @@ def _usable(home: Path) -> bool:
 
 
 def _blocked(home: Path) -> bool:
-    """Whether the home is there, or would be below a file, and cannot be used."""
-    return not _usable(home) and (os.path.lexists(home) or not _is_folder(_existing(home)))
+    """Whether the home is there and cannot be used, or cannot be made."""
+    return not _usable(home) and (os.path.lexists(home) or not _usable(_existing(home)))
 
 
 def _owner(path: Path) -> str:
@@ -314,9 +316,11 @@ def _schema(url: str) -> Iterator[Finding]:
         "from hetang.platform import upgrade\n"
         "try:\n"
         "    upgrade.check_server()\n"
+        "    missing, newer = len(upgrade.pending()), len(upgrade.from_the_future())\n"
+        "    missing or newer or upgrade.check_keys()\n"
         "except upgrade.NotReady as problem:\n"
         "    sys.exit(str(problem))\n"
-        "print(len(upgrade.pending()), len(upgrade.from_the_future()))\n"
+        "print(missing, newer)\n"
     )
     env = {**os.environ, "HETANG_DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "hetang.settings"}
     asked = subprocess.run(

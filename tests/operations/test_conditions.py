@@ -66,6 +66,13 @@ def test_keys_are_named_before_they_expire_and_do_not_work_after() -> None:
     soon.save()
     api_keys.forget()
     assert api_keys.verify(plain, "facts:write") is None
+    assert [one for one in conditions.expiring() if one.kind == "api_key_over"] == []  # nobody ever used it
+    soon.last_used_at = soon.expires_at - timedelta(minutes=5)
+    soon.save()
+    assert [one.subject for one in conditions.expiring() if one.kind == "api_key_over"] == [soon.prefix]
+    soon.revoked_at = datetime.now(UTC)
+    soon.save()
+    assert [one for one in conditions.expiring() if one.kind == "api_key_over"] == []
 
 
 @pytest.mark.django_db

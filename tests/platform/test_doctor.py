@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from hetang.platform import clock, environment, sealing, upgrade
+from hetang.platform.models import TwoFactor, User
 from tests.processes import clean_environment
 
 
@@ -75,6 +80,38 @@ def test_a_file_is_no_data_directory(tmp_path: Path, below: str) -> None:
     assert "name another one with --home" in report
     assert "did not finish" not in report
     assert f"{home} is a file, or lies below one" in _refused("up", home)
+
+
+def test_a_place_that_a_command_cannot_use_is_named_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "hetang.cli", "backup", "--to", str(tmp_path / "file" / "b")],
+        env=clean_environment(
+            HETANG_HOME=str(environment.home()), HETANG_DATABASE_URL=os.environ["HETANG_DATABASE_URL"]
+        ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "lies below one; name another place" in done.stderr
+    full = environment.place_unusable(OSError(errno.ENOSPC, "No space left on device"))
+    assert full == "no space is left for what was to be written; free some, or name a place on another disk"
+    closed = environment.place_unusable(OSError(errno.EACCES, "Permission denied", "/b"))
+    assert closed == "this user may not use /b; run as the user that owns it, or name another place"
+
+
+@pytest.mark.django_db
+def test_keys_of_another_database_are_refused(django_user_model: type[User]) -> None:
+    user = django_user_model.objects.create_user("lin", created_at=clock.wall())
+    foreign = b"\x011" + bytes(12)
+    foreign += AESGCM(bytes(32)).encrypt(bytes(12), b"secret", b"1")
+    row = TwoFactor.objects.create(user=user, secret=foreign)
+    with pytest.raises(upgrade.NotReady, match="are not those of this database"):
+        upgrade.check_keys()
+    TwoFactor.objects.filter(pk=row.pk).update(secret=sealing.seal(b"secret"))
+    upgrade.check_keys()
 
 
 def test_lost_or_damaged_keys_are_told_and_no_new_ones_are_made(tmp_path: Path) -> None:

@@ -144,6 +144,12 @@ KINDS: dict[str, Kind] = {
             "settings:keys",
         ),
         Kind(
+            "api_key_over", BAD, _("API key over"),
+            _("The API key “%(name)s” (%(subject)s…) is over, and its system used it until lately: it is refused now."),
+            _("Make a new key and give it to that system; revoke this one, which ends the alert."),
+            "settings:keys",
+        ),
+        Kind(
             "database_busy", BAD, _("Connections running out"),
             _("%(used)s of %(limit)s connections of the database are in use."),
             _("See which program holds them; Hetang itself needs about thirty."),

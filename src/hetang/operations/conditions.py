@@ -10,10 +10,11 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import F
 
 from hetang.connectors.wecom.errors import Action, action_of
 from hetang.facts import queries
@@ -32,6 +33,7 @@ SKEW_S = 30.0
 JUMP_S = 60.0
 JUMP_TOLD_S = 600.0
 _DAY_S = 86_400.0
+LATELY = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,9 @@ def expiring() -> Iterator[Condition]:
     for key in ApiKey.objects.filter(revoked_at=None, expires_at__gt=now).order_by("expires_at")[:100]:
         if key.expires_at is not None and (key.expires_at - now).total_seconds() < days * _DAY_S:
             yield Condition("api_key", key.prefix, {"name": key.name, "days": (key.expires_at - now).days})
+    over = ApiKey.objects.filter(revoked_at=None, expires_at__range=(now - LATELY, now))
+    for name, prefix in over.filter(last_used_at__gt=F("expires_at") - LATELY).values_list("name", "prefix")[:100]:
+        yield Condition("api_key_over", prefix, {"name": name})
 
 
 def database() -> Iterator[Condition]:
@@ -217,7 +222,7 @@ SOURCES: tuple[Source, ...] = (
     Source(disks, frozenset({"disk_low", "disk_full"})),
     Source(backups, frozenset({"backup_old", "backup_missing"})),
     Source(archiving, frozenset({"archive_behind"})),
-    Source(expiring, frozenset({"certificate", "certificate_over", "api_key"})),
+    Source(expiring, frozenset({"certificate", "certificate_over", "api_key", "api_key_over"})),
     Source(database, frozenset({"clock_wrong", "database_busy", "long_transaction"})),
     Source(clock_jumps, frozenset({"clock_jumped"})),
 )

@@ -60,6 +60,9 @@ def home() -> Path:
     return Path(os.environ.get("HETANG_HOME", str(DEFAULT_HOME))).expanduser().resolve()
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 def ensure_home() -> Path:
     """Create the home and its folders, private to this user. Raises Unusable."""
     root = home()
@@ -82,9 +85,25 @@ def why_unusable(root: Path, problem: OSError) -> str:
             f"this user may not write to {problem.filename}; run as the user that owns it,"
             " or name another data directory with --home"
         )
-    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+    if problem.errno in _FULL:
         return f"no space is left for {root}; free some, or name another data directory with --home"
     return f"the data directory {root} cannot be used: {problem}"
+
+
+def place_unusable(problem: OSError) -> str:
+    """What is wrong with a place that a command was to use, and the way out; empty when it is something else."""
+    if problem.filename is None and problem.errno not in _FULL:
+        return ""
+    place = problem.filename or "what was to be written"
+    if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"this user may not use {place}; run as the user that owns it, or name another place"
+    if problem.errno in _FULL:
+        return f"no space is left for {place}; free some, or name a place on another disk"
+    if problem.errno in (errno.EEXIST, errno.ENOTDIR):
+        return f"{place} is a file, or lies below one; name another place"
+    if problem.errno == errno.ENOENT:
+        return f"{place} does not exist; name another place"
+    return ""
 
 
 class _Cached:

@@ -39,6 +39,12 @@ class SealedColumn:
         """How many values are sealed with another key than the current one."""
         return int(self._run(f"select count(*) from {self.table} where {self._other}", {"mark": current_mark()})[0][0])
 
+    def sample(self) -> bytes | None:
+        """One of the values, looked for among the first thousand rows."""
+        first = f"select {self.column} as sealed from {self.table} limit 1000"
+        rows = self._run(f"select sealed from ({first}) as first where sealed is not null limit 1", {})
+        return bytes(rows[0][0]) if rows else None
+
     def reseal(self, after: list[Any] | None) -> tuple[list[Any] | None, int]:
         """Seal the next chunk behind the key `after` (JSON; None: from the beginning) in one transaction.
 

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 
 from hetang import __version__
-from hetang.platform import clock, environment, partitions
+from hetang.platform import clock, environment, partitions, sealing
 
 OLDEST_SERVER = 15
 _UNICODE_SAFE = ("C", "C.UTF-8", "C.utf8", "POSIX")
@@ -26,7 +26,8 @@ class NotReady(environment.Unusable):
 
 
 def prepare() -> None:
-    """Set up an unused database, refuse one in use whose migrations are pending, refresh partitions and static files.
+    """Set up an unused database, refuse one in use whose migrations are pending or whose keys are not here, refresh
+    partitions and static files.
 
     Raises NotReady with what to do.
     """
@@ -36,6 +37,7 @@ def prepare() -> None:
         raise NotReady(f"{len(missing)} migrations are pending (first: {missing[0]}); run `hetang upgrade`, then start")
     if missing:
         migrate()
+    check_keys()
     partitions.ensure(clock.now())
     collect_static()
 
@@ -134,6 +136,29 @@ def check_server() -> None:
 def _first_line(problem: Exception) -> str:
     """What the driver says, without its advice. It names host and user, never the password."""
     return str(problem).strip().split("\n", 1)[0]
+
+
+def check_keys() -> None:
+    """Raises NotReady when the keys of this home open nothing of what the database holds: an external database and a
+    home that is not its own, where new keys would make people unreadable and unknown."""
+    from hetang.platform import resealing
+
+    samples = [sealed for column in resealing.columns() if (sealed := column.sample()) is not None]
+    if samples and not any(map(_opens, samples)):
+        raise NotReady(
+            f"the keys in {environment.home()} are not those of this database, whose personal data they cannot read;"
+            " name its own data directory with --home, or restore a backup with `hetang restore --keys`"
+        )
+
+
+def _opens(sealed: bytes) -> bool:
+    from cryptography.exceptions import InvalidTag
+
+    try:
+        sealing.unseal(sealed)
+    except (InvalidTag, KeyError):
+        return False
+    return True
 
 
 def collect_static() -> bool:

@@ -188,10 +188,20 @@ def _keys(options: argparse.Namespace) -> int:
 
 
 def _twice() -> str:
-    first = getpass.getpass("Passphrase 口令: ")
-    if first != getpass.getpass("Once more 再输一次: "):
+    first = _asked("Passphrase 口令: ")
+    if first != _asked("Once more 再输一次: "):
         raise BackupRefused("the two passphrases differ; nothing was written")
     return first
+
+
+def _asked(prompt: str) -> str:
+    """What is typed unseen. Raises BackupRefused without a terminal."""
+    if not sys.stdin.isatty():
+        raise BackupRefused("there is no terminal to ask for the passphrase: set HETANG_KEYS_PASSPHRASE")
+    try:
+        return getpass.getpass(prompt)
+    except (EOFError, KeyboardInterrupt) as stopped:
+        raise BackupRefused("no passphrase was given; nothing was done") from stopped
 
 
 def _keys_file(named: str | None) -> tuple[Path | None, str]:
@@ -200,7 +210,7 @@ def _keys_file(named: str | None) -> tuple[Path | None, str]:
     path = Path(named).expanduser().resolve()
     if not keys.is_sealed(path):
         return path, ""
-    return path, os.environ.get("HETANG_KEYS_PASSPHRASE") or getpass.getpass("Passphrase 口令: ")
+    return path, os.environ.get("HETANG_KEYS_PASSPHRASE") or _asked("Passphrase 口令: ")
 
 
 def _restored(options: argparse.Namespace) -> int:
