@@ -152,7 +152,12 @@ def test_pause_resume_and_cancel_say_what_happens(headquarters: Client, audience
     headquarters.post(f"{at}split")
     headquarters.post(f"{at}send")
     programme = Programme.objects.get()
+    shown = headquarters.get(f"{at}progress").content.decode()
+    poll = f"{at}progress/body?at=0&amp;state=planning"
+    assert poll in shown
+    assert "Pause" not in text_of(headquarters.get(poll.replace("&amp;", "&")))
     planning.run(programme.plan)
+    assert headquarters.get(poll.replace("&amp;", "&")).headers["HX-Refresh"] == "true"
     sending = 60 - broadcast_control()
     assert f"{sending} customers who are not handed over yet are held" in text_of(headquarters.get(f"{at}progress"))
     headquarters.post(f"{at}pause")

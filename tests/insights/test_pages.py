@@ -163,7 +163,7 @@ def test_the_report_of_a_finished_broadcast() -> None:
     page = text(browser(), address)
 
     assert "The broadcast brought about ¥" in page
-    assert "Zero lies outside the range: the difference is not chance." in page
+    assert "Zero lies outside the range: chance alone hardly does that." in page
     assert "Yes: people were divided as planned." in page
     assert "Variant 2 against variant 1 (by adviser)" in page
     assert "Control group (not sent)" in page

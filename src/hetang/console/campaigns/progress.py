@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_GET, require_POST
+from django_htmx.http import HttpResponseClientRefresh
 
 from hetang.campaigns import services
 from hetang.campaigns.errors import CampaignError
@@ -56,10 +57,13 @@ def progress(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_GET
 @needs(VIEW)
 def progress_body(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """The figures, polled while it moves."""
+    """The figures, polled while it moves. What may be done depends on the state: the page is read anew when that is
+    another one than it shows."""
     broadcast = broadcast_or_404(request, public_id)
     if broadcast.programme is None:
         raise Http404
+    if request.GET.get("state", broadcast.programme.state) != broadcast.programme.state:
+        return HttpResponseClientRefresh()
     return render(request, "console/campaigns/progress_body.html", _values(request, broadcast))
 
 

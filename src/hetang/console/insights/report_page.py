@@ -213,7 +213,7 @@ def _checks(report: Report) -> Iterator[Check]:
         yield _enough(report, effect)
         yield Check(
             _("Range (95 %)"),
-            _("Zero lies outside the range: the difference is not chance.")
+            _("Zero lies outside the range: chance alone hardly does that.")
             if effect.distinct
             else _("Zero lies inside the range: it may be chance."),
             _("%(low)s to %(high)s per person") % {"low": money(round(effect.low)), "high": money(round(effect.high))},
