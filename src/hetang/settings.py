@@ -130,6 +130,7 @@ HOLDINGS: list[str] = [
     "hetang.touch.holdings:HOLDINGS",
     "hetang.imports.holdings:HOLDINGS",
     "hetang.privacy.export_files:HOLDINGS",
+    "hetang.privacy.own_page:HOLDINGS",
     "hetang.connectors.wecom.holdings:HOLDINGS",
 ]
 
@@ -142,6 +143,7 @@ SEALED_COLUMNS: list[str] = [
     "platform_twofactor(user_id bigint).secret",
     "operations_settingvalue(name text).sealed",
     "privacy_erasure(id bigint).sealed",
+    "privacy_privacyrequest(id bigint).text",
     "wecom_app(id bigint).secret",
     "wecom_app(id bigint).callback_token",
     "wecom_app(id bigint).callback_aes_key",

@@ -27,6 +27,8 @@ PUBLIC = {
     "console:appearance",
     "console:theme",
     "wecom-callback",  # WeCom signs its calls
+    # the customer's own page: whoever holds her link
+    *(f"own-page:{name}" for name in ("page", "theme", "know", "choose", "ask", "copy", "leave", "arrive")),
     "short-link",  # the short link of a message: whoever holds it may follow it
 }
 ENDS_SESSION = {"console:logout", "me:sessions-end"}

@@ -75,6 +75,7 @@ SECTIONS: tuple[Section, ...] = (
     Section(
         _("Privacy"),
         (
+            Item(_("Requests of customers"), "privacy:requests", "chat", "privacy:view"),
             Item(_("Register of exports"), "exports:list", "export", "privacy:view customers:export"),
             Item(_("Register of consents"), "privacy:consents", "shield", "privacy:view"),
             Item(_("Keeping times and rules"), "privacy:keeping", "clock", "privacy:view"),

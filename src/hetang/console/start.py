@@ -22,6 +22,7 @@ from hetang.insights.reports import reported
 from hetang.platform import approvals, clock
 from hetang.platform.access import Actor
 from hetang.platform.models import JobRun
+from hetang.privacy import answering
 from hetang.touch.models import TASKED, Programme
 from hetang.touch.queries import Progress, progress
 
@@ -69,7 +70,7 @@ def of(actor: Actor) -> dict[str, Any]:
 def needs_somebody(actor: Actor) -> list[Item]:
     """What waits for this actor's approval or was approved for her; what has stopped, failed or is held, for those
     who see operations."""
-    found = approvals_for(actor)
+    found = approvals_for(actor) + _requests(actor)
     return found + _of_the_system() if actor.can("operations:view") else found
 
 
@@ -84,6 +85,21 @@ def approvals_for(actor: Actor) -> list[Item]:
         text = gettext("“%(title)s” is approved: go on with it.") % {"title": one.title}
         found.append(Item(text, approval_words.shown(one).address, "success", "good"))
     return found
+
+
+def _requests(actor: Actor) -> list[Item]:
+    """What customers asked for and nobody has answered, with the day on which the first is due."""
+    waiting = answering.waiting(actor)
+    first = waiting.first()
+    if first is None:
+        return []
+    count = waiting[:100].count()
+    text = ngettext(
+        "%(n)d request of a customer waits, due %(day)s.",
+        "%(n)d requests of customers wait, the first due %(day)s.",
+        count,
+    ) % {"n": count, "day": clock.local_day(first.due_at).isoformat()}
+    return [Item(text, f"{_url('privacy:requests')}?state=open")]
 
 
 def _of_the_system() -> list[Item]:

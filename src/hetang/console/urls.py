@@ -41,6 +41,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("lists/", include("hetang.console.lists.urls")),
     path("me/", include("hetang.console.me.urls")),
     path("exports/", include("hetang.console.exports.urls")),
+    path("h5/privacy/", include("hetang.console.own_page.urls")),
     path("privacy/", include("hetang.console.privacy.urls")),
     path("audit/", include("hetang.console.audit.urls")),
     path("settings/", include("hetang.console.settings.urls")),

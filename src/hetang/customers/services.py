@@ -30,22 +30,30 @@ def change_tag(number: int, tag: str, on: bool, expires_at: datetime | None = No
     _record("tag.changed", number, {"tag": tag, "on": on, "expires_at": expires_at})
 
 
-def set_do_not_disturb(number: int, on: bool, until: datetime | None = None) -> None:
+def set_do_not_disturb(number: int, on: bool, until: datetime | None = None, *, source: str = SOURCE) -> None:
     """Leave a customer alone, for ever or until a time, or lift that. Raises NoIdentity."""
-    _record("do_not_disturb.changed", number, {"on": on, "until": until if on else None})
+    _record("do_not_disturb.changed", number, {"on": on, "until": until if on else None}, source)
 
 
 def change_consent(
-    number: int, purpose: str, channel: str, *, given: bool, basis: str = "consent", text_version: str = ""
+    number: int,
+    purpose: str,
+    channel: str,
+    *,
+    given: bool,
+    basis: str = "consent",
+    text_version: str = "",
+    source: str = SOURCE,
 ) -> None:
     """Note that a customer gave or withdrew a consent, on which basis. Raises Refusal for unknown words, NoIdentity."""
     body = {"purpose": purpose, "channel": channel, "given": given, "basis": basis, "text_version": text_version}
-    _record("consent.changed", number, body)
+    _record("consent.changed", number, body, source)
 
 
-def set_personalisation(number: int, allowed: bool) -> None:
+def set_personalisation(number: int, allowed: bool, *, source: str = SOURCE) -> None:
     """Note that a customer objects to being chosen by what is known of her, or does so no longer. Raises NoIdentity."""
-    change_consent(number, PERSONALISATION, ANY_CHANNEL, given=allowed, basis="consent" if allowed else "unknown")
+    basis = "consent" if allowed else "unknown"
+    change_consent(number, PERSONALISATION, ANY_CHANNEL, given=allowed, basis=basis, source=source)
 
 
 def create_group(name: str, exclusive: bool = False) -> TagGroup:
@@ -69,9 +77,9 @@ def create_tag(group: TagGroup, name: str, code: str = "") -> Tag:
         raise DuplicateName(name) from clash
 
 
-def _record(kind: str, number: int, body: dict[str, Any]) -> None:
+def _record(kind: str, number: int, body: dict[str, Any], source: str = SOURCE) -> None:
     draft = Draft(kind, uuid.uuid4().hex, clock.now(), [_identity_of(number)], body)
-    outcome = intake.record(SOURCE, [draft], door="console")
+    outcome = intake.record(source, [draft], door="console")
     if outcome.rejected:
         refused = outcome.rejected[0]
         raise Refusal(refused.code, refused.detail)

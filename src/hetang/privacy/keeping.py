@@ -121,6 +121,22 @@ KEEPING = [
         store=Rows("privacy_export", "id", "asked_at", "state in ('gone', 'failed', 'withdrawn') and file_id is null"),
     ),
     Keeping(
+        "requests",
+        _("Requests of customers that were answered"),
+        _("To prove that they were answered in time."),
+        days=3 * YEAR,
+        least=YEAR,
+        store=Rows("privacy_privacyrequest", "id", "answered_at", "state <> 'open'"),
+    ),
+    Keeping(
+        "links",
+        _("Links to customers' privacy pages that are over"),
+        _("To see who made one when somebody asks."),
+        days=90,
+        most=365,
+        store=Rows("privacy_privacylink", "id", "expires_at"),
+    ),
+    Keeping(
         "approvals",
         _("Approvals that are over"),
         _("To account for who allowed what."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hetang.platform.loops import Loop
-from hetang.privacy import consents, exports, retention, seals
+from hetang.privacy import consents, exports, page_limits, retention, seals
 from hetang.privacy import erasing as erasures
 
 SEAL_EVERY_S = 60.0
@@ -25,6 +25,7 @@ def _erase() -> float:
 
 def _export_files() -> float:
     exports.tidy()
+    page_limits.forget_old()
     return TIDY_EVERY_S
 
 

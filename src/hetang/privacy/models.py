@@ -248,3 +248,67 @@ class ConsentText(models.Model):
     en = models.TextField()
     created_at = models.DateTimeField()
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+
+
+class PrivacyLink(models.Model):
+    """A link by which one customer reaches her own privacy page, without a log-in. Times are wall-clock times.
+
+    `misses` counts wrong answers to the question who she is; the link ends at the limit.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    customer = models.BigIntegerField(db_index=True)
+    customer_id_shown = models.UUIDField()
+    made_at = models.DateTimeField()
+    made_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    expires_at = models.DateTimeField(db_index=True)
+    ended_at = models.DateTimeField(null=True)
+    misses = models.SmallIntegerField(default=0)
+    opened = models.IntegerField(default=0)
+    opened_at = models.DateTimeField(null=True)
+
+
+class PageUse(models.Model):
+    """How often something was done in an hour (since the epoch): raised by one statement, never beyond its limit."""
+
+    pk = models.CompositePrimaryKey("key", "hour")
+    key = models.CharField(max_length=64)
+    hour = models.BigIntegerField()
+    count = models.IntegerField()
+
+
+class PrivacyRequest(models.Model):
+    """What a customer asks for that a person must do: set something right, erase her, or anything else.
+
+    `text` is sealed. `answer` is what she reads on her page.
+    """
+
+    CORRECT, ERASE, OTHER = "correct", "erase", "other"
+    OPEN, DONE, REFUSED = "open", "done", "refused"
+    STATES: ClassVar = [(state, state) for state in (OPEN, DONE, REFUSED)]
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    customer = models.BigIntegerField()
+    customer_id_shown = models.UUIDField()
+    kind = models.CharField(max_length=10)
+    objects_to_return = models.BooleanField(default=False)
+    text = models.BinaryField(null=True)
+    came_by = models.CharField(max_length=10)  # page, staff
+    asked_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    noted_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    state = models.CharField(max_length=8, choices=STATES, default=OPEN)
+    answer = models.CharField(max_length=300, blank=True, default="")
+    answered_at = models.DateTimeField(null=True)
+    answered_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    erasure = models.ForeignKey(Erasure, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["customer", "kind"], name="privacy_request_open_once", condition=models.Q(state="open")
+            )
+        ]
+        indexes: ClassVar = [models.Index(fields=["state", "due_at"], name="privacy_request_due")]

@@ -192,6 +192,21 @@ LISTED: dict[str, Listed] = {
     # results
     **dict.fromkeys(("insights:board", "insights:reports", "insights:definitions"), Listed()),
     "insights:report": Listed(by("programme")),
+    # what customers ask for: hers at a place; the proofs name nobody
+    "privacy:person": Listed(_of_customer),
+    **dict.fromkeys(("privacy:person-link", "privacy:person-end-link"), Listed(_of_customer)),
+    "privacy:person-note": Listed(_of_customer, body=sending(kind="other", text="Call me")),
+    "privacy:person-erase": Listed(_of_customer, body=sending(reason="asked")),
+    "privacy:requests": Listed(),
+    "privacy:request": Listed(by("request")),
+    "privacy:request-answer": Listed(by("request"), body=sending(outcome="refused", answer="No")),
+    "privacy:request-erase": Listed(by("request"), body=sending(answer="Done")),
+    "privacy:erasures": Listed(),
+    "privacy:erasure": Listed(by("erasure"), of="brand"),
+    **dict.fromkeys(
+        ("privacy:certificate", "privacy:erasure-check"),
+        Listed(by("erasure"), of="brand", elsewhere="tests/privacy/test_own_page.py"),
+    ),
     # the registers of privacy say nothing of a place; changing them needs the whole brand
     **dict.fromkeys(("privacy:keeping", "privacy:keys"), Listed()),
     "privacy:keeping-kind": Listed(sending(code="jobs"), body=sending(days=400), of="brand"),

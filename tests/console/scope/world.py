@@ -36,7 +36,7 @@ from hetang.platform.approvals import BULK
 from hetang.platform.models import Approval, Brand, Grant, JobRun, OrgNode, OwnRole, Session, StoredFile, User
 from hetang.platform.roles import STORE_MANAGER
 from hetang.platform.sealing import lookup_key, seal
-from hetang.privacy.models import Export
+from hetang.privacy.models import Erasure, Export, PrivacyLink, PrivacyRequest
 from hetang.resources.models import Staff, Store
 from hetang.touch.models import Plan, Programme
 from hetang.touch.planning import Request
@@ -252,6 +252,13 @@ def _papers(place: SimpleNamespace) -> None:
         size=1, state=Export.READY, file=_file(place), expires_at=now + timedelta(days=1), **paper
     )
     place.export_waiting = Export.objects.create(size=1, state=Export.WAITING, **paper)
+    hers = {"customer": place.customer.pk, "customer_id_shown": place.customer.public_id}
+    PrivacyLink.objects.create(made_at=now, expires_at=clock.wall() + timedelta(days=1), **hers)
+    customer = hers | {"asked_at": now}
+    place.request = PrivacyRequest.objects.create(kind="erase", came_by="staff", due_at=now, **customer)
+    place.erasure = Erasure.objects.create(
+        **customer, ordered_at=now, reason="asked", state=Erasure.DONE, objects_to_return=False, ordered_by=place.owner
+    )
     place.view = SavedView.objects.create(
         list="customers", name=place.thing, owner=place.owner, created_at=now, columns=[]
     )

@@ -38,7 +38,7 @@ from hetang.platform import approvals, clock
 from hetang.platform.access import Actor, own_customers
 from hetang.platform.brand import brand
 from hetang.platform.money import to_major
-from hetang.privacy import exports
+from hetang.privacy import copies, exports
 from hetang.privacy.errors import PrivacyRefused
 from hetang.privacy.exports import About, ExportKind, Parameters, Sheet
 from hetang.resources.models import Staff, Store
@@ -267,6 +267,37 @@ def _entries_of_register(actor: Actor) -> Iterator[list[Any]]:
         yield [one.number, one.title, purpose, one.note, one.actor, asked, count, one.state, one.downloads]
 
 
+# everything about one person ------------------------------------------------------------------------------------------
+
+
+def _choose_person(_actor: Actor, given: Mapping[str, str]) -> Parameters:
+    return {"customer": given.get("customer", "")}
+
+
+def _person(actor: Actor, chosen: Parameters) -> Customer:
+    found: Customer = _one(own_customers(actor, "customers:erase"), chosen["customer"])
+    return found
+
+
+def _about_person(actor: Actor, chosen: Parameters) -> About:
+    customer = _person(actor, chosen)
+    lines = [(_("Customer"), str(customer.public_id)), (_("Personal values"), _("in full, to be handed to her"))]
+    return About(_("All that is held about one customer"), lines, 1)
+
+
+def _sheet_of_person(actor: Actor, chosen: Parameters) -> Sheet:
+    customer = _person(actor, chosen)
+    return Sheet([_("Part"), _("Field"), _("Value")], _parts(actor, customer), BitMap([customer.number]))
+
+
+def _parts(actor: Actor, customer: Customer) -> Iterator[list[Any]]:
+    for part in copies.copy_of(customer, actor):
+        if part.data is None:
+            yield [part.label, "", _("This part cannot be read at the moment. Try again later.")]
+        for where, what in copies.lines(part.data):
+            yield [part.label, where, what]
+
+
 # the audit log --------------------------------------------------------------------------------------------------------
 
 
@@ -460,5 +491,14 @@ KINDS = [
         _about_register,
         _sheet_of_register,
         approvals.REGISTER_EXPORT,
+    ),
+    ExportKind(
+        "person",
+        gettext_lazy("All that is held about one customer"),
+        "customers:erase",
+        True,
+        _choose_person,
+        _about_person,
+        _sheet_of_person,
     ),
 ]

@@ -13,8 +13,21 @@ from hetang.console.exports.views import TABLE as EXPORTS
 from hetang.console.lists.tables import Table
 from hetang.console.operations.held import TABLE as HELD
 from hetang.console.operations.jobs import TABLE as JOBS
+from hetang.console.privacy.requests import TABLE as REQUESTS
 
 TABLES: dict[str, Table] = {
     table.code: table
-    for table in (CUSTOMERS, REVIEW, BULK_CHANGES, AUDIENCES, CAMPAIGNS, BROADCASTS, AUDIT, EXPORTS, JOBS, HELD)
+    for table in (
+        CUSTOMERS,
+        REVIEW,
+        BULK_CHANGES,
+        AUDIENCES,
+        CAMPAIGNS,
+        BROADCASTS,
+        AUDIT,
+        EXPORTS,
+        REQUESTS,
+        JOBS,
+        HELD,
+    )
 }

@@ -7,6 +7,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 TABS: tuple[tuple[str, str | Promise], ...] = (
+    ("requests", _("Requests")),
+    ("erasures", _("Erasures")),
     ("consents", _("Consents")),
     ("keeping", _("Keeping times")),
     ("keys", _("Keys")),
