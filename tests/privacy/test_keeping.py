@@ -14,6 +14,7 @@ from pyroaring import BitMap
 from hetang.audiences.models import Audience, AudienceSnapshot
 from hetang.campaigns.models import Broadcast, Campaign
 from hetang.connectors.wecom.models import App, CallbackMessage, Corp
+from hetang.customers.models import BulkBefore, BulkChange
 from hetang.facts import intake
 from hetang.facts.models import HeldFact
 from hetang.imports import problems
@@ -144,7 +145,13 @@ def test_dry_runs_and_jobs_end(cast: Cast) -> None:
         Plan.objects.create(parameters={}, members=BitMap([1]).serialize(), people=1, at=ago(days), state=state)
     for days, state in ((181, JobRun.DONE), (181, JobRun.RUNNING), (1, JobRun.FAILED)):
         JobRun.objects.create(kind="x", title="x", state=state, created_at=ago(days), finished_at=ago(days))
-    assert run() == {"dry_runs": 1, "jobs": 1}
+    for days, state in ((181, "done"), (181, "running"), (1, "preview")):
+        change = BulkChange.objects.create(
+            kind="tag_on", org_node=cast.root, members=b"", people=0, state=state, actor="a", created_at=ago(days)
+        )
+        BulkBefore.objects.create(change=change, members=b"")
+    assert run() == {"bulk_changes": 1, "dry_runs": 1, "jobs": 1}
+    assert BulkBefore.objects.count() == 2
     assert (Plan.objects.count(), JobRun.objects.count()) == (2, 2)
 
 
