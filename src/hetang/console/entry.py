@@ -45,7 +45,8 @@ class LoginForm(AuthenticationForm):
         self.fields["password"].label = _("Password")
 
     def clean(self) -> dict[str, Any]:
-        keys = {"name": self.cleaned_data.get("username", ""), "address": sign_in.address_of(self.request)}
+        name, known = self.cleaned_data.get("username", ""), sign_in.known_in(self.request)
+        keys = login_limit.keys_of(name, sign_in.address_of(self.request), known)
         wait = login_limit.begin(**keys)
         if wait:
             raise ValidationError(wait_sentence(wait), code="wait")

@@ -3,26 +3,50 @@
 Counted per name and, more generously, per address, so that a list of names does not help either; one-time codes are
 counted per user. Each try is counted before the password is looked at, in one statement that waits for the other tries
 under the same key: a thousand tries at once are a thousand tries, not one. Success takes its try back.
+
+A browser in which the name has logged in before is counted by itself (`keys_of`): whoever keeps guessing at somebody's
+name elsewhere, or sits behind the same address, slows down himself and every stranger, but does not lock her out.
 """
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import F
 
 from hetang.console.models import LoginFailure
-from hetang.platform import clock
+from hetang.platform import clock, signed_tokens
 
-_FREE = {"name": 5, "address": 30, "code": 5}
+_FREE = {"name": 5, "address": 30, "code": 5, "browser": 5}
+KNOWN_FOR = timedelta(days=180)
+_KNOWN = "known browser"
 _LONGEST = timedelta(minutes=15)
 _FORGOTTEN = timedelta(hours=1)  # one that comes after a quiet hour counts as the first
 
 
+def token_for(username: str) -> str:
+    """What a browser keeps that this name logged in with: it opens nothing, it only counts by itself."""
+    body = _mark(username) + secrets.token_bytes(8)
+    return signed_tokens.make(_KNOWN, body, clock.wall() + KNOWN_FOR)
+
+
+def keys_of(username: str, address: str, token: str) -> dict[str, str]:
+    """Under which keys a try counts: of a browser that this name is known in, that browser; else the name and the
+    address."""
+    body = signed_tokens.read(_KNOWN, token) if token else None
+    if body is not None and body[:-8] == _mark(username):
+        return {"browser": token}
+    return {"name": username, "address": address}
+
+
 def begin(**keys: str) -> timedelta:
-    """Count a try under each key (name, address, code). Zero: go on; else how long to wait, and nothing is counted."""
+    """Count a try under each key (name, address, code, browser).
+
+    Zero: go on; else how long to wait, and nothing is counted.
+    """
     now = clock.wall()
     named = sorted((kind, _key(kind, value)) for kind, value in keys.items())
     with transaction.atomic():
@@ -78,6 +102,10 @@ def _pause(kind: str, failures: int) -> timedelta:
     if beyond < 0:
         return timedelta(0)
     return min(timedelta(seconds=30 * 2 ** min(beyond, 10)), _LONGEST)
+
+
+def _mark(username: str) -> bytes:
+    return hashlib.sha256(username.strip().lower().encode()).digest()[:16]
 
 
 def _key(kind: str, value: str) -> str:

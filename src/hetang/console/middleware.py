@@ -27,11 +27,18 @@ class ConsoleMiddleware:
         with timezone.override(clock.zone()):
             response = self.get_response(request)
             _note_use(request)
+            _keep_nowhere(request, response)
             return _towards_login(request, response)
 
     def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> None:
         if not declared(view) and not request.path.startswith(PUBLIC_PREFIXES):
             raise PermissionDenied(f"{request.path}: the view declares no permission")
+
+
+def _keep_nowhere(request: HttpRequest, response: HttpResponseBase) -> None:
+    """What depends on who asks stays out of every cache: after the log-out, "back" must show nobody's name."""
+    if request.session.accessed and not response.has_header("Cache-Control"):
+        response["Cache-Control"] = "private, no-store"
 
 
 def _note_use(request: HttpRequest) -> None:

@@ -17,12 +17,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils.translation import get_language
 
+from hetang.console import login_limit
 from hetang.platform import audit, clock, two_factor
 from hetang.platform.models import User
 
 CODE, ENROL, PASSWORD = "code", "enrol", "password"
 PAGES = {CODE: "console:login-code", ENROL: "console:login-enrol", PASSWORD: "console:login-password"}
-DEVICE_COOKIE = "hetang_device"
+DEVICE_COOKIE, KNOWN_COOKIE = "hetang_device", "hetang_known"
 _PENDING = "pending"
 _HOLDS = timedelta(minutes=10)
 _YEAR = 365 * 24 * 3600
@@ -88,6 +89,7 @@ def open_session(request: HttpRequest, one: Pending) -> HttpResponseRedirect:
     audit.record(one.user.username, "session.opened", "user", one.user.pk, {"second_factor": one.factor})
     response = redirect(one.next)
     remember_language(response, language_of(one.user))
+    remember_browser(request, response, one.user)
     return response
 
 
@@ -111,6 +113,23 @@ def remember_device(request: HttpRequest, response: HttpResponse, user: User) ->
         response.set_cookie(
             DEVICE_COOKIE, token, max_age=seconds, httponly=True, samesite="Lax", secure=request.is_secure()
         )
+
+
+def remember_browser(request: HttpRequest, response: HttpResponse, user: User) -> None:
+    """From now on wrong passwords typed elsewhere do not make this browser wait."""
+    response.set_cookie(
+        KNOWN_COOKIE,
+        login_limit.token_for(user.username),
+        max_age=int(login_limit.KNOWN_FOR.total_seconds()),
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure(),
+    )
+
+
+def known_in(request: HttpRequest | None) -> str:
+    """What this browser keeps of the last name that logged in with it."""
+    return request.COOKIES.get(KNOWN_COOKIE, "") if request else ""
 
 
 def remember_language(response: HttpResponse, language: str) -> None:
