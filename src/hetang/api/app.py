@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from ninja import NinjaAPI
@@ -12,6 +14,13 @@ from ninja.security import HttpBearer
 
 from hetang.platform import api_keys, outages, rate_limits
 from hetang.platform.models import ApiKey
+
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["code", "detail"],
+    "additionalProperties": False,
+    "properties": {"code": {"type": "string"}, "detail": {"type": "string"}, "fields": {"type": "object"}},
+}
 
 
 class ScopedKey(HttpBearer):
@@ -70,6 +79,14 @@ def build() -> NinjaAPI:
         answer = api.create_response(request, {"code": "unavailable", "detail": detail}, status=503)
         answer.headers["Retry-After"] = "5"
         return answer
+
+    @api.exception_handler(RequestDataTooBig)
+    def too_big(request: HttpRequest, _fault: Any) -> HttpResponse:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20
+        text = _("The request is larger than %(limit)s MB. Send fewer facts at once.") % {"limit": limit}
+        fields = {"limit_mb": limit}
+        body = {"code": "too_large", "detail": text, "fields": fields}
+        return with_limits(request, api.create_response(request, body, status=413))
 
     @api.exception_handler(Problem)
     def problem(request: HttpRequest, fault: Any) -> HttpResponse:

@@ -8,8 +8,8 @@ import msgspec
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from hetang.api.app import Problem, ScopedKey, charge, with_limits
-from hetang.facts import intake, kinds
+from hetang.api.app import PROBLEM_SCHEMA, Problem, ScopedKey, charge, with_limits
+from hetang.facts import intake, kinds, rules
 from hetang.facts.errors import MalformedBatch
 from hetang.facts.messages import refusal_text
 
@@ -21,18 +21,22 @@ _FACT_SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
     "properties": {
         "kind": {"type": "string", "enum": [kind.name for kind in kinds.KINDS.values() if kind.external]},
-        "key": {"type": "string", "minLength": 1, "maxLength": 200},
+        "key": {"type": "string", "minLength": 1, "maxLength": rules.MAX_KEY},
         "occurred_at": {"type": "string", "format": "date-time"},
         "who": {
             "type": "array",
-            "maxItems": 10,
+            "maxItems": rules.MAX_IDENTITIES,
             "items": {
                 "type": "object",
                 "required": ["kind", "value"],
-                "properties": {"kind": {"type": "string"}, "value": {"type": "string"}},
+                "additionalProperties": False,
+                "properties": {
+                    "kind": {"type": "string", "enum": sorted(rules.IDENTITY_KINDS)},
+                    "value": {"type": "string", "minLength": 1, "maxLength": rules.MAX_IDENTITY},
+                },
             },
         },
-        "name": {"type": "string", "maxLength": 120},
+        "name": {"type": "string", "maxLength": intake.MAX_NAME},
         "body": {"type": "object"},
     },
 }
@@ -45,13 +49,56 @@ _REQUEST_SCHEMA = {
         "facts": {"type": "array", "minItems": 1, "maxItems": intake.MAX_FACTS, "items": _FACT_SCHEMA},
     },
 }
+_COUNT = {"type": "integer", "minimum": 0}
+_OUTCOME_SCHEMA = {
+    "type": "object",
+    "required": ["accepted", "duplicates", "rejected"],
+    "additionalProperties": False,
+    "properties": {
+        "accepted": _COUNT,
+        "duplicates": _COUNT,
+        "rejected": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["index", "key", "code", "detail", "fields"],
+                "additionalProperties": False,
+                "properties": {
+                    "index": _COUNT,
+                    "key": {"type": "string"},
+                    "code": {"type": "string"},
+                    "detail": {"type": "string"},
+                    "fields": {"type": "object"},
+                },
+            },
+        },
+    },
+}
+
+
+def _answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+_RESPONSES = {
+    200: _answer("Durable: what was accepted, what was known, what was refused", _OUTCOME_SCHEMA),
+    400: _answer("The request as a whole cannot be read", PROBLEM_SCHEMA),
+    401: _answer("The key is missing, unknown, revoked or over, or may not do this", PROBLEM_SCHEMA),
+    413: _answer("The request is too large: send fewer facts at once", PROBLEM_SCHEMA),
+    422: _answer("Every fact was refused", _OUTCOME_SCHEMA),
+    429: _answer("Too many requests or facts in a minute; `Retry-After` says how long to wait", PROBLEM_SCHEMA),
+    503: _answer("Nothing was acknowledged: send the same again in a moment", PROBLEM_SCHEMA),
+}
 
 
 @router.post(
     "",
     auth=ScopedKey("facts:write"),
     summary="Send 1 to 1,000 facts",
-    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _REQUEST_SCHEMA}}}},
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _REQUEST_SCHEMA}}},
+        "responses": _RESPONSES,
+    },
 )
 def send_facts(request: HttpRequest) -> HttpResponse:
     """Durable once answered. Repeating a request is harmless: a fact counts once by its source and key.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
@@ -33,6 +33,16 @@ class ConsoleMiddleware:
     def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> None:
         if not declared(view) and not request.path.startswith(PUBLIC_PREFIXES):
             raise PermissionDenied(f"{request.path}: the view declares no permission")
+        if _holds_nul(request):
+            raise BadRequest("a parameter holds NUL")
+
+
+def _holds_nul(request: HttpRequest) -> bool:
+    """Whether a parameter holds a NUL, which no keyboard writes and no database takes."""
+    given = [request.GET]
+    if request.method == "POST" and not request.path.startswith(PUBLIC_PREFIXES):
+        given.append(request.POST)
+    return any("\x00" in text for values in given for _name, texts in values.lists() for text in texts)
 
 
 def _keep_nowhere(request: HttpRequest, response: HttpResponseBase) -> None:

@@ -117,6 +117,8 @@ class _Row(msgspec.Struct, gc=False):
     m: str | None
 
 
+# What the decoder raises for bytes that are no JSON: its own, for broken UTF-8 and for brackets without end.
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 _REQUEST = msgspec.json.Decoder(Request)
 _LOOSE_REQUEST = msgspec.json.Decoder(LooseRequest)
@@ -227,7 +229,7 @@ def _read(body: bytes) -> tuple[str, list[tuple[int, Draft]], dict[int, Rejectio
     try:
         request = _REQUEST.decode(body)
         source, envelopes = request.source, list(enumerate(request.facts))
-    except msgspec.DecodeError:
+    except _NOT_JSON:
         source, envelopes, malformed = _read_loosely(body)
     count = len(envelopes) + len(malformed)
     if not 1 <= count <= MAX_FACTS:
@@ -242,14 +244,14 @@ def _read(body: bytes) -> tuple[str, list[tuple[int, Draft]], dict[int, Rejectio
 def _read_loosely(body: bytes) -> tuple[str, list[tuple[int, Envelope]], dict[int, Rejection]]:
     try:
         request = _LOOSE_REQUEST.decode(body)
-    except msgspec.DecodeError as fault:
+    except _NOT_JSON as fault:
         raise MalformedBatch("bad_json", kinds.body_refusal(fault).detail) from None
     good: list[tuple[int, Envelope]] = []
     malformed: dict[int, Rejection] = {}
     for index, raw in enumerate(request.facts):
         try:
             good.append((index, _ENVELOPE.decode(raw)))
-        except msgspec.DecodeError as fault:
+        except _NOT_JSON as fault:
             malformed[index] = Rejection(index, _key_of(raw), "bad_fact", kinds.body_refusal(fault).detail)
     return request.source, good, malformed
 
@@ -269,7 +271,7 @@ def _key_of(raw: msgspec.Raw) -> str:
 
     try:
         return msgspec.json.decode(raw, type=Keyed).key[: rules.MAX_KEY]
-    except msgspec.DecodeError:
+    except _NOT_JSON:
         return ""
 
 
@@ -375,15 +377,20 @@ def _hold(source: str, door: str, held: list[tuple[Rejection, bytes]]) -> None:
             received_at=now,
             door=door,
             source=source,
-            kind=_kind_of(body),
-            key=rejection.key,
+            kind=_storable(_kind_of(body)),
+            key=_storable(rejection.key),
             stage="validate",
             reason=rejection.code,
-            detail=rejection.detail,
+            detail={name: _storable(said) for name, said in rejection.detail.items()},
             body=seal(body),
         )
         for rejection, body in held
     )
+
+
+def _storable(said: Any) -> Any:
+    """What a refusal repeats of the sender's words, without NUL, which PostgreSQL cannot hold."""
+    return said.replace("\x00", "\ufffd") if isinstance(said, str) else said
 
 
 def _kind_of(body: bytes) -> str:
@@ -392,7 +399,7 @@ def _kind_of(body: bytes) -> str:
 
     try:
         return msgspec.json.decode(body, type=Kinded).kind[:60]
-    except msgspec.DecodeError:
+    except _NOT_JSON:
         return ""
 
 

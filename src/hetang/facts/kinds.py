@@ -441,15 +441,17 @@ def check_body(kind: str, body: bytes | msgspec.Raw) -> None:
         raise Refusal("unknown_kind", {"kind": kind[:60]})
     try:
         decoder.decode(body).check()
-    except msgspec.DecodeError as fault:  # ValidationError is one too
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:  # ValidationError is one too
         raise body_refusal(fault) from None
     plain = bytes(body)
     if b"\\u0000" in plain and _NUL.search(plain):
         raise Refusal("bad_body", {"path": "$", "problem": "a text holds the character NUL"})
 
 
-def body_refusal(fault: msgspec.DecodeError) -> Refusal:
+def body_refusal(fault: Exception) -> Refusal:
     """A refusal that names the field and what was expected there, without the value."""
+    if not isinstance(fault, msgspec.DecodeError):
+        return Refusal("bad_body", {"path": "$", "problem": "not JSON in UTF-8, or nested too deeply"})
     match = _FAULT.match(str(fault))
     path = (match.group("path") or "$") if match else "$"
     what = match.group("what") if match else ""

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import codecs
 import io
+import lzma
+import struct
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +33,20 @@ MAX_COLUMNS = 500
 MAX_UNPACKED = 1 << 30  # of an Excel file, which is a zip archive
 MAX_RATIO = 200  # real spreadsheets reach 30; a bomb reaches 1,000
 DELIMITERS = ",\t;|"
+# How pictures, documents, archives and programs begin: guessing an encoding for them would find one.
+_OTHER_KINDS = (
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"GIF8",
+    b"%PDF-",
+    b"\x1f\x8b",
+    b"Rar!",
+    b"7z\xbc\xaf",
+    b"\x7fELF",
+    b"SQLite ",
+)
+_OTHER_NAMES = {".xlsx", ".xls", ".parquet", ".zip", ".gz", ".rar", ".7z", ".pdf"}
+BROKEN = "\ufffd"  # where bytes are no text; NUL counts as such, for no database takes it
 
 
 class Inspection(msgspec.Struct):
@@ -71,7 +88,7 @@ def form_of(path: Path, name: str) -> str:
         return "parquet"
     if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         return "excel"
-    if Path(name).suffix.lower() in {".xlsx", ".xls", ".parquet", ".zip", ".gz", ".rar", ".7z", ".pdf"}:
+    if head.startswith(_OTHER_KINDS) or Path(name).suffix.lower() in _OTHER_NAMES:
         raise Unreadable("damaged_file")
     return "csv"
 
@@ -205,7 +222,7 @@ def _decode_head(head: bytes, encoding: str, whole: bool) -> str:
         text = codecs.getincrementaldecoder(encoding)("replace").decode(head, final=whole)
     except LookupError:
         raise Unreadable("unknown_encoding", {"encoding": encoding[:40]}) from None
-    return text.removeprefix("\ufeff")
+    return text.removeprefix("\ufeff").replace("\x00", BROKEN)
 
 
 def _csv_blocks(path: Path, look: Inspection) -> Iterator[Block]:
@@ -304,7 +321,7 @@ class _Utf8Stream(io.RawIOBase):
         if self._first and text:
             text = text.removeprefix("\ufeff")
             self._first = False
-        return text.replace("\x00", "�").encode("utf-8", "replace")
+        return text.replace("\x00", BROKEN).encode("utf-8", "replace")
 
 
 # -- Excel and Parquet ---------------------------------------------------------------------------------------------
@@ -365,6 +382,12 @@ class _ExcelFile:
             yield Block(pa.RecordBatch.from_arrays(columns, names=headers), np.array(rows, dtype=np.int64), start)
 
 
+# Whatever the standard library raises for bytes that are no archive, or that cannot be unpacked.
+_DAMAGED_ARCHIVE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError, RuntimeError,
+)  # fmt: skip
+
+
 def _check_archive(path: Path) -> None:
     if not zipfile.is_zipfile(path):
         return  # the older binary .xls
@@ -376,7 +399,7 @@ def _check_archive(path: Path) -> None:
                 raise Unreadable("unpacks_too_large", {"limit_mb": MAX_UNPACKED >> 20})
             if archive.testzip() is not None:  # also finds entries that lie about their size
                 raise Unreadable("damaged_file")
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as fault:
+    except _DAMAGED_ARCHIVE as fault:
         raise Unreadable("damaged_file") from fault
 
 
@@ -390,7 +413,7 @@ def cell_text(cell: Any) -> str | None:
         return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else repr(cell)
     if hasattr(cell, "isoformat"):
         return str(cell.isoformat(" ")) if hasattr(cell, "hour") and hasattr(cell, "year") else str(cell.isoformat())
-    return str(cell)
+    return str(cell).replace("\x00", BROKEN)
 
 
 class _ParquetFile:
@@ -404,9 +427,9 @@ class _ParquetFile:
 
         try:
             self._file = parquet.ParquetFile(path)
-        except (pa.ArrowException, OSError) as fault:
+        except (pa.ArrowException, OSError, ValueError) as fault:
             raise Unreadable("damaged_file") from fault
-        self.headers = list(self._file.schema_arrow.names)
+        self.headers = [name.replace("\x00", BROKEN) for name in self._file.schema_arrow.names]
 
     def blocks(self, headers: list[str]) -> Iterator[Block]:
         import numpy as np
@@ -415,11 +438,12 @@ class _ParquetFile:
         start = 2
         try:
             for batch in self._file.iter_batches(batch_size=1 << 16):
+                batch.validate(full=True)  # nothing before has looked whether its text is text
                 columns = [_as_text(column) for column in batch.columns]
                 rows = np.arange(start, start + batch.num_rows, dtype=np.int64)
                 start += batch.num_rows
                 yield Block(pa.RecordBatch.from_arrays(columns, names=headers), rows, start)
-        except (pa.ArrowException, OSError) as fault:
+        except (pa.ArrowException, OSError, ValueError) as fault:
             raise Unreadable("damaged_file") from fault
 
     @property
@@ -440,7 +464,7 @@ def _as_text(column: pa.Array) -> pa.Array:
         return pa.nulls(len(column), pa.string())
     if pa.types.is_floating(kind):
         return _float_text(column)
-    text = column.cast(pa.string())
+    text = pc.replace_substring(column.cast(pa.string()), "\x00", BROKEN)
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
 
 

@@ -36,7 +36,7 @@ def upload(target: str, name: str, pieces: Iterable[bytes], by: User | None = No
         with files.unsealed(stored, home() / "files" / "scratch") as path:
             look = sources.inspect(path, stored.name)
             return _create(declared, stored.name, path, look, by, stored=stored)
-    except ImportRefused:
+    except Exception:  # a refusal mostly; whatever it is, nothing of the file may stay
         files.remove(stored)
         raise
 

@@ -1,0 +1,95 @@
+"""What somebody writes somewhere stays text everywhere: on every page, and in every file that leaves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import hetang
+from hetang.campaigns.models import Broadcast
+from hetang.console import context
+from hetang.platform import brand, sheets
+from tests.console.scope.world import World, make
+from tests.console.taking_out import exported
+from tests.security import hostile
+
+ENOUGH_COLUMNS, ENOUGH_PAGES = 40, 40  # fewer, and the walk proves nothing
+
+
+@pytest.fixture
+def world(db: None) -> Iterator[World]:
+    brand.forget()
+    made = make()
+    hostile.come_in(made)
+    yield made
+    brand.forget()
+
+
+@pytest.mark.parametrize("mark", ["html", "attribute"])
+def test_what_somebody_wrote_stays_text_on_every_page(world: World, monkeypatch: pytest.MonkeyPatch, mark: str) -> None:
+    everybody = hostile.everybody(world)
+    pages = hostile.addresses(world, everybody)
+    columns = hostile.poison(hostile.MARKS[mark])
+    texts = [{"text": hostile.MARKS[mark], "weight": 1, "attachments": []}]
+    Broadcast.objects.update(target_url="javascript:hq()", variants=texts)
+    brand.forget()
+    monkeypatch.setattr(context, "menu_of", lambda _request: [])
+    client = hostile.browser_of(everybody)
+    wrong, shown = [], 0
+    for page in pages:
+        answer = client.get(page)
+        if answer.status_code >= 500:
+            wrong.append(f"{page}: {answer.status_code}")
+        if not answer.streaming and "html" in answer.get("Content-Type", ""):
+            content = answer.content.decode()
+            shown += "&lt;hq-x" in content or "onhq=" in content
+            wrong += [f"{page}: {harm}" for harm in hostile.harm_in(content)]
+    assert wrong == []
+    assert len(columns) > ENOUGH_COLUMNS, sorted(columns)
+    assert shown > ENOUGH_PAGES
+
+
+@pytest.mark.parametrize("value", ["\x00", "'\"\\%_{}", "9" * 30, "-1", "x" * 5000, "2026-99-99"])
+def test_no_parameter_of_any_page_breaks_it(world: World, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    everybody = hostile.everybody(world)
+    monkeypatch.setattr(context, "menu_of", lambda _request: [])
+    client = hostile.browser_of(everybody)
+    given = dict.fromkeys(_parameters(), value)
+    wrong = []
+    for page in hostile.addresses(world, everybody):
+        status = client.get(page.partition("?")[0], given).status_code
+        wrong += [f"{page}: {status}"] if status >= 500 else []
+    assert wrong == []
+
+
+def _parameters() -> set[str]:
+    """Names of parameters that some page of the console reads, and those of its lists."""
+    found = {"q", "store", "owner", "tag", "state", "after", "before", "order", "columns", "page"}
+    for path in (Path(hetang.__file__).parent / "console").rglob("*.py"):
+        found |= set(re.findall(r"GET(?:\.get\(|\.getlist\(|\[)\s*\"(\w+)\"", path.read_text()))
+    return found
+
+
+def test_no_file_that_leaves_holds_a_formula(world: World) -> None:
+    everybody = hostile.everybody(world)
+    hostile.poison(hostile.MARKS["formula"])
+    brand.forget()
+    client = hostile.browser_of(everybody)
+    place = world.own
+    files = [
+        *("customers", f"audience?audience={place.audience.public_id}", "audit?target=tag", "consents", "exports"),
+        *(f"import-problems?import={place.imported.public_id}", f"report?report={place.programme.public_id}"),
+    ]
+    seen = 0
+    for file in files:
+        for row in exported(client, file):
+            seen += sum("HYPERLINK" in cell for cell in row)
+            assert [cell for cell in row if sheets.safe(cell) != cell and not _is_number(cell)] == [], file
+    assert seen > 10
+
+
+def _is_number(cell: str) -> bool:
+    return cell.lstrip("-").replace(".", "", 1).isdigit()
