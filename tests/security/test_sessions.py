@@ -125,7 +125,7 @@ def test_pages_can_neither_be_framed_nor_kept_nor_read_as_something_else(headqua
             continue
         answer = headquarters.get(_address(route, entry))
         kept = answer.get("Cache-Control", "")
-        open_to_all = name in {"console:theme", "short-link", "wecom-callback"}
+        open_to_all = name in {"console:theme", "own-page:theme", "short-link", "wecom-callback"}
         good = (
             (open_to_all or "no-store" in kept)
             and answer["X-Content-Type-Options"] == "nosniff"
