@@ -152,6 +152,18 @@ def test_twenty_guesses_at_once_are_five(cast: Cast) -> None:
     assert AuditEntry.objects.filter(action="privacy.link_failed").count() == 1
 
 
+def test_new_links_give_no_endless_guesses(cast: Cast) -> None:
+    for _link in range(3):
+        phone = visitor(link_for(cast))
+        for number in range(5):
+            phone.post(f"{PAGE}know", {"answer": f"1380000{number:04}"})
+    phone = visitor(link_for(cast))
+    assert "too many wrong answers today" in text(phone.post(f"{PAGE}know", {"answer": PHONE}))
+    assert phone.get(f"{PAGE}copy").status_code == 302
+    clock.freeze(clock.wall() + timedelta(days=1, minutes=1))
+    known(visitor(link_for(cast)))
+
+
 def test_who_has_no_phone_is_asked_for_another_number(cast: Cast) -> None:
     assert own_page.question_for(customer("m1")) == "phone"
     assert own_page.question_for(customer("m2")) == "member"
@@ -194,7 +206,10 @@ def test_she_withdraws_agrees_objects_and_is_left_alone_at_once(cast: Cast) -> N
     assert not Consent.objects.get(customer=mei, purpose="marketing").given
     assert not Consent.objects.get(customer=mei, purpose="personalisation", channel="any").given
     assert DoNotDisturb.objects.get(customer=mei).on
-    phone.post(f"{PAGE}choose", {"what": "wecom", "on": "1"})
+    for what, on in (("wecom", "1"), ("personalisation", "1"), ("quiet", "0")):
+        refused = phone.post(f"{PAGE}choose", {"what": what, "on": on})  # whoever holds the link agrees to nothing
+        assert (refused.status_code, "Say first who you are." in text(refused)) == (422, True)
+    known(phone).post(f"{PAGE}choose", {"what": "wecom", "on": "1"})
     apply()
     agreed = Consent.objects.get(customer=mei, purpose="marketing")
     assert (agreed.given, agreed.text_version, agreed.source) == (True, "2026-05", "h5")

@@ -18,6 +18,7 @@ _REFUSALS = {
     "erased_already": gettext_noop("Her personal information was deleted already."),
     "erasing_already": gettext_noop("Her personal information is being deleted already."),
     "link_over": gettext_noop("This link is over. Ask for a new one."),
+    "tries_over": gettext_noop("There were too many wrong answers today. Try again tomorrow, with a new link."),
     "request_open": gettext_noop("This was asked for already and is being dealt with."),
     "request_text_missing": gettext_noop("Say in a few words what you mean."),
     "request_closed": gettext_noop("Somebody answered it meanwhile."),

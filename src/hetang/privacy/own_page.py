@@ -2,7 +2,8 @@
 
 Whoever has the link sees little, masked, and may do what harms nobody: withdraw, object, be left alone. Seeing
 everything, setting something right and being erased need an answer that only she (or whoever knows her well) can give:
-the phone number, the e-mail address or the member number that we know. After five wrong answers the link is over.
+the phone number, the e-mail address or the member number that we know. After five wrong answers the link is over, and
+after fifteen on her links of a day no answer counts: else who makes links could guess a masked number by making many.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 
 from hetang.customers import queries
@@ -31,6 +32,7 @@ from hetang.privacy.models import PrivacyLink, PrivacyRequest
 SOURCE = "h5"  # of the facts that a customer makes on her page
 CUSTOMER = "customer"  # what the audit log calls whoever acts there
 MISSES = 5
+MISSES_A_DAY = 15  # over all links of one customer
 KNOWN_FOR = timedelta(minutes=30)  # after a right answer
 TEXT = 1_000
 _LINK, _KNOWN = "own-page", "own-page-known"
@@ -116,8 +118,10 @@ def question_for(customer: Customer) -> str:
 def is_she(visit: Visit, answer: str) -> bool:
     """Whether the answer is right. Each try is counted before it is looked at; the last wrong one ends the link.
 
-    Raises PrivacyRefused("link_over") when there were too many.
+    Raises PrivacyRefused when there were too many: link_over, tries_over (of a day).
     """
+    if _missed_lately(visit.link.customer) >= MISSES_A_DAY:
+        raise PrivacyRefused("tries_over")
     if visit.customer is None or not _take_try(visit.link):
         raise PrivacyRefused("link_over")
     kind = question_for(visit.customer)
@@ -129,6 +133,13 @@ def is_she(visit: Visit, answer: str) -> bool:
         audit.record(CUSTOMER, "privacy.link_failed", "customer", visit.link.customer_id_shown, {"tries": MISSES})
         raise PrivacyRefused("link_over")
     return False
+
+
+def _missed_lately(number: int) -> int:
+    """Wrong answers on links made for her in a day. One link is alive at a time, so many at once get no further."""
+    since = clock.wall() - timedelta(days=1)
+    links = PrivacyLink.objects.filter(customer=number, made_at__gt=since)
+    return links.aggregate(sum=Sum("misses"))["sum"] or 0
 
 
 def _take_try(link: PrivacyLink) -> bool:

@@ -136,14 +136,17 @@ def know(request: HttpRequest, visit: Visit) -> HttpResponse:
 @require_POST
 @_visited
 def choose(request: HttpRequest, visit: Visit) -> HttpResponse:
-    """Agree, withdraw, be left alone, object: at once, without a question. Only a guardian's yes needs the answer."""
+    """Withdraw, object, be left alone: at once, without a question. Agreeing needs the answer: whoever made the link,
+    or found it, must not agree for her."""
     what, on = request.POST.get("what", ""), request.POST.get("on") == "1"
     customer = visit.customer
     assert customer is not None  # noqa: S101 - `_visited` answers for those who are erased
     if what not in (*CHANNELS, *CHOICES) or (what == minors.GUARDIAN and not _is_child(customer)):
         return _page(request, visit, problem=_("Choose one of the buttons."))
-    if what == minors.GUARDIAN and on and not (_is_known(request, visit) and request.POST.get("sure") == "1"):
-        return _page(request, visit, problem=_("Say first who you are, and tick that you are her guardian."))
+    if on != (what == "quiet") and not _is_known(request, visit):
+        return _page(request, visit, problem=_("Say first who you are."))
+    if what == minors.GUARDIAN and on and request.POST.get("sure") != "1":
+        return _page(request, visit, problem=_("Tick that you are her guardian."))
     # The link is named, so that an auditor sees which colleague had made it.
     changes: dict[str, Any] = {"what": what, "on": on, "link": str(visit.link.public_id)}
     try:
