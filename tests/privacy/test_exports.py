@@ -313,6 +313,7 @@ def test_an_erased_person_takes_the_files_with_her_along(headquarters: Client, c
         export_files.HOLDINGS[0].count(mei)
     jobs.run_waiting()
     assert export_files.HOLDINGS[0].count(mei) == 1
+    assert [(told["title"], told["purpose"]) for told in export_files._tell(mei)] == [("Customers", "analysis")]
     assert export_files.HOLDINGS[0].erase(mei, lambda: None) == 1
     assert export_files.HOLDINGS[0].count(mei) == 0
     in_a.refresh_from_db()

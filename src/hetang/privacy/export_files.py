@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from pyroaring import BitMap
@@ -16,6 +17,10 @@ def _holding_her(person: Person) -> Iterator[Export]:
     """Files that are still there and name her. Raises NotNow while a file is being written that may."""
     if Export.objects.filter(state=Export.MAKING, personal=True).exists():
         raise NotNow("exports")
+    yield from _finished(person)
+
+
+def _finished(person: Person) -> Iterator[Export]:
     hers = BitMap(person.numbers)
     for export in Export.objects.filter(state=Export.READY).exclude(people=None).order_by("pk"):
         if BitMap.deserialize(bytes(export.people or b"")) & hers:
@@ -35,12 +40,21 @@ def _erase(person: Person, checkpoint: Checkpoint) -> int:
     return changed
 
 
+def _tell(person: Person) -> list[dict[str, Any]]:
+    """The files with her that are there now. Not one that is being written: it may be the copy that is asked for."""
+    return [
+        {"asked_at": one.asked_at, "title": one.title, "purpose": one.purpose, "deleted_at": one.expires_at}
+        for one in _finished(person)
+    ]
+
+
 HOLDINGS = [
     Holding(
         "exports",
         _("Exported files"),
         _count,
         _erase,
+        _tell,
         kept=_("Copies that somebody downloaded before: the register of exports says who, when and for which purpose."),
     )
 ]
