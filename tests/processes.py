@@ -95,14 +95,22 @@ class Product:
     def launch(self) -> subprocess.Popen[bytes]:
         """Start without waiting."""
         self.home.mkdir(exist_ok=True, parents=True, mode=0o700)
-        command = [sys.executable, "-m", "hetang.cli", self.command, "--home", str(self.home)]
+        command = [sys.executable, "-P", "-m", "hetang.cli", self.command, "--home", str(self.home)]
         with self.printed.open("wb") as stream:
             return subprocess.Popen(
                 [*command, "--port", str(self.port)],
                 env=clean_environment(**self.environment),
+                cwd=self._folder_of_a_stranger(),
                 stdout=stream,
                 stderr=stream,
             )
+
+    def _folder_of_a_stranger(self) -> Path:
+        """Somebody may type the command anywhere, also where files are called like the packages that we need."""
+        folder = self.home.with_name(f"{self.home.name}-elsewhere")
+        folder.mkdir(exist_ok=True)
+        (folder / "csp.py").write_text("raise SystemExit('not the package')\n")
+        return folder
 
     def refused(self) -> str:
         """Start, expect exit code 2, return what it said."""

@@ -165,7 +165,7 @@ def _engine(options: argparse.Namespace) -> int:
 
 def _web(options: argparse.Namespace) -> int:
     """Becomes granian; its workers load `hetang.wsgi`."""
-    from hetang.platform import environment, logs
+    from hetang.platform import children, environment, logs
 
     os.environ["HETANG_WEB_WORKER"] = "1"
     config = environment.ensure_home() / "run" / f"granian-logs-{options.port}.json"
@@ -176,7 +176,8 @@ def _web(options: argparse.Namespace) -> int:
         *("--respawn-failed-workers", "--workers-kill-timeout", "10", "--log-level", "warning"),
         *("--log-config", str(config)),
     ]
-    os.execv(sys.executable, [sys.executable, "-m", "granian", *arguments, "hetang.wsgi:application"])  # noqa: S606
+    os.chdir(environment.home())  # granian looks for packages where it is started: there lies nothing of a stranger's
+    os.execv(sys.executable, children.python("granian", *arguments, "hetang.wsgi:application"))  # noqa: S606
 
 
 def _worker(_options: argparse.Namespace) -> int:

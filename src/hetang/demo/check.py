@@ -250,7 +250,7 @@ def _web() -> Iterator[None]:
     url = os.environ["HETANG_WEB_URL"]
     port = url.rsplit(":", 1)[1].strip("/")
     with (home() / "logs" / "web.log").open("wb") as log:
-        process = children.spawn([sys.executable, "-m", "hetang.cli", "web", "--port", port], env=os.environ, log=log)
+        process = children.spawn(children.python("hetang.cli", "web", "--port", port), env=os.environ, log=log)
         try:
             _wait_for(f"{url.rstrip('/')}/login")
             yield

@@ -7,7 +7,6 @@ import hashlib
 import os
 import resource
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from hetang.imports import reading
 from hetang.imports.errors import ImportRefused, NotReady, Unreadable
 from hetang.imports.models import Import
 from hetang.imports.reading import Inspection
-from hetang.platform import files
+from hetang.platform import children, files
 from hetang.platform.environment import home
 
 _INSPECT_SECONDS = 60
@@ -75,7 +74,7 @@ def inspect(path: Path, name: str, encoding: str = "", delimiter: str = "", shee
     """
     if reading.form_of(path, name) == "csv":
         return reading.inspect(path, name, encoding, delimiter, sheet)
-    command = [sys.executable, "-m", "hetang.imports.reading", str(path), name, encoding, delimiter, sheet]
+    command = children.python("hetang.imports.reading", str(path), name, encoding, delimiter, sheet)
     try:
         done = subprocess.run(
             command,

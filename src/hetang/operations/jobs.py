@@ -6,12 +6,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from typing import Any
 
 from hetang.operations import configured, schedule
-from hetang.platform import environment
+from hetang.platform import children, environment
 from hetang.platform.backups import archive, commands, folder, retention
 from hetang.platform.jobs import Work, job
 
@@ -70,7 +69,7 @@ def remove_old_backups() -> list[str]:
 
 def _command(work: Work, stages: int, *arguments: str, may_fail: bool = False) -> dict[str, Any]:
     """Run `hetang ARGUMENTS`, report its stages, end it when the job is cancelled; returns the JSON that it prints."""
-    command = [sys.executable, "-m", "hetang.cli", *arguments, "--parent", str(os.getpid())]
+    command = children.python("hetang.cli", *arguments, "--parent", str(os.getpid()))
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as out:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=said)
         try:

@@ -24,6 +24,15 @@ _CLONE_NEWUSER = 0x10000000
 _INSIDE_ID = 1000
 
 
+def python(module: str, *arguments: str) -> list[str]:
+    """The command that runs one of our modules in a process of its own.
+
+    With -P, since Python would otherwise look for every package in the current folder first: a stray `csp.py` where
+    somebody typed `hetang up` would be run instead of the package.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
 def spawn(
     command: Sequence[str | Path],
     *,

@@ -439,7 +439,7 @@ def _address(host: str, port: int) -> str:
 
 
 def _hetang(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "hetang.cli", *arguments]
+    return children.python("hetang.cli", *arguments)
 
 
 def _backoff(crashes: int) -> float:

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 
@@ -113,7 +112,7 @@ def _start(job_run: int) -> None:
 
 def _run_below(job_run: int) -> None:
     """Start the run's process and wait. If that dies, the run is rescued like that of any dead process."""
-    command = [sys.executable, "-m", "hetang.cli", "job", str(job_run), "--parent", str(os.getpid())]
+    command = children.python("hetang.cli", "job", str(job_run), "--parent", str(os.getpid()))
     env = {**os.environ, "HETANG_PROCESS": "job"}
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=env)
     told = False

@@ -11,7 +11,10 @@ from hetang.platform import postgres
 from hetang.platform.backups import folder
 from tests.platform.backups import homes
 
-LATER = {"DJANGO_SETTINGS_MODULE": "tests.platform.backups.later_settings"}
+LATER = {
+    "DJANGO_SETTINGS_MODULE": "tests.platform.backups.later_settings",
+    "PYTHONPATH": str(Path(__file__).parents[3]),  # the processes below do not look into the current folder
+}
 ADD = """
 import sys
 from datetime import UTC, datetime

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hetang.platform import children
 from hetang.platform.backups import drill, dump, keys, programs, restore
 from hetang.platform.backups.dump import Watch
 from hetang.platform.backups.folder import Backup
@@ -77,7 +77,7 @@ def look(home: Path, url: str) -> tuple[list[str], bool]:
 def _in_django(home: Path, url: str, *arguments: str) -> Any:
     """`hetang migrate` on that database, in a process of its own: ours stays small and can look at two homes."""
     env = {**os.environ, "HETANG_HOME": str(home), "HETANG_DATABASE_URL": url}
-    command = [sys.executable, "-m", "hetang.cli", "migrate", *arguments]
+    command = children.python("hetang.cli", "migrate", *arguments)
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise MigrationFailed(done.stderr.strip().removeprefix("hetang: ")[-2000:])

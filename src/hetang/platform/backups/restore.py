@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import hetang
-from hetang.platform import lasting, postgres
+from hetang.platform import children, lasting, postgres
 from hetang.platform.backups import dump, folder, keys, programs
 from hetang.platform.backups.dump import Watch
 from hetang.platform.backups.folder import Backup, BackupRefused
@@ -246,7 +245,7 @@ def settle(home: Path, url: str, taken_at: str) -> list[str]:
         "HETANG_HOME": str(home),
         "HETANG_DATABASE_URL": url,
     }
-    command = [sys.executable, "-m", "hetang.cli", "restored", "--taken-at", taken_at]
+    command = children.python("hetang.cli", "restored", "--taken-at", taken_at)
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BackupRefused(f"the restored database could not be brought to this version:\n{done.stderr[-2000:]}")
