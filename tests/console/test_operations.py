@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 
@@ -134,9 +136,12 @@ def test_a_key_is_shown_once_and_works_until_it_is_revoked(headquarters: Client)
     assert "0 of 9,000 records" in headquarters.get("/settings/keys/").content.decode()
     changed = AuditEntry.objects.get(action="api_key.limits").changes
     assert changed == {"requests_a_minute": [60, 90], "facts_a_minute": [5000, 9000]}
-    headquarters.post(f"/settings/keys/{key.pk}/revoke")
+    revoke = f"/settings/keys/{key.pk}/revoke"
+    headquarters.post(revoke)
     assert api_keys.verify(plain, "facts:write") is None
     assert headquarters.post(limits, {"requests_a_minute": 1, "facts_a_minute": 1000}).status_code == 404
+    ApiKey.objects.update(revoked_at=None, expires_at=clock.wall() - timedelta(seconds=1))
+    assert revoke in headquarters.get("/settings/keys/").content.decode()  # of one that is over it ends the alert
 
 
 def test_a_key_needs_known_scopes(db: None) -> None:

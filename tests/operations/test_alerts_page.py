@@ -54,6 +54,19 @@ def test_an_auditor_sees_alerts_but_handles_none_and_a_manager_sees_none(manager
     assert alert.acknowledged_at is None
 
 
+def test_the_way_to_a_page_is_offered_to_those_only_who_may_open_it(headquarters: Client, cast: Cast) -> None:
+    for kind in ("facts_held", "backup_old"):
+        _alert(kind)
+    administrator = Client()
+    assert administrator.login(username=user("ada", "administrator", cast.root).username, password=PASSWORD)
+    page = administrator.get(PAGE)
+    assert {one.alert.kind: one.url for one in page.context["open"]} == {
+        "facts_held": "",
+        "backup_old": "/operations/backups/",
+    }
+    assert "/operations/held/" in {one.url for one in headquarters.get(PAGE).context["open"]}
+
+
 def test_history_says_how_long_it_lasted_and_what_became_of_the_messages(headquarters: Client) -> None:
     now = datetime.now(UTC)
     over = _alert(closed_at=now)

@@ -108,8 +108,14 @@ def failures() -> Iterator[Condition]:
 
 
 def disks() -> Iterator[Condition]:
+    """Each disk once, by the first of our folders on it."""
     limit = configured.number("watch.disk_percent")
+    seen: set[int] = set()
     for name, path in measures.places().items():
+        device = path.stat().st_dev
+        if device in seen:
+            continue
+        seen.add(device)
         disk = shutil.disk_usage(path)
         percent = 100.0 * disk.free / disk.total if disk.total else 0.0
         detail = {"percent": f"{percent:.1f}", "free": f"{disk.free / (1 << 30):.1f} GB", "limit": limit}

@@ -3,14 +3,16 @@ are told."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.contrib import messages
 from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.urls import resolve, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET, require_POST
@@ -71,13 +73,14 @@ class Shown:
 @needs("operations:view")
 def alert_list(request: HttpRequest) -> HttpResponse:
     """What is wrong now. As an htmx fragment only the part that changes."""
-    firing = [_shown(one) for one in _with_notices(firing_alerts()).order_by("severity", "opened_at")[:_MOST]]
+    may = actor_of(request).permissions
+    firing = [_shown(one, may) for one in _with_notices(firing_alerts()).order_by("severity", "opened_at")[:_MOST]]
     tested = _with_notices(Alert.objects.filter(kind=TEST)).order_by("-id").first()
     values = {
         "open": [one for one in firing if one.alert.acknowledged_at is None],
         "acknowledged": [one for one in firing if one.alert.acknowledged_at is not None],
         "roads": notices.roads(),
-        "tested": _shown(tested) if tested else None,
+        "tested": _shown(tested, may) if tested else None,
         "last": Alert.objects.exclude(closed_at=None).exclude(kind=TEST).order_by("-closed_at", "-id").first(),
         "tabs": _tabs("now"),
     }
@@ -93,10 +96,11 @@ def history(request: HttpRequest) -> HttpResponse:
     rows = Alert.objects.exclude(closed_at=None).exclude(opened_at=None)
     if kind in KINDS:
         rows = rows.filter(kind=kind)
+    may = actor_of(request).permissions
     listing = read(TABLE, _with_notices(rows).select_related("acknowledged_by"), request)
     values = {
         "listing": listing,
-        "rows": [_shown(one) for one in listing.page],
+        "rows": [_shown(one, may) for one in listing.page],
         "kinds": [(code, one.label, code == kind) for code, one in KINDS.items()],
         "tabs": _tabs("history"),
     }
@@ -149,13 +153,19 @@ def _tabs(current: str) -> list[dict[str, Any]]:
     return [{"label": label, "url": reverse(name), "current": code == current} for code, label, name in pages]
 
 
-def _shown(alert: Alert) -> Shown:
+def _shown(alert: Alert, may: Collection[str]) -> Shown:
+    """With the page to look at, unless it is closed to the reader."""
     known = KINDS.get(alert.kind)
-    url = reverse(known.url_name) if known and known.url_name else ""
+    url = reverse(known.url_name) if known and known.url_name and _permission_of(known.url_name) in may else ""
     tone = "bad" if alert.severity == Alert.BAD else "warn"
     words = said(alert.kind, alert.subject, alert.detail)
     told = [_told(one) for one in getattr(alert, "messages", [])]
     return Shown(alert, words, severity_label(alert.severity), tone, url, told, _lasted(alert))
+
+
+@cache
+def _permission_of(url_name: str) -> str:
+    return str(getattr(resolve(reverse(url_name)).func, "permission", ""))
 
 
 def _told(notice: Notice) -> Told:
