@@ -127,3 +127,11 @@ def _writes() -> tuple[int, ...]:
         cursor.execute("select count(*) from facts_fact")
         facts = cursor.fetchone()[0]
     return facts, AuditEntry.objects.exclude(action__startswith="look.").count(), BulkChange.objects.count()
+
+
+def test_a_customers_own_link_is_not_shown_since_one_could_write_by_it(looking: Client, cast: Cast) -> None:
+    at, manager = f"/privacy/of/{people.customer('m1').public_id}/", client_of(cast.manager_a)
+    assert manager.post(f"{at}link").status_code == 302
+    seen, hers = (one.get(at).content.decode() for one in (looking, manager))
+    assert ("Holds until" in seen, "/h5/privacy/" in seen, "data:image/svg" in seen) == (True, False, False)
+    assert "/h5/privacy/" in hers
