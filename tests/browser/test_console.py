@@ -146,6 +146,34 @@ def test_the_search_is_walked_by_keys(cast: Cast, open_browser: Open) -> None:
     assert chosen == f"/customers/{people.customer('m1').public_id}/"
 
 
+@pytest.mark.parametrize("address", ["/audiences/new", "/campaigns/broadcasts/new"])
+def test_leaving_what_is_not_saved_asks_first(cast: Cast, open_browser: Open, address: str) -> None:
+    from datetime import timedelta
+
+    from hetang.campaigns import services as campaigns
+    from hetang.platform import clock
+    from hetang.platform.access import system
+    from hetang.platform.models import OrgNode
+
+    root = OrgNode.objects.get(code="brand")
+    last = clock.today() + timedelta(days=7)
+    campaigns.save_campaign(system("test"), campaigns.CampaignFields("Autumn", clock.today(), last, root.pk))
+    visitor = open_browser()
+    page = visitor.log_in("headquarters")
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    visitor.go(address)
+    page.click("nav.nav a[href='/customers/']")
+    page.wait_for_url("**/customers/")
+    assert asked == []
+    visitor.go(address)
+    page.locator("form[data-unsaved] [name=name]").press_sequentially("Regulars")
+    page.click("nav.nav a[href='/customers/']", no_wait_after=True)
+    page.wait_for_timeout(200)
+    assert asked == ["beforeunload"]
+    assert page.url.endswith(address)
+
+
 def test_the_search_works_without_scripts(cast: Cast, open_browser: Open) -> None:
     visitor = open_browser(java_script_enabled=False)
     page = visitor.log_in("headquarters")

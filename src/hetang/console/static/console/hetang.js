@@ -89,6 +89,21 @@ window.addEventListener("pageshow", (event) => {
   if (event.persisted) document.querySelectorAll("form button:disabled").forEach((button) => (button.disabled = false));
 });
 
+// What somebody wrote and did not save (`data-unsaved`; "changed" when the page came back from the server with it) is not
+// lost by a wrong click: the browser asks first.
+function changed(event) {
+  const form = event.target.closest?.("form[data-unsaved]");
+  if (form && event.target.closest("input, select, textarea, button[type=button][hx-post]")) form.dataset.unsaved = "changed";
+}
+document.addEventListener("input", changed);
+document.addEventListener("click", (event) => event.target.closest("button") && changed(event));
+document.addEventListener("submit", (event) => {
+  if (event.target.dataset.unsaved) event.target.dataset.unsaved = "";
+});
+window.addEventListener("beforeunload", (event) => {
+  if (document.querySelector("form[data-unsaved=changed]")) event.preventDefault();
+});
+
 // Fragments that could not be fetched say so instead of standing still.
 document.addEventListener("htmx:responseError", showTrouble);
 document.addEventListener("htmx:sendError", showTrouble);
