@@ -1,5 +1,5 @@
 """`python -m tools.screenshots --server http://127.0.0.1:8000 --user NAME --password PASSWORD`: every page of a running
-installation, in both languages, on desktop and phone, light and dark, into screenshots/.
+installation, in both languages, on desktop and phone, light and dark, into screenshots/, with contact sheets of each.
 
 Pages are found by following the menu and the first links of each list, so a new page is in without being named here.
 """
@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 WIDTHS = {"desktop": 1280, "phone": 390}
 LANGUAGES = ("zh-hans", "en")
 SCHEMES = ("light", "dark")
+_ON_A_SHEET, _GAP, _NAME = 12, 4, 18  # pictures; pixels
 _NUMBER = re.compile(r"/([0-9a-f]{8}-[0-9a-f-]{27}|\d+)(?=/|$)")
 _LEAVES = re.compile(r"logout|\.csv|/api/|openapi|/l/")
 
@@ -76,6 +78,7 @@ def shoot(browser: Browser, options: argparse.Namespace) -> int:
         for address in pages:
             wide += _shoot_one(page, options, look, address)
         context.close()
+        contact_sheets(options.out / look.folder, look.device)
     print(f"{len(pages)} pages in {len(chosen)} looks below {options.out}; {wide} scroll sideways")
     return wide
 
@@ -90,6 +93,30 @@ def _shoot_one(page: Page, options: argparse.Namespace, look: Look, address: str
     if wide:
         print(f"scrolls sideways: {look.folder} {address}")
     return wide
+
+
+def contact_sheets(folder: Path, device: str) -> None:
+    """Put the pictures of a look side by side into folder/sheets/, so that all can be compared at a glance."""
+    columns, width, height = (3, 640, 560) if device == "desktop" else (6, 300, 800)
+    pictures = sorted(folder.glob("*.png"))
+    (folder / "sheets").mkdir(exist_ok=True)
+    for number, first in enumerate(range(0, len(pictures), _ON_A_SHEET), 1):
+        some = pictures[first : first + _ON_A_SHEET]
+        sheet = Image.new("RGB", (columns * width, -(-len(some) // columns) * height), "#777")
+        for place, path in enumerate(some):
+            corner = (place % columns * width + _GAP, place // columns * height)
+            _paste(sheet, path, corner, (width - 2 * _GAP, height - _NAME - _GAP))
+        sheet.save(folder / "sheets" / f"{number}.png")
+
+
+def _paste(sheet: Image.Image, path: Path, corner: tuple[int, int], size: tuple[int, int]) -> None:
+    """The top of a picture below its name."""
+    with Image.open(path) as whole:
+        picture = whole.convert("RGB")
+    scale = size[0] / picture.width
+    picture = picture.crop((0, 0, picture.width, min(picture.height, round(size[1] / scale))))
+    sheet.paste(picture.resize((size[0], round(picture.height * scale))), (corner[0], corner[1] + _NAME))
+    ImageDraw.Draw(sheet).text((corner[0], corner[1] + 3), path.stem, fill="white")
 
 
 def _visit(browser: Browser, options: argparse.Namespace, look: Look) -> BrowserContext:
