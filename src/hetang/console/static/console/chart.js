@@ -25,7 +25,9 @@ function writer(spec, compact) {
   const form = new Intl.NumberFormat(document.documentElement.lang, compact
     ? { notation: "compact", maximumFractionDigits: 1 }
     : { minimumFractionDigits: spec.digits, maximumFractionDigits: spec.digits });
-  return (value) => (value < 0 ? "−" : "") + spec.prefix + form.format(Math.abs(value));
+  const whole = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 0 });
+  const short = (size) => compact && size >= 100 && size < 10000;  // 1,852 says more than 1.9K and is as short
+  return (value) => (value < 0 ? "−" : "") + spec.prefix + (short(Math.abs(value)) ? whole : form).format(Math.abs(value));
 }
 
 function axes(spec, ink, line) {
