@@ -173,6 +173,20 @@ def test_leaving_what_is_not_saved_asks_first(cast: Cast, open_browser: Open, ad
     assert page.url.endswith(address)
 
 
+def test_what_is_printed_is_light_and_without_the_menu(cast: Cast, open_browser: Open) -> None:
+    visitor = open_browser(width=760, color_scheme="dark")
+    page = visitor.log_in("headquarters")
+    visitor.go("/customers/")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert not page.locator("nav.nav").is_visible()
+    assert not page.locator(".page-actions").is_visible()
+    colours = page.evaluate(
+        "['body', 'h1', 'tbody th a'].map(one => getComputedStyle(document.querySelector(one)).color)"
+    )
+    assert max(int(part) for colour in colours for part in colour[4:-1].split(", ")) < 128
+    assert not visitor.scrolls_sideways()
+
+
 def test_the_search_works_without_scripts(cast: Cast, open_browser: Open) -> None:
     visitor = open_browser(java_script_enabled=False)
     page = visitor.log_in("headquarters")
