@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 LOOKS: dict[str, str | Promise] = {
     "look.portrait": _("looked at a customer"),
@@ -170,6 +171,24 @@ TARGETS: dict[str, str | Promise] = {
     "wecom": _("connection to WeCom"),
 }
 
+# What the values of an entry are called; names without wording are shown as they are.
+FIELDS: dict[str, str | Promise] = {
+    "second_factor": pgettext_lazy("audit value", "second factor"),
+    "name": pgettext_lazy("audit value", "name"),
+    "reason": pgettext_lazy("audit value", "reason"),
+    "role": pgettext_lazy("audit value", "role"),
+    "purpose": pgettext_lazy("audit value", "purpose"),
+    "state": pgettext_lazy("audit value", "state"),
+    "rows": pgettext_lazy("audit value", "rows"),
+    "filters": pgettext_lazy("audit value", "filters"),
+    "audience": pgettext_lazy("audit value", "audience"),
+    "rule": pgettext_lazy("audit value", "rule"),
+    "value": pgettext_lazy("audit value", "value"),
+    "shown": pgettext_lazy("audit value", "shown"),
+    "permissions": pgettext_lazy("audit value", "permissions"),
+    "language": pgettext_lazy("audit value", "language"),
+}
+
 
 def action_label(code: str) -> str:
     """An action in the current language."""
@@ -179,3 +198,8 @@ def action_label(code: str) -> str:
 def target_label(code: str) -> str:
     """A kind of object in the current language."""
     return str(TARGETS.get(code, code))
+
+
+def field_label(code: str) -> str:
+    """The name of a value in the current language."""
+    return str(FIELDS.get(code, code))
