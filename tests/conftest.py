@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.chromium import chromium
+
+__all__ = ["chromium"]
+
 # Partitioned tables are made by SQL migrations, so Django's flush after a transactional test does not know them.
 # procrastinate declares its tables unmanaged, too.
 UNMANAGED = [

@@ -20,6 +20,7 @@ Open = Callable[..., Visitor]
 
 
 def _violations(visitor: Visitor) -> list[str]:
+    visitor.page.wait_for_selector(".htmx-request", state="detached")  # what comes after the page counts as well
     found: list[Any] = Axe().run(visitor.page).response["violations"]
     return [f"{visitor.page.url} {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
 

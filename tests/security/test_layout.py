@@ -13,11 +13,9 @@ from playwright.sync_api import Browser, Page, Route
 
 from hetang.campaigns.models import Broadcast
 from hetang.platform import brand
-from tests.browser.conftest import chromium
 from tests.console.scope.world import World, make
 from tests.security import hostile
 
-__all__ = ["chromium"]
 pytestmark = pytest.mark.browser
 # Pages are drawn one after another into one document, whose style sheets are fetched once: a tenth of the time.
 DRAW = """async html => {

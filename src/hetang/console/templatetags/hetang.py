@@ -167,12 +167,12 @@ def job_progress(job: Any, then: str = "") -> dict[str, Any]:
 
 @register.simple_tag
 def bar(part: float, whole: float, label: str = "") -> SafeString:
-    """A thin bar, `part` of `whole`, drawn on the server."""
+    """A thin bar, `part` of `whole`, drawn on the server. Without a label it only repeats the figures beside it."""
     width = 0.0 if not whole else max(0.0, min(100.0, 100.0 * part / whole))
     return format_html(
-        '<svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="{}">'
+        '<svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" {}>'
         '<rect width="100" height="6"/><rect width="{}" height="6"/></svg>',
-        label,
+        format_html('role="img" aria-label="{}"', label) if label else mark_safe('aria-hidden="true"'),
         f"{width:.2f}",
     )
 
