@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 HETANG_HOME ?= $(CURDIR)/.hetang
 export HETANG_HOME
 
-.PHONY: help demo up check test external lint messages browser bench lock clean
+.PHONY: help demo up check test external lint messages browser bench fuzz lock clean
 .DEFAULT_GOAL := help
 
 help: ## What one can make
@@ -44,6 +44,9 @@ browser:
 
 bench: $(VENV)/.dev messages ## Run all benchmarks and write docs/performance.md
 	$(BIN)/python -m benchmarks.report --size full
+
+fuzz: $(VENV)/.dev ## Ask the API thousands of things that its schema allows and forbids
+	HETANG_API_EXAMPLES=3000 $(BIN)/pytest tests/security/test_api_schema.py --timeout 1800
 
 lock: $(VENV)/.dev ## Write requirements/*.lock anew from pyproject.toml
 	$(BIN)/pip-compile $(LOCK) -o requirements/product.lock pyproject.toml

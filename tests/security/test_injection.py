@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from django.db import transaction
+from django.urls import reverse
 
 import hetang
+from hetang.audiences import services as audiences
 from hetang.campaigns.models import Broadcast
 from hetang.console import context
 from hetang.platform import brand, sheets
+from tests.console.scope.listed import LISTED
 from tests.console.scope.world import World, make
 from tests.console.taking_out import exported
 from tests.security import hostile
@@ -52,7 +57,7 @@ def test_what_somebody_wrote_stays_text_on_every_page(world: World, monkeypatch:
     assert shown > ENOUGH_PAGES
 
 
-@pytest.mark.parametrize("value", ["\x00", "'\"\\%_{}", "9" * 30, "-1", "x" * 5000, "2026-99-99"])
+@pytest.mark.parametrize("value", ["\x00", "'\"\\%_{}" + "x" * 5000, "9" * 30])
 def test_no_parameter_of_any_page_breaks_it(world: World, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     everybody = hostile.everybody(world)
     monkeypatch.setattr(context, "menu_of", lambda _request: [])
@@ -62,6 +67,24 @@ def test_no_parameter_of_any_page_breaks_it(world: World, monkeypatch: pytest.Mo
     for page in hostile.addresses(world, everybody):
         status = client.get(page.partition("?")[0], given).status_code
         wrong += [f"{page}: {status}"] if status >= 500 else []
+    assert wrong == []
+
+
+@pytest.mark.parametrize("value", ["\x00", "'\"\\%_{}" + "9" * 5000])
+def test_no_field_of_any_form_breaks_it(world: World, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """Each field of every form alone, the others as they should be; what is written is taken back."""
+    monkeypatch.setattr(audiences, "take_snapshot", lambda *_arguments: SimpleNamespace(count=1))  # without the engine
+    everybody = hostile.everybody(world)
+    hostile.addresses(world, everybody)  # hands over what must be hers
+    client, wrong = hostile.browser_of(everybody), []
+    for name, listed in LISTED.items():
+        good = listed.body(world.own)
+        for field in good or {"x": ""}:
+            address = reverse(name, kwargs=listed.path(world.own))
+            with transaction.atomic():
+                status = client.post(address, {**good, field: value}).status_code
+                transaction.set_rollback(True)
+            wrong += [f"{address} {field}: {status}"] if status >= 500 else []
     assert wrong == []
 
 

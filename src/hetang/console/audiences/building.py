@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import BadRequest, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import get_language
@@ -127,7 +127,7 @@ def save(request: HttpRequest) -> HttpResponse:
     rule, past = drafts.read(request.POST, known)
     audience = _own(request, request.POST["audience"]) if request.POST.get("audience") else None
     if audience is not None:
-        audience.version = int(request.POST.get("version") or 0)
+        audience.version = _version(request)
     name = request.POST.get("name", "").strip()
     problem = ""
     if not name or len(name) > MAX_NAME:
@@ -302,7 +302,18 @@ def _skus(request: HttpRequest) -> list[str]:
 
 
 def _own(request: HttpRequest, public_id: str) -> Audience:
-    return own_or_404(actor_of(request), public_id)
+    try:
+        return own_or_404(actor_of(request), public_id)
+    except ValidationError as no_id:
+        raise Http404 from no_id
+
+
+def _version(request: HttpRequest) -> int:
+    """The version that the page was drawn from; none that can be the newest where that is no number."""
+    try:
+        return int(request.POST.get("version") or 0)
+    except ValueError:
+        return 0
 
 
 def _home_node(actor: Actor) -> OrgNode:
