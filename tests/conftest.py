@@ -15,6 +15,7 @@ __all__ = ["chromium"]
 # procrastinate declares its tables unmanaged, too.
 UNMANAGED = [
     *("facts_fact", "facts_key", "facts_intake", "facts_refused", "platform_auditentry", "touch_touch", "touch_key"),
+    "touch_tally",
     *("procrastinate_jobs", "procrastinate_events", "procrastinate_periodic_defers", "procrastinate_workers"),
 ]
 
