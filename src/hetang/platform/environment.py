@@ -60,6 +60,12 @@ def home() -> Path:
     return Path(os.environ.get("HETANG_HOME", str(DEFAULT_HOME))).expanduser().resolve()
 
 
+def public_url() -> str:
+    """Where customers and WeCom reach this installation, without a slash at its end; empty when nobody said so. The
+    supervisor names the console's own address to its children where there is no other."""
+    return os.environ.get("HETANG_PUBLIC_URL", "").rstrip("/")
+
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 

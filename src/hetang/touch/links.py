@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import uuid
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from django.db import transaction
 from django.db.models import F
 
 from hetang.facts.intake import Draft, record
-from hetang.platform import clock
+from hetang.platform import clock, environment
 from hetang.touch.models import SendTask, ShortLink
 
 DEFAULT_BASE = "http://127.0.0.1:8000"
@@ -30,8 +29,7 @@ def address_of(code: str) -> str:
 
     It is also the task's mark, so it must not change while tasks are open.
     """
-    base = os.environ.get("HETANG_PUBLIC_URL", "") or DEFAULT_BASE
-    return f"{base.rstrip('/')}/l/{code}"
+    return f"{environment.public_url() or DEFAULT_BASE}/l/{code}"
 
 
 def safe_target(target: str) -> bool:

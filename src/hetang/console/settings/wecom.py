@@ -25,7 +25,7 @@ from hetang.console.figures import gap
 from hetang.console.paging import capped_count
 from hetang.console.settings.tabs import tabs
 from hetang.customers.models import Customer, Relation
-from hetang.platform import audit, jobs
+from hetang.platform import audit, environment, jobs
 from hetang.platform.access import Actor, actor_of, needs
 from hetang.platform.brand import brand
 from hetang.platform.models import JobRun, User
@@ -131,11 +131,10 @@ def try_out(request: HttpRequest) -> HttpResponse:
 
 
 def _shown(request: HttpRequest, app: App | None, form: ConnectionForm) -> dict[str, Any]:
-    public = os.environ.get("HETANG_PUBLIC_URL", "").rstrip("/")
     return {
         "form": form,
         "app": app,
-        "callback_url": public + services.callback_path(app) if app else "",
+        "callback_url": environment.public_url() + services.callback_path(app) if app else "",
         "staff": capped_count(Staff.objects.filter(active=True)),
         "friends": capped_count(Relation.objects.filter(state=Relation.ACTIVE)),
         "run": JobRun.objects.filter(kind__in=(SYNC, TRIAL)).order_by("-id").first(),
