@@ -69,7 +69,8 @@ def said(number: int, purpose: str, channel: str, given: bool, basis: str = "con
 
 def test_the_page_counts_by_basis_and_source_without_merged_people(cast: Cast) -> None:
     officer = client_of(cast.headquarters)
-    assert "No consents are known" in officer.get("/privacy/consents/").content.decode()
+    page = officer.get("/privacy/consents/").content.decode()
+    assert "not counted yet" in page and "No consents are known" not in page
     officer.post("/privacy/consents/count")
     jobs.run_waiting()
     found = {(one.source, one.basis, one.given): one.people for one in ConsentCount.objects.filter(purpose="marketing")}
@@ -78,6 +79,11 @@ def test_the_page_counts_by_basis_and_source_without_merged_people(cast: Cast) -
     assert "1 with a guardian" in page
     assert (page.count(">crm<"), page.count(">file<")) == (3, 1)
     assert consents.children() == consents.Children(2, 1)
+
+
+def test_nobody_said_anything(cast: Cast) -> None:
+    Consent.objects.all().delete()
+    assert "No consents are known" in client_of(cast.headquarters).get("/privacy/consents/").content.decode()
 
 
 def test_counts_of_days_are_kept_and_a_day_is_counted_over(cast: Cast) -> None:

@@ -13,6 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Max, Sum
 
 from hetang.customers import minors
+from hetang.customers.models import Consent
 from hetang.customers.services import PERSONALISATION
 from hetang.platform import audit, clock
 from hetang.platform.access import Actor
@@ -79,6 +80,11 @@ def counted_at() -> datetime | None:
     """When the newest count was made."""
     found: datetime | None = ConsentCount.objects.aggregate(newest=Max("counted_at"))["newest"]
     return found
+
+
+def any_known() -> bool:
+    """Whether anybody said anything yet."""
+    return Consent.objects.exists()
 
 
 def lines(day: date) -> list[ConsentCount]:

@@ -79,6 +79,7 @@ def register(request: HttpRequest) -> HttpResponse:
     values = {
         "day": day,
         "counted_at": consents.counted_at(),
+        "uncounted": day is None and consents.any_known(),
         "running": _running(),
         "by_channel": _grouped(counted, _by_channel),
         "by_source": _grouped(counted, _by_source),
