@@ -167,6 +167,10 @@ def test_new_links_give_no_endless_guesses(cast: Cast) -> None:
 def test_who_has_no_phone_is_asked_for_another_number(cast: Cast) -> None:
     assert own_page.question_for(customer("m1")) == "phone"
     assert own_page.question_for(customer("m2")) == "member"
+    asked = visitor(f"{PAGE}{own_page.token_of(own_page.make_link(actor_for(cast.headquarters), customer('m2')))}")
+    assert ">m2<" not in text(asked.get(PAGE))  # the page that asks does not tell the answer
+    assert asked.post(f"{PAGE}know", {"answer": "m2"}).status_code == 302
+    assert ">m2<" in text(asked.get(PAGE))
     Identity.objects.filter(key="m2").update(kind="external_userid", key="wm2")
     bo = Identity.objects.get(key="wm2").customer
     assert own_page.question_for(bo) == ""
@@ -184,6 +188,7 @@ def test_guessing_links_and_reloading_are_slowed_down(cast: Cast, monkeypatch: p
     path = link_for(cast)
     statuses = [Client().get(f"{PAGE}guess{n}").status_code for n in range(5)]
     assert statuses == [404, 404, 404, 429, 429]
+    assert Client().get(path).status_code == 302  # others of the same network, with good links, are not held up
     clock.freeze(clock.wall() + timedelta(hours=1))
     phone = visitor(path)
     assert [phone.get(PAGE).status_code for _ in range(4)] == [200, 200, 200, 429]

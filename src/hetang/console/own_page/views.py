@@ -25,11 +25,15 @@ from django.views.decorators.http import require_GET, require_POST
 from hetang.commerce import queries as commerce
 from hetang.console import sign_in
 from hetang.console.customers import words
+from hetang.console.privacy.words import KINDS, STATES
 from hetang.customers import minors, queries, services
 from hetang.customers.errors import NoIdentity
 from hetang.customers.models import Customer, Relation
+from hetang.customers.queries import IdentityView
 from hetang.customers.services import PERSONALISATION
+from hetang.facts.rules import DIRECT_KINDS
 from hetang.platform import audit, clock
+from hetang.platform.masking import HIDDEN
 from hetang.privacy import consents, copies, limits, own_page, page_limits
 from hetang.privacy.errors import PrivacyRefused
 from hetang.privacy.messages import refusal_text
@@ -48,16 +52,6 @@ QUESTIONS: dict[str, Text] = {
     "email": gettext_lazy("Your e-mail address"),
     "member": gettext_lazy("Your member number"),
     "card": gettext_lazy("The number of your card"),
-}
-KINDS: dict[str, Text] = {
-    PrivacyRequest.CORRECT: gettext_lazy("Setting something right"),
-    PrivacyRequest.ERASE: gettext_lazy("Deleting my data"),
-    PrivacyRequest.OTHER: gettext_lazy("Something else"),
-}
-STATES: dict[str, tuple[Text, str]] = {
-    PrivacyRequest.OPEN: (gettext_lazy("Being dealt with"), "info"),
-    PrivacyRequest.DONE: (gettext_lazy("Done"), "good"),
-    PrivacyRequest.REFUSED: (gettext_lazy("Not possible"), "warn"),
 }
 # What is said above the page after something was done.
 DONE: dict[str, Text] = {
@@ -94,11 +88,10 @@ def _visited(view: Page) -> Callable[[HttpRequest], HttpResponse]:
 @never_cache
 def arrive(request: HttpRequest, token: str) -> HttpResponse:
     """The address of the link: its token goes into a cookie, and out of the address."""
-    if not page_limits.take("own-page-arrival", sign_in.address_of(request), ARRIVALS):
-        return _too_often(request)
     visit = own_page.visit(token)
-    if visit is None:
-        return _closed(request)
+    if visit is None:  # a good link opens for everybody: a network's customers may share one address
+        guessed = page_limits.take("own-page-arrival", sign_in.address_of(request), ARRIVALS)
+        return _closed(request) if guessed else _too_often(request)
     own_page.note_opened(visit.link)
     response = redirect("own-page:page")
     _remember(request, response, COOKIE, token, visit.link.expires_at)
@@ -230,9 +223,10 @@ def _page(request: HttpRequest, visit: Visit, problem: str = "") -> HttpResponse
     quiet, text = known.do_not_disturb, consents.current_text("marketing")
     said = {(one.purpose, one.channel): one for one in known.consents}
     chinese = (get_language() or "").startswith("zh")
+    is_known = _is_known(request, visit)
     values = {
         "known": known,
-        "identities": [(words.IDENTITIES.get(one.kind, one.kind), one.shown) for one in known.identities],
+        "identities": [(words.IDENTITIES.get(one.kind, one.kind), _shown(one, is_known)) for one in known.identities],
         "metrics": commerce.metrics_of(customer.pk, now),
         "channels": _channels(customer.pk, said),
         "text": (text.zh_hans if chinese else text.en) if text else "",
@@ -240,7 +234,7 @@ def _page(request: HttpRequest, visit: Visit, problem: str = "") -> HttpResponse
         "personal": not any(one.purpose == PERSONALISATION and not one.given for one in known.consents),
         "child": _is_child(customer),
         "guardian": said.get((minors.GUARDIAN, minors.ANY_CHANNEL)),
-        "is_known": _is_known(request, visit),
+        "is_known": is_known,
         "question": QUESTIONS.get(own_page.question_for(customer), ""),
         "requests": [(KINDS[one.kind], one, *STATES[one.state]) for one in own_page.requests_of(customer)],
         "days": limits.current().answer_days,
@@ -249,6 +243,11 @@ def _page(request: HttpRequest, visit: Visit, problem: str = "") -> HttpResponse
         "problem": problem,
     }
     return _answer(request, "console/own_page/page.html", values, status=422 if problem else 200)
+
+
+def _shown(one: IdentityView, is_known: bool) -> str:
+    """Nothing that is asked for may be read on the page that asks for it; what is masked elsewhere is so here."""
+    return HIDDEN if one.kind in QUESTIONS and one.kind not in DIRECT_KINDS and not is_known else one.shown
 
 
 def _channels(number: int, said: dict[tuple[str, str], Any]) -> list[tuple[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from uuid import UUID
 
@@ -13,27 +12,19 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from hetang.console.customers.lists import customer_or_404, recognised_by
-from hetang.console.own_page.views import KINDS, STATES
+from hetang.console.privacy.words import KINDS, REASONS, STATES
 from hetang.customers import queries
 from hetang.customers.models import Customer
+from hetang.platform import environment
 from hetang.platform.access import Actor, Forbidden, actor_of, needs, own_customers
 from hetang.privacy import erasing, own_page
 from hetang.privacy.errors import PrivacyRefused
 from hetang.privacy.messages import refusal_text
 from hetang.privacy.models import PrivacyLink
-
-REASONS = {
-    "asked": gettext_lazy("She asked for it"),
-    "withdrawn": gettext_lazy("She withdrew her consent"),
-    "purpose_over": gettext_lazy("The purpose is over"),
-    "unlawful": gettext_lazy("The data should not have been collected"),
-    "law": gettext_lazy("The law demands it"),
-}
 
 
 class NoteForm(forms.Form):
@@ -126,7 +117,7 @@ def erase(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 def address_of(request: HttpRequest, link: PrivacyLink) -> str:
     """The address that is sent to her: below the public address, if there is one."""
-    base = os.environ.get("HETANG_PUBLIC_URL", "").rstrip("/") or f"{request.scheme}://{request.get_host()}"
+    base = environment.public_url() or f"{request.scheme}://{request.get_host()}"
     return base + reverse("own-page:arrive", args=[own_page.token_of(link)])
 
 

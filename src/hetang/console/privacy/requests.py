@@ -15,10 +15,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from hetang.console.lists.tables import Column, Table, read
-from hetang.console.own_page.views import KINDS, STATES
 from hetang.console.paging import keyset
-from hetang.console.privacy.person import REASONS
 from hetang.console.privacy.tabs import tabs
+from hetang.console.privacy.words import ERASURES, KINDS, REASONS, STATES
 from hetang.customers.models import Customer
 from hetang.platform import audit, clock
 from hetang.platform.access import Actor, actor_of, needs
@@ -44,12 +43,6 @@ TABLE = Table(
     key=("-id",),
     filters=("state", "kind"),
 )
-ERASURES: dict[str, tuple[Any, str]] = {
-    Erasure.WAITING: (gettext_lazy("Waiting to start"), ""),
-    Erasure.RUNNING: (gettext_lazy("Running"), "info"),
-    Erasure.DONE: (gettext_lazy("Erased, with proof"), "good"),
-    Erasure.CANCELLED: (gettext_lazy("Was erased already"), ""),
-}
 
 
 @require_GET
