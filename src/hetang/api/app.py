@@ -75,7 +75,7 @@ def build() -> NinjaAPI:
     def away(request: HttpRequest, fault: Any) -> HttpResponse:
         if not outages.of(fault):
             raise fault
-        detail = "nothing was acknowledged; send the same again in a moment"
+        detail = _("Nothing was acknowledged. Send the same again in a moment.")
         answer = api.create_response(request, {"code": "unavailable", "detail": detail}, status=503)
         answer.headers["Retry-After"] = "5"
         return answer
