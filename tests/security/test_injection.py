@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,20 +16,11 @@ from hetang.campaigns.models import Broadcast
 from hetang.console import context
 from hetang.platform import brand, sheets
 from tests.console.scope.listed import LISTED
-from tests.console.scope.world import World, make
+from tests.console.scope.world import World
 from tests.console.taking_out import exported
 from tests.security import hostile
 
 ENOUGH_COLUMNS, ENOUGH_PAGES = 40, 40  # fewer, and the walk proves nothing
-
-
-@pytest.fixture
-def world(db: None) -> Iterator[World]:
-    brand.forget()
-    made = make()
-    hostile.come_in(made)
-    yield made
-    brand.forget()
 
 
 @pytest.mark.parametrize("mark", ["html", "attribute"])

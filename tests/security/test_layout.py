@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +12,7 @@ from playwright.sync_api import Browser, Page, Route
 
 from hetang.campaigns.models import Broadcast
 from hetang.platform import brand
-from tests.console.scope.world import World, make
+from tests.console.scope.world import World
 from tests.security import hostile
 
 pytestmark = pytest.mark.browser
@@ -35,15 +34,6 @@ DRAW = """async html => {
   const wide = [...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
   return wide.slice(0, 6).map(e => `${e.tagName.toLowerCase()}.${e.className}`).join(" > ")
 }"""
-
-
-@pytest.fixture
-def world(db: None) -> Iterator[World]:
-    brand.forget()
-    made = make()
-    hostile.come_in(made)
-    yield made
-    brand.forget()
 
 
 def test_no_text_breaks_a_page_on_a_phone(world: World, chromium: Browser) -> None:
