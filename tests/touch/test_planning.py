@@ -11,8 +11,9 @@ from pyroaring import BitMap
 from hetang.commerce.models import Order
 from hetang.customers.models import Consent, Customer, DoNotDisturb, Relation
 from hetang.resources.models import Staff
-from hetang.touch import governor, ledger, planning, rules
+from hetang.touch import deciding, governor, ledger, planning, rules
 from hetang.touch.models import Cap, Plan, PlatformLimit, Programme, SendTask, Touch
+from hetang.touch.rules import Request
 from tests.touch.world import NOW, organisation, people, programme, request
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +23,7 @@ def split(plan: Plan) -> dict[tuple[str, int], int]:
     return {(group.reason, group.variant): group.count for group in plan.groups.all()}
 
 
-def committed(members: BitMap, asked: planning.Request, texts: tuple[str, ...] = ("Hi",), chunk: int = 7) -> Plan:
+def committed(members: BitMap, asked: Request, texts: tuple[str, ...] = ("Hi",), chunk: int = 7) -> Plan:
     return planning.run(planning.begin(members.serialize(), asked, programme(asked, texts)), chunk)
 
 
@@ -95,7 +96,7 @@ def test_a_plan_that_died_ends_like_one_that_did_not() -> None:
 def test_tasks_are_the_sum_over_sender_and_text_of_full_and_started_tens_of_thousands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(planning, "people_per_unit", lambda name: 10)
+    monkeypatch.setattr(deciding, "people_per_unit", lambda name: 10)
     staff = organisation(stores=1, advisers_per_store=2)
     members = people(25, staff[:1]) | people(41, staff[1:], first=26)
     plan = committed(members, request())
@@ -151,7 +152,7 @@ def test_cluster_design_gives_all_customers_of_an_adviser_one_text() -> None:
     seen = set(Touch.objects.values_list("staff", "variant"))
     assert len(seen) == 12
     assert sorted(variant for _, variant in seen) == [1] * 6 + [2] * 6
-    assert seen == set(planning.cluster_variants(planning.Request.from_json(plan.parameters)).items())
+    assert seen == set(deciding.cluster_variants(Request.from_json(plan.parameters)).items())
 
 
 def test_texts_are_shared_out_among_those_who_could_send_there() -> None:
@@ -164,13 +165,13 @@ def test_texts_are_shared_out_among_those_who_could_send_there() -> None:
     people(80, staff)
     asked = request(weights=(1, 1), design="cluster", org_path=node.path)
     dry = planning.begin(BitMap(range(1, 81)).serialize(), asked)
-    found = planning.Request.from_json(dry.parameters)
-    dealt = planning.cluster_variants(found)
+    found = Request.from_json(dry.parameters)
+    dealt = deciding.cluster_variants(found)
     assert sorted(dealt) == [one.pk for one in here]
     assert sorted(dealt.values()) == [1, 1, 2, 2]
     Staff.objects.filter(pk=here[0].pk).update(active=False)  # between dry run and plan
     plan = committed(BitMap(range(1, 81)), found, ("A", "B"))
-    assert planning.Request.from_json(plan.parameters) == found
+    assert Request.from_json(plan.parameters) == found
     assert set(Touch.objects.values_list("staff", "variant")) == set(dealt.items()) - {(here[0].pk, dealt[here[0].pk])}
 
 

@@ -27,6 +27,7 @@ from hetang.customers.models import AttributeDefinition, Consent, CustomerAttrib
 from hetang.platform import clock
 from hetang.touch import dispatch, planning, wishes
 from hetang.touch.models import Plan, SendTask
+from hetang.touch.rules import Request
 from tests.touch.test_planning import committed, split
 from tests.touch.world import NOW, organisation, people, request
 
@@ -50,7 +51,7 @@ def said(number: int, purpose: str, given: bool) -> None:
     Consent.objects.update_or_create(customer_id=number, purpose=purpose, channel="any", defaults=values)
 
 
-def world() -> tuple[object, planning.Request]:
+def world() -> tuple[object, Request]:
     """Twenty people: 1 and 2 under fourteen, of 2 a guardian agreed; 3 turns fourteen on the day; 4 objects."""
     members = people(20, organisation())
     AttributeDefinition.objects.create(code="dob", type="date", label_zh="生日", label_en="Born", birth_date=True)

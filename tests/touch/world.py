@@ -10,7 +10,7 @@ from pyroaring import BitMap
 from hetang.platform.models import OrgNode
 from hetang.resources.models import Staff, Store
 from hetang.touch.models import Programme, Variant
-from hetang.touch.planning import Request
+from hetang.touch.rules import Request
 
 NOW = datetime(2026, 3, 4, 2, 0, tzinfo=UTC)  # a Wednesday, 10:00 in Shanghai
 

@@ -14,8 +14,7 @@ from hetang.campaigns.rules import extra_taps
 from hetang.platform.access import Scope
 from hetang.touch.channels import is_direct, people_per_unit
 from hetang.touch.models import CONTROL, Plan
-from hetang.touch.planning import REASONS, Request
-from hetang.touch.rules import tasks_needed
+from hetang.touch.rules import REASONS, Request, tasks_needed
 
 
 def visible_campaigns(scope: Scope) -> QuerySet[Campaign]:

@@ -22,6 +22,7 @@ from hetang.touch import governor, planning
 from hetang.touch import services as touch
 from hetang.touch.links import address_of, safe_target
 from hetang.touch.models import Plan, Programme
+from hetang.touch.rules import Request
 
 EDIT, SEND = "campaigns:edit", "campaigns:send"
 DRY_RUN_HOLDS = timedelta(minutes=30)  # a split older than this no longer says what would happen
@@ -166,11 +167,11 @@ def check(broadcast: Broadcast) -> list[Problem]:
     return problems
 
 
-def request_of(broadcast: Broadcast, slot_at: datetime, snapshot: AudienceSnapshot | None = None) -> planning.Request:
+def request_of(broadcast: Broadcast, slot_at: datetime, snapshot: AudienceSnapshot | None = None) -> Request:
     """What the planner is asked for, the same for the dry run and the plan. `snapshot`: of whom, if not the draft's."""
     chosen_by = snapshot or broadcast.snapshot
     node = broadcast.campaign.org_node
-    return planning.Request(
+    return Request(
         channel=broadcast.channel,
         message_class=broadcast.message_class,
         slot_at=slot_at,
@@ -231,7 +232,7 @@ def send(actor: Actor, broadcast: Broadcast, *, wait: bool = False) -> Programme
         approval.pass_with(actor, held)
         plan = held.dry_run
         assert plan is not None and held.snapshot is not None  # noqa: S101
-        request = planning.Request.from_json(plan.parameters)
+        request = Request.from_json(plan.parameters)
         programme = touch.launch(_draft(held, request), bytes(held.snapshot.members), request)
         Broadcast.objects.filter(pk=held.pk).update(programme=programme, state=Broadcast.SCHEDULED)
         audit.record(
@@ -278,13 +279,13 @@ def nobody_left(plan: Plan) -> Problem | None:
     parts = queries.split(plan)
     if parts.to_send:
         return None
-    request = planning.Request.from_json(plan.parameters)
+    request = Request.from_json(plan.parameters)
     until = governor.quiet(request.slot_at, request.message_class)
     reasons = [("quiet_hours" if until and code == "quiet" else code, people) for code, people in parts.reasons]
     return Problem("", "nobody_left", {"audience": parts.audience, "reasons": reasons, "quiet_until": until})
 
 
-def _draft(broadcast: Broadcast, request: planning.Request) -> touch.Draft:
+def _draft(broadcast: Broadcast, request: Request) -> touch.Draft:
     return touch.Draft(
         public_id=broadcast.public_id,
         name=broadcast.name,

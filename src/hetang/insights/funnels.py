@@ -12,7 +12,7 @@ from django.db import connection
 from hetang.insights.outcomes import held_out, staff_within
 from hetang.resources.models import Staff, Store
 from hetang.touch.models import CANCELLED, CONTROL, EXPIRED, FAILED, SENT, UNKNOWN, Plan, PlanGroup, Programme
-from hetang.touch.planning import REASONS
+from hetang.touch.rules import REASONS
 
 if TYPE_CHECKING:
     from hetang.platform.access import Scope

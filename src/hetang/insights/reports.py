@@ -32,7 +32,7 @@ from hetang.insights.outcomes import CONTROL, SEND, Group
 from hetang.platform import clock
 from hetang.resources.models import Staff
 from hetang.touch.models import Plan, PlanSender, Programme
-from hetang.touch.planning import Request
+from hetang.touch.rules import Request
 
 if TYPE_CHECKING:
     from hetang.platform.access import Scope

@@ -1,7 +1,8 @@
 """The governor (防打扰): caps, the platform's cap and quiet hours, asked by set SQL under advisory locks.
 
 A reservation is a row of the ledger with `reserved`. Whoever adds reservations first takes the locks of `lock()`; the
-statement that counts must come after it in the same transaction, so that it sees what the last holder committed.
+statement that counts comes after it in the same transaction, so that it sees what the last holder committed; or before
+it, when `alone` then finds that nobody else has reserved.
 """
 
 from __future__ import annotations
@@ -48,12 +49,41 @@ def limits(channel: str, message_class: str, slot: datetime) -> Limits:
     return Limits(slot, channel, tuple(caps), window)
 
 
-def lock(cursor: CursorWrapper, channel: str) -> None:
+Reservers = dict[str, tuple[str, int]]  # channel ("": all) -> (who reserved last, how often that changed)
+
+_LAST = """
+insert into touch_reserver (channel, holder, changes) values (%(channel)s, %(holder)s, 1)
+on conflict (channel) do update set holder = excluded.holder, changes = touch_reserver.changes + 1
+where touch_reserver.holder <> excluded.holder or excluded.holder = ''
+"""
+
+
+def lock(cursor: CursorWrapper, channel: str, holder: str = "") -> Reservers:
     """Wait for the right to reserve on this channel until the transaction ends: the lock over all channels first (where
-    such a cap is set), then the channel's own."""
+    such a cap is set), then the channel's own. Leaves `holder` as the last who reserved, and returns who was."""
     if Cap.objects.filter(channel="").exists():
         cursor.execute("select pg_advisory_xact_lock(%s, 0)", [LOCK_SPACE])
     cursor.execute("select pg_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, channel])
+    before = reservers(cursor, channel)
+    for name in before:
+        cursor.execute(_LAST, {"channel": name, "holder": holder})
+    return before
+
+
+def reservers(cursor: CursorWrapper, channel: str) -> Reservers:
+    """Who reserved last on this channel, and on any where a cap over all of them is set. What a later statement of the
+    same transaction counts is right as long as `alone` says so under the lock."""
+    names = ["", channel] if Cap.objects.filter(channel="").exists() else [channel]
+    cursor.execute("select channel, holder, changes from touch_reserver where channel = any(%s)", [names])
+    found = {name: (holder, changes) for name, holder, changes in cursor.fetchall()}
+    return {name: found.get(name, ("", 0)) for name in names}
+
+
+def alone(seen: Reservers, found: Reservers, holder: str) -> bool:
+    """Whether nobody but `holder` has reserved between `reservers` and `lock`."""
+    return seen.keys() == found.keys() and all(
+        found[name] == before or found[name] == (holder, before[1] + 1) for name, before in seen.items()
+    )
 
 
 def capped_sql(rules: Limits, people: str, within: str = "true") -> tuple[str, list[Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pyroaring import BitMap
-
 from hetang.platform.loops import Loop
 from hetang.touch import dispatch as dispatching
 from hetang.touch import outcomes as settling
@@ -14,13 +12,11 @@ IDLE_S = 0.5
 
 
 def plan_once() -> float:
-    """Carry the oldest open plan, dry runs too, to its end; a plan whose process died goes on from its cursor."""
+    """Carry the oldest open plan, dry runs too, to its end; a plan whose process died goes on from its cursors."""
     waiting = Plan.objects.filter(state=Plan.RUNNING).order_by("pk").first()
     if waiting is None:
         return IDLE_S
-    members = BitMap.deserialize(bytes(waiting.members)).to_array()
-    while plans.step(waiting.pk, members):
-        pass
+    plans.run(waiting)
     return 0.0
 
 

@@ -69,8 +69,8 @@ class Variant(models.Model):
 class Plan(models.Model):
     """Who of an audience gets what, decided at one moment. A dry run has no programme and writes no touch.
 
-    `cursor` is the last customer decided: a plan is made in committed chunks of ascending customer numbers and goes on
-    from there after a crash. `members` is the audience as a roaring bitmap.
+    A plan is made in committed chunks of ascending customer numbers, in one lane or in several side by side. `members`
+    is the audience as a roaring bitmap.
     """
 
     RUNNING, DONE = "running", "done"
@@ -78,13 +78,26 @@ class Plan(models.Model):
     id = models.BigAutoField(primary_key=True)
     public_id = models.UUIDField(default=public_id, unique=True)
     programme = models.OneToOneField(Programme, models.CASCADE, null=True, related_name="plan")
-    parameters = models.JSONField()  # touch.planning.Request without the members
+    parameters = models.JSONField()  # touch.rules.Request without the members
     members = models.BinaryField()
     people = models.BigIntegerField()
-    cursor = models.BigIntegerField(default=-1)
     state = models.CharField(max_length=8, default=RUNNING)
     at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)
+
+
+class PlanLane(models.Model):
+    """A range of a plan's customer numbers, walked in ascending order: decided up to `cursor`, at its end at `until`
+    (both inclusive). After a crash it goes on from there."""
+
+    id = models.BigAutoField(primary_key=True)
+    plan = models.ForeignKey(Plan, models.CASCADE, related_name="lanes")
+    number = models.SmallIntegerField()
+    cursor = models.BigIntegerField()
+    until = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["plan", "number"], name="plan_lane_once")]
 
 
 class PlanGroup(models.Model):
@@ -221,6 +234,14 @@ class PlatformLimit(models.Model):
     channel = models.CharField(max_length=20, primary_key=True)
     mode = models.CharField(max_length=8, choices=MODES, default=MONTH)
     limit = models.SmallIntegerField(null=True)  # null: a month as many as it has days, a day 1, a week 7
+
+
+class Reserver(models.Model):
+    """Who reserved last on a channel ("": on any), and how often that became somebody else. "" names nobody again."""
+
+    channel = models.CharField(max_length=20, primary_key=True)
+    holder = models.CharField(max_length=40)
+    changes = models.BigIntegerField(default=0)
 
 
 class QuietHours(models.Model):

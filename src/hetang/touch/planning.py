@@ -2,93 +2,56 @@
 
 A plan is made in chunks of ascending customer numbers, each one transaction well under a second: reservations, tasks,
 counters, sets and the cursor change together, so a plan that died goes on where it stopped and ends like one that did
-not. Control group and variants are drawn per person from a seed, hence independent of chunks and crashes. A dry run
-walks the same code, takes no lock and writes no touch.
+not. Control group and variants are drawn per person from a seed, hence independent of chunks and crashes. A large plan
+walks its numbers in two lanes side by side: they share no person, and what they both write they write one after the
+other. A dry run walks the same code, takes no lock and writes no touch.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
+import queue
+import threading
 import time
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime
-from typing import Any
+from dataclasses import replace
 
 from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
 from django.db.models import Exists, OuterRef
 from pyroaring import BitMap
 
 from hetang.customers.models import Relation
-from hetang.experiments import assignment
 from hetang.platform import clock
 from hetang.resources.models import Staff
-from hetang.touch import governor, ledger, wishes
-from hetang.touch.channels import identity_kind, is_direct, people_per_unit
-from hetang.touch.models import (
-    CONTROL,
-    CONTROL_ARM,
-    EXCLUDED,
-    PLANNED,
-    SEND_ARM,
-    Plan,
-    PlanGroup,
-    Programme,
-)
+from hetang.touch import deciding
+from hetang.touch.models import Plan, PlanLane, Programme
+from hetang.touch.rules import Request
 
-# The order in which they count.
-REASONS = ("no_consent", "minor", "objected", "do_not_disturb", "capped", "quiet", "unreachable")
-_MINOR, _OBJECTED = 1, 2  # what a person of a chunk is marked with
 CHUNK = 20_000  # the first of a plan: about a third of a second on the reference machine
 _LARGEST_CHUNK = 60_000
 _CHUNK_S = 0.5  # what a transaction should take, so that one that finds the machine busy stays below a second
-_DENSE = 0.05  # of a chunk's number range: above it a range scan beats a probe per person
-
-_COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_COPY_TAIL = b"\xff\xff"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a plan is asked for. `design` says whom a variant is drawn for: "person", or "cluster" (the adviser).
-    `org_path` restricts the senders to a part of the organisation; "" is the whole brand. `personalised`: the audience
-    was chosen by what is known of people."""
-
-    channel: str
-    message_class: str
-    slot_at: datetime
-    seed: str
-    control_bp: int = 0  # control group in hundredths of a per cent
-    weights: tuple[int, ...] = (1,)
-    design: str = "person"
-    org_path: str = ""
-    personalised: bool = True
-    advisers: tuple[int, ...] = ()  # in a cluster design, those among whom the texts are shared out; found at the start
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"slot_at": self.slot_at.isoformat()}
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Request:
-        known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
-        known["slot_at"] = datetime.fromisoformat(values["slot_at"])
-        for name in ("weights", "advisers"):
-            known[name] = tuple(values.get(name, ()))
-        return cls(**known)
+LANES = 2  # one splits while the other writes: a third would only wait
+LANE_PEOPLE = 25_000  # below it a lane is not worth its connection
 
 
 def begin(members: bytes, request: Request, programme: Programme | None = None) -> Plan:
     """Open a plan over an audience (roaring bytes). Without a programme it is a dry run."""
     if request.design == "cluster" and not request.advisers:  # a plan takes over those of its dry run
         request = replace(request, advisers=_advisers(request.org_path))
-    return Plan.objects.create(
-        programme=programme,
-        parameters=request.as_json(),
-        members=members,
-        people=len(BitMap.deserialize(members)),
-        at=clock.now(),
-    )
+    people = BitMap.deserialize(members)
+    with transaction.atomic():
+        plan = Plan.objects.create(
+            programme=programme,
+            parameters=request.as_json(),
+            members=members,
+            people=len(people),
+            at=clock.now(),
+        )
+        PlanLane.objects.bulk_create(_lanes(plan, people))
+    return plan
 
 
 def _advisers(org_path: str) -> tuple[int, ...]:
@@ -96,6 +59,16 @@ def _advisers(org_path: str) -> tuple[int, ...]:
     friends = Relation.objects.filter(staff=OuterRef("pk"), state="active")
     able = Staff.objects.filter(Exists(friends), active=True, org_node__path__startswith=org_path)
     return tuple(able.order_by("pk").values_list("pk", flat=True))
+
+
+def _lanes(plan: Plan, people: BitMap) -> list[PlanLane]:
+    """Parts of equally many people, in the order of their numbers."""
+    count = max(1, min(LANES, os.cpu_count() or 1, len(people) // LANE_PEOPLE))
+    edges = [-1, *(people[len(people) * number // count - 1] for number in range(1, count + 1) if people)]
+    return [
+        PlanLane(plan=plan, number=number, cursor=before, until=last)
+        for number, (before, last) in enumerate(itertools.pairwise(edges))
+    ]
 
 
 def run(plan: Plan, chunk: int | None = None) -> Plan:
@@ -107,14 +80,63 @@ def run(plan: Plan, chunk: int | None = None) -> Plan:
 
 def chunks(plan: Plan, fixed: int | None = None) -> Iterator[float]:
     """Carry a plan to its end; yields the seconds of each transaction. What a chunk costs beside its people (counts of
-    every sender and text, sets of everybody so far) makes large ones cheaper, a slow machine makes them smaller."""
+    every sender and text, sets of everybody so far) makes large ones cheaper, a slow machine makes them smaller.
+
+    Several lanes run in threads with connections of their own; in a transaction of the caller one after the other.
+    """
     members = BitMap.deserialize(bytes(plan.members)).to_array()
+    lanes = list(PlanLane.objects.filter(plan=plan).order_by("number").values_list("number", flat=True))
+    if len(lanes) > 1 and not connection.in_atomic_block:
+        yield from _side_by_side(plan, members, lanes, fixed)
+    else:
+        for lane in lanes:
+            yield from _walk(plan, members, lane, fixed)
+    _finish(plan.pk)
+
+
+def _walk(plan: Plan, members: array[int], lane: int, fixed: int | None) -> Iterator[float]:
     size = fixed or CHUNK
     started = time.monotonic()
-    while step(plan.pk, members, size):
+    while step(plan.pk, members, size, lane):
         took, started = time.monotonic() - started, time.monotonic()
         yield took
         size = fixed or next_size(size, took)
+
+
+def _side_by_side(plan: Plan, members: array[int], lanes: list[int], fixed: int | None) -> Iterator[float]:
+    """All lanes at once. The first exception of one ends the others after their chunk and is raised here."""
+    done: queue.SimpleQueue[float | BaseException | None] = queue.SimpleQueue()
+    stop = threading.Event()
+
+    def walk(lane: int) -> None:
+        try:
+            for took in _walk(plan, members, lane, fixed):
+                done.put(took)
+                if stop.is_set():
+                    break
+        except BaseException as problem:
+            done.put(problem)
+        finally:
+            connection.close()
+            done.put(None)
+
+    threads = [threading.Thread(target=walk, args=(lane,), name=f"plan {plan.pk} lane {lane}") for lane in lanes]
+    for thread in threads:
+        thread.start()
+    try:
+        walking = len(threads)
+        while walking:
+            told = done.get()
+            if isinstance(told, BaseException):
+                raise told
+            if told is None:
+                walking -= 1
+            else:
+                yield told
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 def next_size(size: int, took_s: float) -> int:
@@ -123,372 +145,28 @@ def next_size(size: int, took_s: float) -> int:
     return round(min(max(wanted, size / 2, CHUNK / 20), size * 1.5, _LARGEST_CHUNK))
 
 
-def step(plan_id: int, members: array[int], chunk: int = CHUNK) -> bool:
-    """Decide the next chunk in one transaction; False when the plan is done. `members` are its sorted numbers."""
-    from bisect import bisect_right
-
+def step(plan_id: int, members: array[int], chunk: int = CHUNK, lane: int = 0) -> bool:
+    """Decide the next chunk of a lane in one transaction; False when the lane is at its end. `members` are the plan's
+    sorted numbers. Whoever walks the same lane meanwhile waits here and then goes on behind."""
     with transaction.atomic(), connection.cursor() as cursor:
-        plan = Plan.objects.select_for_update(of=("self",)).defer("members").get(pk=plan_id)
-        if plan.state == Plan.DONE:
-            return False
-        start = bisect_right(members, plan.cursor)
-        numbers = members[start : start + chunk]
+        place = PlanLane.objects.select_for_update().get(plan=plan_id, number=lane)
+        start = bisect_right(members, place.cursor)
+        numbers = members[start : min(start + chunk, bisect_right(members, place.until))]
         if not numbers:
-            _finish(cursor, plan)
             return False
-        _decide(cursor, plan, numbers)
-        Plan.objects.filter(pk=plan_id).update(cursor=numbers[-1])
+        plan = Plan.objects.defer("members").get(pk=plan_id)
+        deciding.decide(cursor, plan, numbers)
+        PlanLane.objects.filter(pk=place.pk).update(cursor=numbers[-1])
         return True
 
 
-def _finish(cursor: CursorWrapper, plan: Plan) -> None:
-    Plan.objects.filter(pk=plan.pk).update(state=Plan.DONE, finished_at=clock.now())
-    if plan.programme_id is not None:
-        per = people_per_unit(Programme.objects.values_list("channel", flat=True).get(pk=plan.programme_id))
-        _join_whole_sets(cursor)
-        cursor.execute(_TASK_SIZES, {"plan": plan.pk, "programme": plan.programme_id, "per": per})
-        Programme.objects.filter(pk=plan.programme_id, state=Programme.PLANNING).update(state=Programme.RUNNING)
-
-
-# A chunk is sorted in memory, and a sample of some thousands of its people tells the planner enough.
-_FOR_A_CHUNK = "set local work_mem = '32MB'; set local default_statistics_target = 10"
-
-
-def _decide(cursor: CursorWrapper, plan: Plan, numbers: array[int]) -> None:
-    request = Request.from_json(plan.parameters)
-    cursor.execute(_FOR_A_CHUNK)
-    _load(cursor, request, numbers)
-    if plan.programme_id is not None:
-        governor.lock(cursor, request.channel)
-    _split(cursor, request, numbers)
-    groups = _groups(cursor)
-    _keep_groups(plan, groups)
-    _keep_senders(cursor, plan)
-    if plan.programme_id is None:
-        return
-    programme = Programme.objects.get(pk=plan.programme_id)
-    _keep_holdout(cursor, plan)
-    written = _write_touches(cursor, plan, programme)
-    sent = sum(len(members) for (reason, _), members in groups.items() if not reason)
-    if written != sent:
-        raise AssertionError(f"{written} touches written for {sent} people")
-    ledger.add(_counts(programme, groups))
-
-
-def _load(cursor: CursorWrapper, request: Request, numbers: array[int]) -> None:
-    """The chunk's people with what was drawn for them and what they wish, by binary COPY."""
-    import numpy as np
-
-    cursor.execute(
-        "create temp table if not exists plan_person"
-        " (customer bigint, control boolean, variant smallint, wish smallint) on commit delete rows"
-    )
-    cursor.execute("truncate plan_person")  # a chunk may follow another in the same transaction
-    people = np.frombuffer(numbers, dtype=np.uint32)
-    layout = [
-        *(("fields", ">i2"), ("l1", ">i4"), ("customer", ">i8")),
-        *(("l2", ">i4"), ("control", "i1"), ("l3", ">i4"), ("variant", ">i2"), ("l4", ">i4"), ("wish", ">i2")),
-    ]
-    rows = np.zeros(len(people), dtype=layout)
-    rows["fields"], rows["l1"], rows["l2"], rows["l3"], rows["l4"] = 4, 8, 1, 2, 2
-    rows["customer"] = people
-    rows["control"] = assignment.control_group(request.seed, people, request.control_bp)
-    rows["variant"] = assignment.variants(request.seed, people, request.weights)
-    for wish, those in _wishes(cursor, request, numbers):
-        rows["wish"][np.isin(people, np.asarray(those, dtype=np.uint32))] = wish
-    with cursor.copy("copy plan_person from stdin (format binary)") as copy:
-        copy.write(_COPY_HEAD + rows.tobytes() + _COPY_TAIL)
-    cursor.execute("analyze plan_person")
-
-
-def _split(cursor: CursorWrapper, request: Request, numbers: array[int]) -> None:
-    """Put everybody of the chunk under the first reason that holds, in the order of `REASONS`."""
-    cursor.execute(
-        "create temp table if not exists plan_split (customer bigint, reason text, variant smallint, staff bigint,"
-        " org_node bigint, store bigint, address text) on commit delete rows"
-    )
-    cursor.execute("truncate plan_split")
-    dense = len(numbers) > _DENSE * (numbers[-1] - numbers[0] + 1)
-    within = f"between {numbers[0]} and {numbers[-1]}" if dense else "is not null"
-    consent, consent_params = _no_consent(request)
-    disturb = "d.on and d.until is null" if request.message_class != "transaction" else "false"
-    quiet = "d.on and d.until > %s" if request.message_class != "transaction" else "%s::timestamptz is null"
-    resting = governor.quiet(request.slot_at, request.message_class) is not None
-    capped, capped_params = _capped(request, within)
-    reach, reach_params = _direct(request, within) if is_direct(request.channel) else _owner(request, within)
-    picked, picked_params = _cluster_variants(request)
-    cursor.execute(
-        f"""
-        insert into plan_split
-        select p.customer,
-          case when {consent} then 'no_consent' when p.wish = {_MINOR} then 'minor'
-               when p.wish = {_OBJECTED} then 'objected' when {disturb} then 'do_not_disturb'
-               when u.capped then 'capped' when %s or {quiet} then 'quiet'
-               when r.customer_id is null or k.number is null then 'unreachable'
-               when p.control then 'control' else '' end,
-          coalesce(v.variant, p.variant), r.staff_id, r.org_node_id, coalesce(r.store_id, k.home_store_id), r.address
-        from plan_person p
-        left join customers_customer k on k.number = p.customer and k.merged_into_id is null and k.erased_at is null
-          and k.number {within}
-        left join customers_consent c on c.customer_id = p.customer and c.purpose = %s and c.channel = %s
-          and c.customer_id {within}
-        left join customers_donotdisturb d on d.customer_id = p.customer and d.customer_id {within}
-        left join ({capped}) u on u.customer = p.customer
-        left join ({reach}) r on r.customer_id = p.customer
-        left join ({picked}) v on v.staff = r.staff_id
-        """,
-        [
-            *(*consent_params, resting, request.slot_at, request.message_class, request.channel),
-            *(*capped_params, *reach_params, *picked_params),
-        ],
-    )
-
-
-def _no_consent(request: Request) -> tuple[str, list[Any]]:
-    """Marketing needs a consent that was given; for the other classes only a refusal counts."""
-    if request.message_class == "marketing":
-        return "c.given is not true", []
-    return "c.given is false", []
-
-
-def _wishes(cursor: CursorWrapper, request: Request, numbers: array[int]) -> Iterator[tuple[int, list[int]]]:
-    """Who of the chunk's range has which wish, the stronger one last. They are few and each kind has an index, so they
-    are fetched and marked rather than joined: a join of its own would cost every plan more than all of them."""
-    if not wishes.applies(request.message_class):
-        return
-    if request.personalised:
-        yield _OBJECTED, wishes.objected(cursor, numbers[0], numbers[-1])
-    yield _MINOR, wishes.minors(cursor, numbers[0], numbers[-1], clock.local_day(request.slot_at))
-
-
-def _capped(request: Request, within: str) -> tuple[str, list[Any]]:
-    limits = governor.limits(request.channel, request.message_class, request.slot_at)
-    if not limits.counts:
-        return "select null::bigint as customer, false as capped where false", []
-    return governor.capped_sql(limits, "plan_person", f"t.customer {within}")
-
-
-def _owner(request: Request, within: str) -> tuple[str, list[Any]]:
-    """One sender per person: the bound owner with an active relation, else the adviser who served her last, else the
-    newest friend. Orders are looked at only where friends compete."""
-    scope = "join platform_orgnode n on n.id = s.org_node_id and n.path like %s" if request.org_path else ""
-    sql = f"""
-    with friend as materialized (
-      select r.customer_id, r.staff_id, r.since, r.external_userid as address, s.org_node_id, s.store_id,
-             count(*) over (partition by r.customer_id) as friends
-      from plan_person q
-      join customers_relation r on r.customer_id = q.customer and r.customer_id {within} and r.state = 'active'
-      join resources_staff s on s.id = r.staff_id and s.active {scope}
-    )
-    select customer_id, staff_id, org_node_id, store_id, address from friend where friends = 1
-    union all
-    (select distinct on (f.customer_id) f.customer_id, f.staff_id, f.org_node_id, f.store_id, f.address
-     from friend f
-     join customers_customer k on k.number = f.customer_id
-     left join lateral (
-       select max(o.placed_at) as at from commerce_order o
-       where o.customer_id = f.customer_id and o.staff_id = f.staff_id
-     ) served on true
-     where f.friends > 1
-     order by f.customer_id, (k.owner_id is not distinct from f.staff_id) desc, served.at desc nulls last,
-              f.since desc, f.staff_id)
-    """
-    return sql, [f"{request.org_path}%"] if request.org_path else []
-
-
-def _direct(request: Request, within: str) -> tuple[str, list[Any]]:
-    """Whoever has an address of the channel's kind; the one seen first. Nobody sends: staff is 0."""
-    sql = f"""
-    select distinct on (i.customer_id) i.customer_id, 0::bigint as staff_id, null::bigint as org_node_id,
-           null::bigint as store_id, i.key as address
-    from plan_person q join customers_identity i on i.customer_id = q.customer and i.customer_id {within}
-    where i.kind = %s
-    order by i.customer_id, i.first_seen_at, i.id
-    """
-    return sql, [identity_kind(request.channel)]
-
-
-def _cluster_variants(request: Request) -> tuple[str, list[Any]]:
-    """The variant of each adviser in a cluster design; no rows in the others."""
-    if request.design != "cluster" or len(request.weights) < 2:
-        return "select null::bigint as staff, null::smallint as variant where false", []
-    variants = cluster_variants(request)
-    values = [list(variants), list(variants.values())]
-    return "select * from unnest(%s::bigint[], %s::smallint[]) as c(staff, variant)", values
-
-
-def cluster_variants(request: Request) -> dict[int, int]:
-    """The variant (from 1) of each adviser in a cluster design. Who comes or goes after the plan began does not change
-    the others."""
-    return assignment.shared_out(request.seed, request.advisers, request.weights)
-
-
-def _groups(cursor: CursorWrapper) -> dict[tuple[str, int], BitMap]:
-    """The chunk's sets by (reason, variant); the variant is 0 for people who get nothing."""
-    cursor.execute(
-        "select reason, case when reason = '' then variant else 0 end, string_agg(int8send(customer), ''::bytea)"
-        " from plan_split group by 1, 2"
-    )
-    return {(reason, variant): _bitmap(packed) for reason, variant, packed in cursor.fetchall()}
-
-
-def _bitmap(packed: bytes) -> BitMap:
-    import numpy as np
-
-    numbers = array("I")
-    numbers.frombytes(np.frombuffer(packed, dtype=">i8").astype(np.uint32).tobytes())
-    return BitMap(numbers)
-
-
-def _keep_groups(plan: Plan, groups: dict[tuple[str, int], BitMap]) -> None:
-    known = {(group.reason, group.variant): group for group in PlanGroup.objects.filter(plan=plan)}
-    for (reason, variant), members in groups.items():
-        group = known.get((reason, variant)) or PlanGroup(plan=plan, reason=reason, variant=variant)
-        everybody = BitMap.deserialize(bytes(group.members)) | members if group.pk else members
-        group.members, group.count = everybody.serialize(), len(everybody)
-        group.save()
-
-
-def _keep_senders(cursor: CursorWrapper, plan: Plan) -> None:
-    """Count each sender's and text's people, and note in `plan_load` what this chunk adds, after how many."""
-    cursor.execute(
-        "create temp table if not exists plan_load (staff bigint, variant smallint, people bigint, before bigint)"
-        " on commit delete rows"
-    )
-    cursor.execute("truncate plan_load")
-    cursor.execute(
-        """
-        with added as (
-          select staff, variant, count(*) as people from plan_split where reason = '' group by 1, 2
-        ), kept as (
-          insert into touch_plansender (plan_id, staff_id, variant, people)
-          select %s, staff, variant, people from added order by 2, 3
-          on conflict (plan_id, staff_id, variant) do update set people = touch_plansender.people + excluded.people
-          returning staff_id, variant, people
-        )
-        insert into plan_load
-        select a.staff, a.variant, a.people, k.people - a.people
-        from added a join kept k on k.staff_id = a.staff and k.variant = a.variant
-        """,
-        [plan.pk],
-    )
-
-
-def _keep_holdout(cursor: CursorWrapper, plan: Plan) -> None:
-    columns = ("customer", "staff", "coalesce(store, 0)", "variant::bigint")
-    packed = ", ".join(f"string_agg(int8send({column}), ''::bytea order by customer)" for column in columns)
-    cursor.execute(
-        "insert into touch_planholdout (plan_id, customers, staff, stores, variants)"
-        f" select %s, {packed} from plan_split where reason = 'control' having count(*) > 0",
-        [plan.pk],
-    )
-
-
-_OWN_TASKS = """(select id, variant, coalesce(staff_id, 0) as staff, seq from touch_sendtask
-  where programme_id = %(programme)s)"""
-
-# Ten characters of base 64 without look-alikes of punctuation: 60 bits, made per row.
-_CODE = "substr(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/=', 'xyz'), 1, 10)"
-
-
-# Only tasks that are missing are written: an upsert of thousands of rows a chunk cost a third of a plan. Their people
-# are counted once, at the end.
-_NEW_TASKS = f"""
-with missing as (
-  select l.variant, l.staff, q.seq
-  from plan_load l
-  cross join lateral generate_series(l.before / %(per)s, (l.before + l.people - 1) / %(per)s) as q(seq)
-  left join {_OWN_TASKS} k on k.variant = l.variant and k.staff = l.staff and k.seq = q.seq
-  where k.id is null
-), made as (
-  insert into touch_sendtask (programme_id, channel, variant, staff_id, org_node_id, seq, link_id, slot_at)
-  select %(programme)s, %(channel)s, m.variant, nullif(m.staff, 0), s.org_node_id, m.seq, {_CODE}, %(slot)s
-  from missing m left join resources_staff s on s.id = m.staff
-  order by m.variant, m.staff, m.seq
-  returning link_id
-)
-insert into touch_shortlink (code, target, programme_id, created_at)
-select link_id, %(target)s, %(programme)s, %(now)s from made
-"""
-_TOUCHES = f"""
-with placed as (
-  select s.*, {{place}} as seq
-  from plan_split s join plan_load l on l.staff = s.staff and l.variant = s.variant
-  where s.reason = ''
-)
-insert into touch_touch (planned_at, slot_at, programme, customer, task, staff, org_node, store, local_day,
-                         version, variant, channel, message_class, address)
-select %(planned)s, %(slot)s, %(programme)s, p.customer, k.id, nullif(p.staff, 0), p.org_node, p.store, %(day)s,
-       %(version)s, p.variant, %(channel)s, %(class)s, p.address
-from placed p join {_OWN_TASKS} k on k.variant = p.variant and k.staff = p.staff and k.seq = p.seq
-"""
-_TASK_SIZES = """
-update touch_sendtask k set people = least((k.seq + 1) * %(per)s, s.people) - k.seq * %(per)s
-from touch_plansender s
-where k.programme_id = %(programme)s and s.plan_id = %(plan)s and s.variant = k.variant
-  and s.staff_id = coalesce(k.staff_id, 0)
-"""
-
-
-def _place_in_task(cursor: CursorWrapper, per_task: int) -> str:
-    """SQL of the task, from 0, that a person of `plan_split` falls into: nobody is counted while one task holds all."""
-    cursor.execute("select coalesce(max(before + people), 0) from plan_load")
-    if cursor.fetchone()[0] <= per_task:
-        return "0"
-    rank = "row_number() over (partition by s.staff, s.variant order by s.customer)"
-    return f"(l.before + {rank} - 1) / %(per)s"
-
-
-def _write_touches(cursor: CursorWrapper, plan: Plan, programme: Programme) -> int:
-    """The promises, and the tasks that they need: each sender's and text's people fill one task after the other.
-
-    A person who already has this promise breaks the unique key, and with it the whole chunk.
-    """
-    cursor.execute(
-        "insert into touch_key (programme, step, customer, occurrence)"
-        " select %s, 1, customer, 0 from plan_split where reason = '' order by customer",
-        [programme.pk],
-    )
-    values = _facts_of(plan, programme)
-    place = _place_in_task(cursor, values["per"])
-    _join_whole_sets(cursor)
-    cursor.execute(_NEW_TASKS, values)
-    cursor.execute(_TOUCHES.format(place=place), values)
-    return int(cursor.rowcount)
-
-
-def _join_whole_sets(cursor: CursorWrapper) -> None:
-    """Join by hash for the rest of the transaction: the planner takes new sets to be tiny, and its nested loops and its
-    merges on half of the key took seconds."""
-    cursor.execute("set local enable_nestloop = off; set local enable_mergejoin = off")
-
-
-def _facts_of(plan: Plan, programme: Programme) -> dict[str, Any]:
-    return {
-        "plan": plan.pk,
-        "programme": programme.pk,
-        "version": programme.version,
-        "channel": programme.channel,
-        "class": programme.message_class,
-        "planned": programme.planned_at,
-        "slot": programme.slot_at,
-        "day": clock.local_day(programme.slot_at),
-        "per": people_per_unit(programme.channel),
-        "target": programme.target_url,
-        "now": clock.now(),
-    }
-
-
-def _counts(
-    programme: Programme, groups: dict[tuple[str, int], BitMap]
-) -> dict[tuple[int, str, str, int, str, str], int]:
-    counts = {}
-    for (reason, variant), members in groups.items():
-        if reason == CONTROL:
-            state, arm = (CONTROL, ""), CONTROL_ARM
-        elif reason:
-            state, arm = (EXCLUDED, reason), ""
-        else:
-            state, arm = (PLANNED, ""), SEND_ARM
-        counts[programme.pk, programme.channel, arm, variant, *state] = len(members)
-    return counts
+def _finish(plan_id: int) -> None:
+    """Close a plan whose lanes are all at their ends; once, whoever else comes here too."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        plan = Plan.objects.select_for_update(of=("self",)).defer("members").get(pk=plan_id)
+        if plan.state == Plan.DONE:
+            return
+        Plan.objects.filter(pk=plan.pk).update(state=Plan.DONE, finished_at=clock.now())
+        if plan.programme is not None:
+            deciding.count_tasks(cursor, plan, plan.programme)
+            Programme.objects.filter(pk=plan.programme_id, state=Programme.PLANNING).update(state=Programme.RUNNING)

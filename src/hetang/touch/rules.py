@@ -1,15 +1,48 @@
-"""Pure rules of touching: sliding caps, the platform's windows, quiet hours."""
+"""Pure rules of touching: what a plan is asked for, sliding caps, the platform's windows, quiet hours."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from pyroaring import BitMap
+
+
+# Why somebody of an audience gets nothing, in the order in which they count; each person once, under the first.
+REASONS = ("no_consent", "minor", "objected", "do_not_disturb", "capped", "quiet", "unreachable")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a plan is asked for. `design` says whom a variant is drawn for: "person", or "cluster" (the adviser).
+    `org_path` restricts the senders to a part of the organisation; "" is the whole brand. `personalised`: the audience
+    was chosen by what is known of people."""
+
+    channel: str
+    message_class: str
+    slot_at: datetime
+    seed: str
+    control_bp: int = 0  # control group in hundredths of a per cent
+    weights: tuple[int, ...] = (1,)
+    design: str = "person"
+    org_path: str = ""
+    personalised: bool = True
+    advisers: tuple[int, ...] = ()  # in a cluster design, those among whom the texts are shared out; found at the start
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"slot_at": self.slot_at.isoformat()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Request:
+        known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
+        known["slot_at"] = datetime.fromisoformat(values["slot_at"])
+        for name in ("weights", "advisers"):
+            known[name] = tuple(values.get(name, ()))
+        return cls(**known)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from hetang.touch.errors import ChannelMissing, TouchError
 from hetang.touch.governor import LOCK_SPACE
 from hetang.touch.models import Cap, PlatformLimit, Programme, QuietHours, Reminder, SendTask, Variant
 from hetang.touch.ports import OutcomeUnknown, Refused, TaskChannel
-from hetang.touch.rules import CapRule
+from hetang.touch.rules import CapRule, Request
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +176,7 @@ class Draft:
     replan_after_quiet: bool = True
 
 
-def launch(draft: Draft, members: bytes, request: planning.Request) -> Programme:
+def launch(draft: Draft, members: bytes, request: Request) -> Programme:
     """Open a programme and its plan over an audience (roaring bytes) in one transaction; the planning loop (or
     `planning.run`) does the rest. Raises TouchError("slot_too_far") beyond two months."""
     now = clock.now()

@@ -39,7 +39,7 @@ from hetang.platform.sealing import lookup_key, seal
 from hetang.privacy.models import Erasure, Export, PrivacyLink, PrivacyRequest
 from hetang.resources.models import Staff, Store
 from hetang.touch.models import Plan, Programme
-from hetang.touch.planning import Request
+from hetang.touch.rules import Request
 
 IDENTITY, THING = "qqWho", "qqThing"  # marks of what identifies people, and of everything else
 NAME = "qqName"  # after the mark of identity, in names of customers alone: no page shows one in full

@@ -29,6 +29,7 @@ from hetang.platform.engine_client import EngineUnavailable, ServiceError
 from hetang.touch import planning
 from hetang.touch.governor import quiet
 from hetang.touch.models import Plan
+from hetang.touch.rules import Request
 
 INLINE = 20_000  # people whose split is made while the page waits: under a second
 SIZE = 50
@@ -85,7 +86,7 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     if plan is None:
         return values
     parts = queries.split(plan)
-    request_of = planning.Request.from_json(plan.parameters)
+    request_of = Request.from_json(plan.parameters)
     lines = [_line(reason, count) for reason, count in [*parts.excluded, ("control", parts.control)]]
     if values["can_send"] and plan.state == Plan.DONE:
         values["approval"] = approval.standing(actor_of(request), broadcast)
