@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from hetang.simulator.admin import SimulatorAdmin
+from tests.simulator.local import Corp, LocalSimulator, founded
 from tests.simulator.process import SimulatorProcess
 from tests.simulator.world import World, found
 
@@ -33,3 +34,16 @@ def world(simulator: SimulatorProcess, admin: SimulatorAdmin) -> Iterator[World]
     """Two members, five customers: c0 to c2 of `anna`, c3 and c4 of `bo`."""
     with httpx.Client(base_url=f"{simulator.url}/cgi-bin/", timeout=10) as http:
         yield found(admin, http)
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalSimulator]:
+    inside = LocalSimulator(Path(tmp_path_factory.mktemp("local")))
+    yield inside
+    inside.stop()
+
+
+@pytest.fixture
+def corp(local: LocalSimulator) -> Corp:
+    """The same small corp inside this process; its app has a callback address."""
+    return founded(local)

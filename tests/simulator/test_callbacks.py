@@ -68,6 +68,7 @@ def test_an_event_is_signed_encrypted_and_complete(world: World, receiver: Recei
     clear, corpid = crypto.decrypt(AES_KEY, encrypted)
     assert corpid == world.corpid
     fields = dict(re.findall(r"<(\w+)><!\[CDATA\[(.*?)\]\]>", clear))
+    assert len(fields.pop("WelcomeCode")) >= 32
     assert fields == {
         **{"ToUserName": world.corpid, "FromUserName": "sys", "MsgType": "event", "Event": "change_external_contact"},
         **{"ChangeType": "add_external_contact", "UserID": "bo", "ExternalUserID": world.people[0], "State": "door-7"},

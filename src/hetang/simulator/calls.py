@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from hetang.simulator import ids
 from hetang.simulator.errors import WeComError
 from hetang.simulator.state import State
 
@@ -35,6 +36,12 @@ class Call:
     app: sqlite3.Row | None
     address: str
     upload: Upload | None = None
+    host: str = ""
+    allowed: set[str] | None = None  # userids in the app's range, once somebody asked
+
+    def picture(self, kind: str, name: str) -> str:
+        """The address of a picture that the simulator itself serves."""
+        return f"http://{self.host}/pictures/{kind}/{name}.png" if self.host else ""
 
     @property
     def agentid(self) -> int:
@@ -61,6 +68,7 @@ class Route:
     handler: Handler
     authorised: bool = True
     customer_contact: bool = False
+    legacy: bool = False
 
 
 ROUTES: dict[str, Route] = {}
@@ -72,12 +80,16 @@ def api(
     request: type[msgspec.Struct] = Empty,
     *,
     authorised: bool = True,
+    legacy: bool = False,
 ) -> Callable[[Handler], Handler]:
-    """Register a handler under `/cgi-bin/<path>` for the given methods ("GET", "POST" or "GET POST")."""
+    """Register a handler under `/cgi-bin/<path>` for the given methods ("GET", "POST" or "GET POST").
+
+    `legacy` calls are withdrawn from the documentation; old SDKs still make them, and only lenient mode serves them.
+    """
 
     def register(handler: Handler) -> Handler:
         contact = path.startswith("externalcontact/")
-        ROUTES[path] = Route(path, tuple(methods.split()), request, handler, authorised, contact)
+        ROUTES[path] = Route(path, tuple(methods.split()), request, handler, authorised, contact, legacy)
         return handler
 
     return register
@@ -91,6 +103,7 @@ def run(
     query: Mapping[str, str],
     body: bytes,
     address: str,
+    host: str = "",
     upload: Upload | None = None,
 ) -> dict[str, Any]:
     """Check method, token, permission and request, then answer. Raises WeComError."""
@@ -101,8 +114,13 @@ def run(
         app = _authorise(db, now, query.get("access_token", ""), address) if route.authorised else None
         if route.customer_contact and app is not None and not app["customer_contact"]:
             raise WeComError(48002)
-        request = _request(route, method, query, body, upload)
-        return route.handler(Call(state, db, now, app, address, upload), request)
+        if route.legacy and state.settings.strict:
+            raise WeComError(48005)
+        request, warned = _request(route, method, query, body, upload)
+        answer = route.handler(Call(state, db, now, app, address, upload, host), request)
+    if warned and state.settings.json_warning:
+        return {**answer, "errmsg": "Warning: wrong json format. ok"}
+    return answer
 
 
 def _authorise(db: sqlite3.Connection, now: float, access_token: str, address: str) -> sqlite3.Row:
@@ -122,19 +140,38 @@ def _authorise(db: sqlite3.Connection, now: float, access_token: str, address: s
     return row
 
 
-def _request(route: Route, method: str, query: Mapping[str, str], body: bytes, upload: Upload | None) -> msgspec.Struct:
+def _request(
+    route: Route, method: str, query: Mapping[str, str], body: bytes, upload: Upload | None
+) -> tuple[msgspec.Struct, bool]:
+    """The typed request, and whether a value of it had to be read as another JSON type."""
     payload: Any = dict(query)
-    if method == "POST" and upload is None:
-        try:
-            payload = msgspec.json.decode(body) if body.strip() else {}
-        except msgspec.DecodeError as problem:
-            raise WeComError(40058, "json is not parsable") from problem
-        if not isinstance(payload, dict):
-            raise WeComError(40058, "json is not an object")
+    if method == "GET" or upload is not None:
+        return _convert(payload, route.request, strict=False), False
     try:
-        return msgspec.convert(payload, route.request, strict=False)
+        payload = msgspec.json.decode(body) if body.strip() else {}
+    except msgspec.DecodeError as problem:
+        raise WeComError(40058, "json is not parsable") from problem
+    if not isinstance(payload, dict):
+        raise WeComError(40058, "json is not an object")
+    try:
+        return _convert(payload, route.request, strict=True), False
+    except WeComError:
+        return _convert(payload, route.request, strict=False), True
+
+
+def _convert(payload: Any, kind: type[msgspec.Struct], *, strict: bool) -> msgspec.Struct:
+    try:
+        return msgspec.convert(payload, kind, strict=strict)
     except msgspec.ValidationError as problem:
         raise WeComError(40058, str(problem)) from problem
+
+
+def place(cursor: str) -> list[Any] | None:
+    """What a cursor of ours says; None at the start. Raises 40058 for anything else."""
+    try:
+        return ids.position(cursor)
+    except ValueError as problem:
+        raise WeComError(40058, "cursor") from problem
 
 
 def page_size(limit: int | None, default: int, highest: int) -> int:

@@ -41,6 +41,11 @@ TEXTS = {
     84061: "not external contact",
     84074: "no customer contact permission",
     86214: "invalid chat type",
+    41056: "external_userid is of the wrong type",
+    41057: "no developer account of the open platform is bound",
+    40073: "invalid openid",
+    48005: "api is withdrawn",
+    60011: "no privilege to access this member, department or tag",
     600018: "invalid time range",
 }
 

@@ -1,23 +1,44 @@
-"""Events as the platform words them (reference 24.3, 24.4), queued for each app that wants them."""
+"""Events as the platform words them (reference 24.3 to 24.8), queued for each app that wants them."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 
 from hetang.simulator.state import State
 
+Value = str | int | list[str]
 
-def queue(state: State, db: sqlite3.Connection, event: str, change: str, fields: dict[str, str]) -> None:
-    """Queue one event for every app with a callback address. Empty fields are left out, as the platform does."""
-    at = int(state.now())
-    head = {"ToUserName": state.value("corpid", ""), "FromUserName": "sys"}
-    tail = {"MsgType": "event", "Event": event, "ChangeType": change}
-    texts = "".join(_text(name, value) for name, value in {**head, **tail, **fields}.items() if value)
-    body = f"<xml>{texts}<CreateTime>{at}</CreateTime></xml>"
+
+def queue(
+    state: State,
+    db: sqlite3.Connection,
+    event: str,
+    change: str,
+    fields: Mapping[str, Value],
+    *,
+    at: float | None = None,
+) -> None:
+    """Queue one event for every app with a callback address. Empty texts are left out, as the platform does."""
+    created = int(state.now() if at is None else at)
+    head = {"ToUserName": state.value("corpid", ""), "FromUserName": "sys", "CreateTime": created, "MsgType": "event"}
+    told: dict[str, Value] = {**head, "Event": event, "ChangeType": change, **fields}
+    body = f"<xml>{''.join(_element(name, value) for name, value in told.items())}</xml>"
     for app in db.execute("select agentid from app where callback_url != ''").fetchall():
-        db.execute("insert into callback (agentid, body, created_at) values (?, ?, ?)", [app["agentid"], body, at])
+        row = [app["agentid"], body, created]
+        db.execute("insert into callback (agentid, body, created_at) values (?, ?, ?)", row)
 
 
-def _text(name: str, value: str) -> str:
+def queue_of_api(state: State, db: sqlite3.Connection, event: str, change: str, fields: Mapping[str, Value]) -> None:
+    """As `queue`, for what an API call caused: the platform tells nobody unless the setting says otherwise."""
+    if state.settings.callbacks_by_api:
+        queue(state, db, event, change, fields)
+
+
+def _element(name: str, value: Value) -> str:
+    if isinstance(value, int):
+        return f"<{name}>{value}</{name}>"
+    if isinstance(value, list):
+        return f"<{name}>{''.join(_element('Item', one) for one in value)}</{name}>" if value else ""
     safe = value.replace("]]>", "]]]]><![CDATA[>")
-    return f"<{name}><![CDATA[{safe}]]></{name}>"
+    return f"<{name}><![CDATA[{safe}]]></{name}>" if value else ""

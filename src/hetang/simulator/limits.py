@@ -35,6 +35,8 @@ class Limiter:
             self.calls[path] += 1
             self._count(path, 60, settings.calls_per_minute)
             self._count(path, 3600, settings.calls_per_hour)
+            for span_s, calls in settings.calls_per_span.get(path, ()):
+                self._count(f"{path} further", span_s, calls)
             most = settings.concurrency.get(path, 0)
             if most and self._in_flight[path] >= most:
                 raise WeComError(45033)

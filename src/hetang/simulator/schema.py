@@ -7,7 +7,8 @@ create table if not exists app (
   agentid integer primary key, name text not null, secret text not null unique,
   customer_contact integer not null default 1, trusted_ips text not null default '[]',
   callback_url text not null default '',
-  callback_token text not null default '', callback_aes_key text not null default ''
+  callback_token text not null default '', callback_aes_key text not null default '',
+  allowed text not null default '', redirect_domain text not null default ''
 );
 create table if not exists token (
   access_token text primary key, agentid integer not null, expires_at real not null, dead text not null default ''
@@ -19,7 +20,10 @@ create table if not exists department (
 create table if not exists member (
   userid text primary key collate nocase, name text not null, status integer not null default 1,
   customer_contact integer not null default 1, store text not null default '', position text not null default '',
-  tasks integer not null default 0
+  tasks integer not null default 0,
+  alias text not null default '', mobile text not null default '', email text not null default '',
+  gender integer not null default 0, verified integer not null default 1,
+  own_welcome integer not null default 0, left_at real
 ) without rowid;
 create table if not exists member_department (
   userid text not null collate nocase, department integer not null, primary key (department, userid)
@@ -28,14 +32,43 @@ create table if not exists member_department (
 create table if not exists person (
   external_userid text primary key, name text not null, unionid text not null, gender integer not null default 0,
   identities text not null default '[]', store text not null default '',
-  basket integer not null default 0, daily_rate real not null default 0
+  basket integer not null default 0, daily_rate real not null default 0,
+  kind integer not null default 1, corp_name text not null default '', position text not null default ''
 ) without rowid;
+create index if not exists person_unionid on person (unionid);
+create table if not exists pending (pending_id text primary key, unionid text not null, at real not null) without rowid;
 create table if not exists relation (
   userid text not null collate nocase, external_userid text not null, state text not null,
   createtime integer not null, add_way integer not null default 0, channel_state text not null default '',
-  remark text not null default '', primary key (userid, external_userid)
+  remark text not null default '', description text not null default '', corp_remark text not null default '',
+  mobiles text not null default '[]', tags text not null default '[]', own_tags text not null default '[]',
+  by_customer integer, way text not null default '', link_id text not null default '',
+  received integer not null default 0, written integer not null default 0, lost_at real,
+  primary key (userid, external_userid)
 ) without rowid;
 create index if not exists relation_of_person on relation (external_userid, createtime);
+
+create table if not exists welcome_code (
+  code text primary key, userid text not null collate nocase, external_userid text not null, at real not null,
+  used_at real, text text not null default '', attachments text not null default '[]', agentid integer
+) without rowid;
+create index if not exists welcome_code_of_pair on welcome_code (external_userid, userid, at);
+create table if not exists member_day (
+  userid text not null collate nocase, day text not null, chats integer not null default 0,
+  messages integer not null default 0, asked integer not null default 0, answered integer not null default 0,
+  minutes real not null default 0, lost integer not null default 0, applied integer not null default 0,
+  gained integer not null default 0, primary key (userid, day)
+) without rowid;
+
+create table if not exists tag_group (
+  id text primary key, name text not null, position integer not null default 0, created_at integer not null,
+  deleted_at integer, agentid integer, strategy_id integer not null default 0
+) without rowid;
+create table if not exists tag (
+  number integer primary key, id text not null unique, group_id text not null, name text not null,
+  position integer not null default 0, created_at integer not null, deleted_at integer
+);
+create index if not exists tag_of_group on tag (group_id);
 
 create table if not exists media (
   media_id text primary key, kind text not null, name text not null, bytes integer not null, created_at real not null

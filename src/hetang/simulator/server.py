@@ -25,8 +25,10 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 # The routing tables fill themselves when these are imported.
-from hetang.simulator import calls, contacts, directory, media, messages, reports, tokens  # noqa: F401
+from hetang.simulator import calls, reports  # noqa: F401
+from hetang.simulator.acts import chatting, people, seeding, staffing, tasks  # noqa: F401
 from hetang.simulator.administration import HANDLERS, Running
+from hetang.simulator.apis import contacts, directory, identities, media, messages, remarks, tokens  # noqa: F401
 from hetang.simulator.callbacks import Deliverer
 from hetang.simulator.clicks import Clicker
 from hetang.simulator.errors import AdminError, WeComError
@@ -122,6 +124,7 @@ class Handler(BaseHTTPRequestHandler):
                     query=query,
                     body=body,
                     address=self.client_address[0],
+                    host=self.headers.get("Host", ""),
                     upload=upload,
                 )
             answer = {"errcode": 0, "errmsg": "ok", **found}

@@ -27,6 +27,13 @@ class Settings(msgspec.Struct, kw_only=True):
     click_delay_s: float = 4 * 3600.0  # mean of a uniform delay between 0 and twice this
     running: bool = False  # act as the clock runs, not only when asked to advance
 
+    # Customers
+    customers_per_member: int = 20_000  # not on an official page
+    unionid_bound: bool = True  # the corp has bound its account of WeChat's open platform
+    half_first: bool = False  # a scan without verification: half event first, full when the member adds back
+    empty_page_rate: float = 0.0  # share of pages of batch/get_by_user that are empty, with a cursor: go on
+    end_without_cursor: bool = False  # the last page has no next_cursor instead of an empty one
+
     # Mass messages
     monthly_cap: int | None = None  # None: as many as the month has days (page 92135)
     list_lag_s: float = 0.0  # how long a new task is missing from get_groupmsg_list_v2
@@ -37,7 +44,13 @@ class Settings(msgspec.Struct, kw_only=True):
     calls_per_minute: int = 10_000  # per corp and API (page 90454)
     calls_per_hour: int = 150_000
     concurrency: dict[str, int] = msgspec.field(default_factory=lambda: {"externalcontact/mark_tag": 5})
+    calls_per_span: dict[str, list[tuple[int, int]]] = msgspec.field(  # further limits: (seconds, calls) by path
+        default_factory=lambda: {
+            "idconvert/unionid_to_external_userid": [(3600, 100_000), (86400, 480_000), (30 * 86400, 7_500_000)],
+        }
+    )
     strict: bool = True  # lenient accepts what common SDKs send wrongly
+    json_warning: bool = False  # an answer to numbers sent as text says "wrong json format"
 
     # Callbacks
     callback_duplicate_rate: float = 0.0

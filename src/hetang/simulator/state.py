@@ -30,6 +30,7 @@ class State:
         self._db.row_factory = sqlite3.Row
         self._db.executescript("pragma journal_mode=wal; pragma synchronous=normal; pragma cache_size=-4000;")
         self._db.executescript(SCHEMA)
+        _add_missing_columns(self._db)
         self._settings = self._read_settings()
         self._offset_s = float(self.value("clock_offset_s", 0.0))
         self.people_version = 0  # raised when rates or people change: drawn days are then drawn again
@@ -134,3 +135,16 @@ class State:
         stored = self.value("settings", {})
         known = {name: value for name, value in stored.items() if name in Settings.__struct_fields__}
         return msgspec.convert(known, Settings)
+
+
+def _add_missing_columns(db: sqlite3.Connection) -> None:
+    """A file of an earlier version gets the columns that came since: each has a default."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(SCHEMA)
+        tables = [row[0] for row in fresh.execute("select name from sqlite_master where type = 'table'")]
+        for table in tables:
+            there = {row[1] for row in db.execute(f"pragma table_info({table})")}
+            for _, name, kind, notnull, default, _ in fresh.execute(f"pragma table_info({table})"):
+                if name not in there:
+                    must = f" not null default {default}" if notnull else ""
+                    db.execute(f"alter table {table} add column {name} {kind}{must}")

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from hetang.simulator import ids, media, staff
-from hetang.simulator.calls import Call, api, page_size
-from hetang.simulator.contacts import contact_member
+from hetang.simulator import ids, staff
+from hetang.simulator.apis import media
+from hetang.simulator.apis.scope import contact_member
+from hetang.simulator.calls import Call, api, page_size, place
 from hetang.simulator.errors import WeComError
 
 MAX_CUSTOMERS = 10_000
@@ -91,7 +92,7 @@ def get_groupmsg_list_v2(call: Call, request: ListQuery) -> dict[str, Any]:
     if not 0 <= request.end_time - request.start_time <= MAX_SPAN_S:
         raise WeComError(600018)
     size = page_size(request.limit, 50, 100)
-    before = _place(request.cursor) or [1 << 60]
+    before = place(request.cursor) or [1 << 60]
     rows = call.db.execute(
         "select * from group_message where chat_type = ? and created_at >= ? and created_at < ? and created_at <= ?"
         " and number < ? order by number desc limit ?",
@@ -114,7 +115,7 @@ def get_groupmsg_list_v2(call: Call, request: ListQuery) -> dict[str, Any]:
 def get_groupmsg_task(call: Call, request: TaskQuery) -> dict[str, Any]:
     _message(call, request.msgid)
     size = page_size(request.limit, 500, 1000)
-    after = _place(request.cursor) or [""]
+    after = place(request.cursor) or [""]
     rows = call.db.execute(
         "select userid, status, send_time from group_message_task where msgid = ? and userid > ?"
         " order by userid limit ?",
@@ -133,7 +134,7 @@ def get_groupmsg_send_result(call: Call, request: ResultQuery) -> dict[str, Any]
     _message(call, request.msgid)
     member = contact_member(call, request.userid)
     size = page_size(request.limit, 500, 1000)
-    after = _place(request.cursor) or [""]
+    after = place(request.cursor) or [""]
     rows = call.db.execute(
         "select external_userid, userid, status, send_time from group_message_recipient"
         " where msgid = ? and userid = ? and external_userid > ? order by external_userid limit ?",
@@ -282,10 +283,3 @@ def _listed(row: sqlite3.Row) -> dict[str, Any]:
 
 def _with_time(item: dict[str, Any], row: sqlite3.Row) -> dict[str, Any]:
     return {**item, "send_time": int(row["send_time"])} if row["send_time"] is not None else item
-
-
-def _place(cursor: str) -> list[Any] | None:
-    try:
-        return ids.position(cursor)
-    except ValueError as problem:
-        raise WeComError(40058, "cursor") from problem

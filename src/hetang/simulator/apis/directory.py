@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from hetang.simulator import ids
-from hetang.simulator.calls import Call, api, page_size
+from hetang.simulator.apis.scope import in_range
+from hetang.simulator.calls import Call, api, page_size, place
 from hetang.simulator.errors import WeComError
 
 
@@ -23,6 +24,23 @@ class UserGet(msgspec.Struct):
 class UserList(msgspec.Struct):
     department_id: int
     fetch_child: int = 0
+
+
+class Mobile(msgspec.Struct):
+    mobile: str = ""
+
+
+class Email(msgspec.Struct):
+    email: str = ""
+    email_type: int = 1
+
+
+class OpenId(msgspec.Struct):
+    openid: str = ""
+
+
+class AgentQuery(msgspec.Struct):
+    agentid: int = 0
 
 
 class UserListId(msgspec.Struct):
@@ -53,13 +71,22 @@ def department_simplelist(call: Call, request: DepartmentQuery) -> dict[str, Any
     return {"department_id": [{"id": row["id"], "parentid": row["parentid"], "order": row["position"]} for row in rows]}
 
 
+@api("department/get", "GET", DepartmentQuery)
+def department_get(call: Call, request: DepartmentQuery) -> dict[str, Any]:
+    if request.id is None:
+        raise WeComError(60123)
+    return {"department": department_list(call, request)["department"][0]}
+
+
 @api("user/get", "GET", UserGet)
 def user_get(call: Call, request: UserGet) -> dict[str, Any]:
     if not request.userid:
         raise WeComError(41009)
-    row = call.db.execute("select * from member where userid = ?", [request.userid]).fetchone()
+    row = call.db.execute("select * from member where userid = ? and left_at is null", [request.userid]).fetchone()
     if row is None:
         raise WeComError(60111)
+    if not in_range(call, row["userid"]):
+        raise WeComError(60011)
     return _member(call, row)
 
 
@@ -91,12 +118,67 @@ def user_list_id(call: Call, request: UserListId) -> dict[str, Any]:
     }
 
 
+@api("user/getuserid", "POST", Mobile)
+def user_getuserid(call: Call, request: Mobile) -> dict[str, Any]:
+    return {"userid": _present(call, "mobile", request.mobile)}
+
+
+@api("user/get_userid_by_email", "POST", Email)
+def get_userid_by_email(call: Call, request: Email) -> dict[str, Any]:
+    return {"userid": _present(call, "email", request.email)}
+
+
+@api("user/convert_to_openid", "POST", UserGet)
+def user_convert_to_openid(call: Call, request: UserGet) -> dict[str, Any]:
+    return {"openid": _openid(call, _present(call, "userid", request.userid))}
+
+
+@api("user/convert_to_userid", "POST", OpenId)
+def user_convert_to_userid(call: Call, request: OpenId) -> dict[str, Any]:
+    for row in call.db.execute("select userid from member where left_at is null"):
+        if _openid(call, row["userid"]) == request.openid:
+            return {"userid": row["userid"]}
+    raise WeComError(40073)
+
+
+@api("agent/get", "GET", AgentQuery)
+def agent_get(call: Call, request: AgentQuery) -> dict[str, Any]:
+    if call.app is None or request.agentid != call.agentid:
+        raise WeComError(40056)
+    told = msgspec.json.decode(call.app["allowed"] or b"{}")
+    return {
+        "agentid": call.agentid,
+        "name": call.app["name"],
+        "square_logo_url": call.picture("app", str(call.agentid)),
+        "description": "",
+        "allow_userinfos": {"user": [{"userid": userid} for userid in told.get("users", [])]},
+        "allow_partys": {"partyid": told.get("departments", [] if told else [1])},
+        "allow_tags": {"tagid": []},
+        "close": 0,
+        "redirect_domain": call.app["redirect_domain"],
+        "report_location_flag": 0,
+        "isreportenter": 0,
+        "home_url": "",
+    }
+
+
+def _present(call: Call, column: str, value: str) -> str:
+    """The userid of the member with this value. Raises 60111."""
+    row = call.db.execute(
+        f"select userid from member where {column} = ? and {column} != '' and left_at is null", [value]
+    ).fetchone()
+    if row is None:
+        raise WeComError(60111)
+    return str(row["userid"])
+
+
+def _openid(call: Call, userid: str) -> str:
+    return ids.token("o", call.state.settings.seed, "openid of member", userid.lower(), length=28)
+
+
 def _after(cursor: str) -> tuple[int, str]:
-    try:
-        place = ids.position(cursor)
-    except ValueError as problem:
-        raise WeComError(40058, "cursor") from problem
-    return (int(place[0]), str(place[1])) if place else (0, "")
+    found = place(cursor)
+    return (int(found[0]), str(found[1])) if found else (0, "")
 
 
 def _departments(call: Call, root: int | None) -> list[sqlite3.Row]:
@@ -116,11 +198,12 @@ def _departments(call: Call, root: int | None) -> list[sqlite3.Row]:
 def _members_of(call: Call, request: UserList) -> list[sqlite3.Row]:
     wanted = _departments(call, request.department_id)
     numbers = [row["id"] for row in wanted] if request.fetch_child else [request.department_id]
-    return call.db.execute(
+    rows = call.db.execute(
         "select distinct m.* from member m join member_department using (userid)"
         " where department in (select value from json_each(?)) order by m.userid",
         [msgspec.json.encode(numbers).decode()],
     ).fetchall()
+    return [row for row in rows if in_range(call, row["userid"])]
 
 
 def _member(call: Call, row: sqlite3.Row) -> dict[str, Any]:
@@ -140,6 +223,6 @@ def _member(call: Call, row: sqlite3.Row) -> dict[str, Any]:
         "is_leader_in_dept": [0] * len(departments),
         "direct_leader": [],
         "main_department": departments[0] if departments else 1,
-        "alias": "",
+        "alias": row["alias"],
         "extattr": {"attrs": []},
     }

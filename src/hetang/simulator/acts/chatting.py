@@ -1,0 +1,50 @@
+"""Members and customers who write to each other."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from hetang.simulator import friendships, member_days
+from hetang.simulator.acts.people import Pair
+from hetang.simulator.administration import Running, admin, convert
+from hetang.simulator.errors import AdminError
+
+
+class Writing(Pair):
+    """`after_minutes` is how long the customer waited for the member's answer."""
+
+    by: Literal["customer", "staff"] = "customer"
+    times: int = 1
+    after_minutes: float = 1.0
+
+
+@admin("write")
+def write(running: Running, body: dict[str, Any]) -> dict[str, Any]:
+    """`{userid, external_userid, by: customer | staff, times?, after_minutes?}`: one writes to the other.
+
+    The platform tells no event for it. Once a chat has begun, a welcome cannot be sent any more.
+    """
+    wanted = convert(body, Writing)
+    state, pair = running.state, (wanted.userid, wanted.external_userid)
+    with state.transaction() as db:
+        row = friendships.relation(db, *pair)
+        if row is None or row["state"] not in {"full", "half"}:
+            raise AdminError(404, "they are not friends: the message does not arrive")
+        if wanted.by == "staff":
+            answers = row["received"] > row["written"]
+            member_days.count(
+                *(state, db, row["userid"]),
+                messages=wanted.times,
+                chats=0 if row["received"] or row["written"] else 1,
+                answered=1 if answers else 0,
+                minutes=wanted.after_minutes if answers else 0,
+            )
+        elif not row["received"] or row["received"] <= row["written"]:
+            member_days.count(state, db, row["userid"], asked=1)
+        column = "written" if wanted.by == "staff" else "received"
+        db.execute(
+            f"update relation set {column} = {column} + ? where userid = ? and external_userid = ?",
+            [wanted.times, *pair],
+        )
+    state.notify()
+    return {}

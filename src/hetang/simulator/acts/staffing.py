@@ -1,0 +1,124 @@
+"""Members who come, leave and get another userid, with the events of the address book (reference 24.8)."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import msgspec
+
+from hetang.simulator import events
+from hetang.simulator.acts.seeding import Member, put_members
+from hetang.simulator.administration import Running, admin, convert
+from hetang.simulator.errors import AdminError
+
+EVENT = "change_contact"
+
+
+class Rename(msgspec.Struct):
+    userid: str
+    new_userid: str
+
+
+class Change(msgspec.Struct):
+    userid: str
+    name: str | None = None
+    departments: list[int] | None = None
+    position: str | None = None
+    customer_contact: bool | None = None
+    own_welcome: bool | None = None
+
+
+class One(msgspec.Struct):
+    userid: str
+
+
+@admin("staff_joins")
+def staff_joins(running: Running, body: dict[str, Any]) -> dict[str, Any]:
+    """A `Member` as in `staff`, with the event `create_user`."""
+    member = convert(body, Member)
+    state = running.state
+    with state.transaction() as db:
+        if db.execute("select 1 from member where userid = ? and left_at is null", [member.userid]).fetchone():
+            raise AdminError(409, "this userid is taken")
+        put_members(db, [member])
+        db.execute("update member set left_at = null where userid = ?", [member.userid])
+        fields = {"UserID": member.userid, "Name": member.name, "Department": _numbers(member.departments)}
+        events.queue(state, db, EVENT, "create_user", {**fields, "Status": member.status})
+    state.notify()
+    return {}
+
+
+@admin("staff_changes")
+def staff_changes(running: Running, body: dict[str, Any]) -> dict[str, Any]:
+    """`{userid, name?, departments?, position?, customer_contact?, own_welcome?}`, with `update_user`.
+
+    The platform tells names, departments and positions; that the right to serve customers changed, it does not.
+    """
+    change = convert(body, Change)
+    state = running.state
+    told: dict[str, events.Value] = {"UserID": change.userid}
+    with state.transaction() as db:
+        _present(db, change.userid)
+        for column, name in (("name", "Name"), ("position", "Position"), ("customer_contact", ""), ("own_welcome", "")):
+            value = getattr(change, column)
+            if value is not None:
+                db.execute(f"update member set {column} = ? where userid = ?", [value, change.userid])
+                told |= {name: value} if name else {}
+        if change.departments is not None:
+            db.execute("delete from member_department where userid = ?", [change.userid])
+            rows = ((change.userid, department) for department in change.departments)
+            db.executemany("insert into member_department (userid, department) values (?, ?)", rows)
+            told["Department"] = _numbers(change.departments)
+        if len(told) > 1:
+            events.queue(state, db, EVENT, "update_user", told)
+    state.notify()
+    return {}
+
+
+@admin("staff_leaves")
+def staff_leaves(running: Running, body: dict[str, Any]) -> dict[str, Any]:
+    """`{userid}`: he is deleted from the address book; his customers and groups wait to be handed over."""
+    userid = convert(body, One).userid
+    state = running.state
+    with state.transaction() as db:
+        _present(db, userid)
+        db.execute("update member set status = 5, left_at = ? where userid = ?", [state.now(), userid])
+        db.execute("delete from member_department where userid = ?", [userid])
+        events.queue(state, db, EVENT, "delete_user", {"UserID": userid})
+    state.notify()
+    return {}
+
+
+@admin("staff_renamed")
+def staff_renamed(running: Running, body: dict[str, Any]) -> dict[str, Any]:
+    """`{userid, new_userid}`: everything that hangs on the old userid hangs on the new one."""
+    wanted = convert(body, Rename)
+    state = running.state
+    with state.transaction() as db:
+        _present(db, wanted.userid)
+        if db.execute("select 1 from member where userid = ?", [wanted.new_userid]).fetchone():
+            raise AdminError(409, "the new userid is taken")
+        for table, column in _columns_of_members(db):
+            db.execute(f"update {table} set {column} = ? where {column} = ?", [wanted.new_userid, wanted.userid])
+        fields = {"UserID": wanted.userid, "NewUserID": wanted.new_userid}
+        events.queue(state, db, EVENT, "update_user", fields)
+    state.notify()
+    return {}
+
+
+def _columns_of_members(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    """(table, column) of every column that holds userids."""
+    names = ("userid", "owner", "handover", "takeover", "invitor")
+    tables = [row[0] for row in db.execute("select name from sqlite_master where type = 'table'")]
+    columns = ((table, row[1]) for table in tables for row in db.execute(f"pragma table_info({table})").fetchall())
+    return [(table, column) for table, column in columns if column in names]
+
+
+def _present(db: sqlite3.Connection, userid: str) -> None:
+    if not db.execute("select 1 from member where userid = ? and left_at is null", [userid]).fetchone():
+        raise AdminError(404, "there is no such member")
+
+
+def _numbers(departments: list[int]) -> str:
+    return ",".join(map(str, departments))
