@@ -26,9 +26,18 @@ import msgspec
 
 # The routing tables fill themselves when these are imported.
 from hetang.simulator import calls, reports  # noqa: F401
-from hetang.simulator.acts import chatting, people, seeding, staffing, tasks  # noqa: F401
+from hetang.simulator.acts import chatting, people, seeding, staffing, tagging, tasks  # noqa: F401
 from hetang.simulator.administration import HANDLERS, Running
-from hetang.simulator.apis import contacts, directory, identities, media, messages, remarks, tokens  # noqa: F401
+from hetang.simulator.apis import (  # noqa: F401
+    contacts,
+    corp_tags,
+    directory,
+    identities,
+    media,
+    messages,
+    remarks,
+    tokens,
+)
 from hetang.simulator.callbacks import Deliverer
 from hetang.simulator.clicks import Clicker
 from hetang.simulator.errors import AdminError, WeComError
@@ -181,6 +190,8 @@ class Handler(BaseHTTPRequestHandler):
                 raise AdminError(400, "the body must be a JSON object")
             self._write(200, handler(self.server.running, payload))
         except (msgspec.DecodeError, ValueError, TypeError) as problem:
+            self._write(400, {"error": str(problem)})
+        except WeComError as problem:
             self._write(400, {"error": str(problem)})
         except AdminError as problem:
             self._write(problem.status, {"error": str(problem)})

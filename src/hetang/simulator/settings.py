@@ -34,6 +34,8 @@ class Settings(msgspec.Struct, kw_only=True):
     empty_page_rate: float = 0.0  # share of pages of batch/get_by_user that are empty, with a cursor: go on
     end_without_cursor: bool = False  # the last page has no next_cursor instead of an empty one
 
+    corp_tags: int = 3000  # in all; newer sources say 10,000
+
     # Mass messages
     monthly_cap: int | None = None  # None: as many as the month has days (page 92135)
     list_lag_s: float = 0.0  # how long a new task is missing from get_groupmsg_list_v2
