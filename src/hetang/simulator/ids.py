@@ -17,6 +17,11 @@ def token(prefix: str, seed: int, *parts: object, length: int = 32) -> str:
     return prefix + "".join(_ALPHABET[byte & 63] for byte in raw)[: length - len(prefix)]
 
 
+def hexadecimal(seed: int, *parts: object) -> str:
+    """32 lower-case hex digits drawn from the seed and the parts."""
+    return _digest(seed, *parts)[:16].hex()
+
+
 def chance(seed: int, *parts: object) -> float:
     """A uniform number in [0, 1) that always comes out the same for the same seed and parts."""
     return int.from_bytes(_digest(seed, *parts)[:8], "big") / 2**64

@@ -70,6 +70,38 @@ create table if not exists tag (
 );
 create index if not exists tag_of_group on tag (group_id);
 
+create table if not exists chat (
+  number integer primary key, chat_id text not null unique, name text not null, owner text not null collate nocase,
+  created_at integer not null, notice text not null default '', admins text not null default '[]',
+  version integer not null default 0, status integer not null default 0, dismissed_at real,
+  trainee integer not null default 0
+);
+create index if not exists chat_of_owner on chat (owner);
+create table if not exists chat_member (
+  chat_id text not null, userid text not null collate nocase, kind integer not null, join_time integer not null,
+  join_scene integer not null, invitor text not null default '', state text not null default '',
+  nickname text not null default '', primary key (chat_id, userid)
+) without rowid;
+create index if not exists chat_of_member on chat_member (userid);
+create table if not exists chat_day (
+  chat_id text not null, day text not null, joined integer not null default 0, lost integer not null default 0,
+  messages integer not null default 0, primary key (chat_id, day)
+) without rowid;
+create table if not exists chat_speaker (
+  chat_id text not null, day text not null, userid text not null, primary key (chat_id, day, userid)
+) without rowid;
+create table if not exists way (
+  number integer primary key, config_id text not null unique, kind text not null, agentid integer not null,
+  body text not null, created_at real not null, temporary integer not null default 0, used integer not null default 0
+);
+create table if not exists temp_chat (
+  userid text not null collate nocase, external_userid text not null, ends_at real not null, closed_at real,
+  primary key (userid, external_userid)
+) without rowid;
+create table if not exists group_welcome (
+  template_id text primary key, agentid integer not null, body text not null, created_at real not null
+) without rowid;
+
 create table if not exists media (
   media_id text primary key, kind text not null, name text not null, bytes integer not null, created_at real not null
 ) without rowid;

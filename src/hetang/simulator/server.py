@@ -26,17 +26,23 @@ import msgspec
 
 # The routing tables fill themselves when these are imported.
 from hetang.simulator import calls, reports  # noqa: F401
-from hetang.simulator.acts import chatting, people, seeding, staffing, tagging, tasks  # noqa: F401
+from hetang.simulator.acts import chats, chatting, codes, people, seeding, staffing, tagging, tasks  # noqa: F401
 from hetang.simulator.administration import HANDLERS, Running
 from hetang.simulator.apis import (  # noqa: F401
+    contact_ways,
     contacts,
     corp_tags,
     directory,
+    group_statistics,
+    group_welcome,
+    groups,
     identities,
+    join_ways,
     media,
     messages,
     remarks,
     tokens,
+    welcomes,
 )
 from hetang.simulator.callbacks import Deliverer
 from hetang.simulator.clicks import Clicker

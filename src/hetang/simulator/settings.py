@@ -36,6 +36,12 @@ class Settings(msgspec.Struct, kw_only=True):
 
     corp_tags: int = 3000  # in all; newer sources say 10,000
 
+    # Groups and codes
+    chat_size: int = 500
+    chat_direct_size: int = 200  # so many let people in straight by code; then the next group
+    ways: int = 500_000  # contact ways and join ways of the corp, temporary ones apart
+    temporary_ways_a_day: int = 100_000
+
     # Mass messages
     monthly_cap: int | None = None  # None: as many as the month has days (page 92135)
     list_lag_s: float = 0.0  # how long a new task is missing from get_groupmsg_list_v2

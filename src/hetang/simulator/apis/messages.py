@@ -8,36 +8,14 @@ from typing import Any
 import msgspec
 
 from hetang.simulator import ids, staff
-from hetang.simulator.apis import media
+from hetang.simulator.apis.content import Text, check_message
 from hetang.simulator.apis.scope import contact_member
 from hetang.simulator.calls import Call, api, page_size, place
 from hetang.simulator.errors import WeComError
 
 MAX_CUSTOMERS = 10_000
-MAX_TEXT_BYTES = 4000
-MAX_ATTACHMENTS = 9
 MAX_SPAN_S = 31 * 86400  # one month; not confirmed by the official text
 REMINDERS_A_DAY = 3
-
-# Per kind of attachment: fields with their limits in bytes, and those that must be there.
-_FIELDS: dict[str, dict[str, int]] = {
-    "image": {"media_id": 200, "pic_url": 2048},
-    "link": {"title": 128, "picurl": 2048, "desc": 512, "url": 2048},
-    "miniprogram": {"title": 64, "pic_media_id": 200, "appid": 64, "page": 1024},
-    "video": {"media_id": 200},
-    "file": {"media_id": 200},
-}
-_NEEDED = {
-    "image": (),
-    "link": ("title", "url"),
-    "miniprogram": ("title", "pic_media_id", "appid", "page"),
-    "video": ("media_id",),
-    "file": ("media_id",),
-}
-
-
-class Text(msgspec.Struct):
-    content: str = ""
 
 
 class AddTemplate(msgspec.Struct):
@@ -74,7 +52,9 @@ class ResultQuery(msgspec.Struct):
 
 @api("externalcontact/add_msg_template", "POST", AddTemplate)
 def add_msg_template(call: Call, request: AddTemplate) -> dict[str, Any]:
-    _check_content(call, request)
+    if request.chat_type != "single":
+        raise WeComError(86214, "customer groups come with group chats")
+    check_message(call, request.text, request.attachments)
     wanted = _wanted(request)
     pairs = _pairs(call, request, wanted)
     if not pairs:
@@ -174,38 +154,6 @@ def cancel_groupmsg_send(call: Call, request: TaskQuery) -> dict[str, Any]:
         [call.now, request.msgid],
     )
     return {}
-
-
-def _check_content(call: Call, request: AddTemplate) -> None:
-    if request.chat_type != "single":
-        raise WeComError(86214, "customer groups come with group chats")
-    text = request.text.content if request.text else ""
-    if len(text.encode()) > MAX_TEXT_BYTES:
-        raise WeComError(45002)
-    if not text and not request.attachments:
-        raise WeComError(40058, "text and attachments are both empty")
-    if len(request.attachments) > MAX_ATTACHMENTS:
-        raise WeComError(41064)
-    for attachment in request.attachments:
-        _check_attachment(call, attachment)
-
-
-def _check_attachment(call: Call, attachment: dict[str, Any]) -> None:
-    kind = attachment.get("msgtype")
-    body = attachment.get(kind) if isinstance(kind, str) else None
-    if kind not in _FIELDS or not isinstance(body, dict):
-        raise WeComError(41065)
-    for name in _NEEDED[kind]:
-        if not body.get(name):
-            raise WeComError(40058, f"{kind}.{name} is empty")
-    for name, limit in _FIELDS[kind].items():
-        if len(str(body.get(name) or "").encode()) > limit:
-            raise WeComError(40058, f"{kind}.{name} is longer than {limit} bytes")
-    media_id = body.get("media_id") or body.get("pic_media_id")
-    if media_id and not media.usable(call, media_id):
-        raise WeComError(40007)
-    if kind == "image" and not media_id and not media.uploaded(call, str(body.get("pic_url") or "")):
-        raise WeComError(40007)  # what the platform answers to an address that is not its own is not documented
 
 
 def _wanted(request: AddTemplate) -> list[str] | None:
