@@ -102,8 +102,50 @@ create table if not exists group_welcome (
   template_id text primary key, agentid integer not null, body text not null, created_at real not null
 ) without rowid;
 
+create table if not exists transfer (
+  number integer primary key, kind text not null, external_userid text not null, handover text not null collate nocase,
+  takeover text not null collate nocase, status integer not null default 2, asked_at real not null,
+  taken_at real, message text not null default ''
+);
+create index if not exists transfer_of_pair on transfer (handover, takeover, number);
+create index if not exists transfer_of_person on transfer (external_userid, asked_at);
+create index if not exists transfer_due on transfer (asked_at) where status = 2;
+create table if not exists chat_transfer (
+  number integer primary key, chat_id text not null, kind text not null, takeover text not null collate nocase,
+  asked_at real not null, done_at real
+);
+create index if not exists chat_transfer_of on chat_transfer (chat_id, asked_at);
+
+create table if not exists moment (
+  number integer primary key, moment_id text not null unique, jobid text not null unique, agentid integer,
+  owner text not null default '', created_at real not null, body text not null, invalid text not null default '{}',
+  cancelled_at real
+);
+create table if not exists moment_task (
+  moment_id text not null, userid text not null collate nocase, publishes_at real, published_at real,
+  primary key (moment_id, userid)
+) without rowid;
+create index if not exists moment_task_due on moment_task (publishes_at) where published_at is null;
+create table if not exists moment_view (
+  moment_id text not null, userid text not null collate nocase, external_userid text not null, seen integer not null,
+  at real not null, primary key (moment_id, userid, external_userid)
+) without rowid;
+create index if not exists moment_view_of_person on moment_view (external_userid, at);
+create table if not exists moment_reaction (
+  number integer primary key, moment_id text not null, userid text not null collate nocase, kind text not null,
+  external_userid text not null, at real not null
+);
+create index if not exists moment_reaction_of on moment_reaction (moment_id, userid);
+
+create table if not exists kept (
+  number integer primary key, kind text not null, id text not null unique, agentid integer not null,
+  body text not null, created_at real not null
+);
+create index if not exists kept_of_kind on kept (kind, number);
+
 create table if not exists media (
-  media_id text primary key, kind text not null, name text not null, bytes integer not null, created_at real not null
+  media_id text primary key, kind text not null, name text not null, bytes integer not null, created_at real not null,
+  purpose integer not null default 0
 ) without rowid;
 
 create table if not exists group_message (

@@ -26,7 +26,7 @@ import msgspec
 
 # The routing tables fill themselves when these are imported.
 from hetang.simulator import calls, reports  # noqa: F401
-from hetang.simulator.acts import chats, chatting, codes, people, seeding, staffing, tagging, tasks  # noqa: F401
+from hetang.simulator.acts import chats, chatting, codes, handing, people, seeding, staffing, tagging, tasks  # noqa: F401
 from hetang.simulator.administration import HANDLERS, Running
 from hetang.simulator.apis import (  # noqa: F401
     contact_ways,
@@ -34,14 +34,17 @@ from hetang.simulator.apis import (  # noqa: F401
     corp_tags,
     directory,
     group_statistics,
+    group_transfers,
     group_welcome,
     groups,
     identities,
     join_ways,
     media,
     messages,
+    moments,
     remarks,
     tokens,
+    transfers,
     welcomes,
 )
 from hetang.simulator.callbacks import Deliverer

@@ -42,6 +42,17 @@ class Settings(msgspec.Struct, kw_only=True):
     ways: int = 500_000  # contact ways and join ways of the corp, temporary ones apart
     temporary_ways_a_day: int = 100_000
 
+    # Transfers
+    transfer_s: float = 86400.0  # until the customer is handed over unless she refuses
+    transfers_per_customer: int = 2  # on-job, in 90 days; the same for groups
+    transfer_keeps_state: bool = True  # whether the new relation keeps the channel's state is not documented
+    group_transfer_s: float = 0.0  # how long a group's transfer runs is not documented
+    groups_per_new_owner_a_day: int = 300
+
+    # Moments
+    moment_job_s: float = 2.0  # how long a job takes, in three states
+    moments_seen_a_day: int = 3  # by one customer; not on an official page
+
     # Mass messages
     monthly_cap: int | None = None  # None: as many as the month has days (page 92135)
     list_lag_s: float = 0.0  # how long a new task is missing from get_groupmsg_list_v2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from hetang.simulator import clicks, population, staff
+from hetang.simulator import clicks, moments, population, staff, transfers
 from hetang.simulator.state import State
 
 STEP_S = 3600.0
@@ -35,7 +35,9 @@ class World:
             with self.state.transaction() as db:
                 start = float(self.state.value("acted_until", until))
                 end = min(until, (start // STEP_S + 1) * STEP_S)
+                transfers.settle(self.state, db, end)
                 confirmed += staff.act(self.state, db, end)
+                moments.act(self.state, db, end)
                 bought += population.act(self.state, db, self.days, start, end)
                 clicked += clicks.due(db, start, end)
                 self.state.keep("acted_until", max(start, end))

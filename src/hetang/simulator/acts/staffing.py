@@ -85,6 +85,7 @@ def staff_leaves(running: Running, body: dict[str, Any]) -> dict[str, Any]:
         _present(db, userid)
         db.execute("update member set status = 5, left_at = ? where userid = ?", [state.now(), userid])
         db.execute("delete from member_department where userid = ?", [userid])
+        db.execute("update chat set status = 1 where owner = ? and dismissed_at is null", [userid])
         events.queue(state, db, EVENT, "delete_user", {"UserID": userid})
     state.notify()
     return {}

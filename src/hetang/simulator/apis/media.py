@@ -16,6 +16,14 @@ _PICTURES = {86400.0: 1000, 30 * 86400.0: 3000}  # at most so many in so many se
 _PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
 
+FOR_MESSAGES, FOR_MOMENTS, FOR_ALBUM = 0, 1, 2
+
+
+class AttachmentQuery(msgspec.Struct):
+    media_type: str = ""
+    attachment_type: int = 0
+
+
 class UploadQuery(msgspec.Struct):
     type: str = ""
 
@@ -25,13 +33,21 @@ def media_upload(call: Call, request: UploadQuery) -> dict[str, Any]:
     if request.type not in _LIMITS:
         raise WeComError(40004)
     upload = _check(call, _LIMITS[request.type], picture=request.type == "image")
-    media_id = secrets.token_urlsafe(48)
-    call.db.execute(
-        "insert into media (media_id, kind, name, bytes, created_at) values (?, ?, ?, ?, ?)",
-        [media_id, request.type, upload.name, len(upload.content), call.now],
-    )
+    media_id = _keep(call, request.type, upload, FOR_MESSAGES)
     # The platform answers the time as text here (a trap that clients must know).
     return {"errmsg": "", "type": request.type, "media_id": media_id, "created_at": str(int(call.now))}
+
+
+@api("media/upload_attachment", "POST", AttachmentQuery)
+def upload_attachment(call: Call, request: AttachmentQuery) -> dict[str, Any]:
+    """For moments and the product album only; what `media/upload` gives is not taken there, nor the other way."""
+    if request.media_type not in {"image", "video", "file"}:
+        raise WeComError(40004)
+    if request.attachment_type not in {FOR_MOMENTS, FOR_ALBUM}:
+        raise WeComError(40058, "attachment_type")
+    upload = _check(call, _LIMITS[request.media_type], picture=request.media_type == "image")
+    media_id = _keep(call, request.media_type, upload, request.attachment_type)
+    return {"errmsg": "", "type": request.media_type, "media_id": media_id, "created_at": int(call.now)}
 
 
 @api("media/uploadimg", "POST")
@@ -55,10 +71,21 @@ def uploaded(call: Call, url: str) -> bool:
     return call.db.execute(query, [url]).fetchone() is not None
 
 
-def usable(call: Call, media_id: str) -> bool:
-    """Whether the media id was given out within the last three days."""
-    row = call.db.execute("select created_at from media where media_id = ? and kind != 'img'", [media_id]).fetchone()
+def usable(call: Call, media_id: str, purpose: int = FOR_MESSAGES) -> bool:
+    """Whether the media id was given out for this purpose within the last three days."""
+    row = call.db.execute(
+        "select created_at from media where media_id = ? and kind != 'img' and purpose = ?", [media_id, purpose]
+    ).fetchone()
     return row is not None and call.now - row["created_at"] < MEDIA_LIFE_S
+
+
+def _keep(call: Call, kind: str, upload: Upload, purpose: int) -> str:
+    media_id = secrets.token_urlsafe(48)
+    call.db.execute(
+        "insert into media (media_id, kind, name, bytes, created_at, purpose) values (?, ?, ?, ?, ?, ?)",
+        [media_id, kind, upload.name, len(upload.content), call.now, purpose],
+    )
+    return media_id
 
 
 def _check(call: Call, limit: int, *, picture: bool) -> Upload:
