@@ -13,4 +13,4 @@ PAGE = Path(__file__).parents[2] / "docs" / "simulate.md"
 
 def test_every_call_is_listed() -> None:
     table = PAGE.read_text().split("## What it answers")[1].split("\n\n")[1]
-    assert set(re.findall(r"`([a-z_]+(?:/[a-z_]+)*)`", table)) == set(ROUTES)
+    assert set(re.findall(r"`([a-z0-9_]+(?:/[a-z0-9_]+)*)`", table)) == set(ROUTES)
