@@ -237,6 +237,7 @@ def caps(people: int) -> dict[str, Any]:
     members = world.people(people, world.organisation())
     world.past_touches(people, people * 2, days=6)
     plans = []
+    planning.LANE_PEOPLE = people // 2  # each in two lanes
     for number in range(4):
         asked = world.request(seed=str(number), slot_at=world.NOW + timedelta(hours=number))
         plans.append(planning.begin(members.serialize(), asked, world.programme(asked)))

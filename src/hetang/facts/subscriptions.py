@@ -31,6 +31,7 @@ PATIENCE_S, PATIENCE_WHILE_BUSY_S = 1.0, 3.0
 GROW_BELOW_S, SHRINK_ABOVE_S = 0.4, 0.8  # how long a full window takes
 _last_ran: dict[str, float] = {}  # of patient streams, monotonic seconds
 _behind: dict[str, bool] = {}  # streams whose last window was full
+_moved: dict[str, float] = {}  # when a stream of this process last passed a fact, monotonic seconds
 _sizes: dict[str, int] = {}  # of the next window, of streams that are behind
 
 Position = tuple[int, int, int]
@@ -114,6 +115,11 @@ def run_once(among: Callable[[Subscription], bool] = lambda _: True) -> bool:
             _last_ran[name] = 0.0 if full and not any(_behind.values()) else time.monotonic()
             busy |= full
     return busy
+
+
+def idle_for() -> float:
+    """Seconds since any stream of this process passed a fact."""
+    return time.monotonic() - max(_moved.values(), default=0.0)
 
 
 def _is_due(name: str) -> bool:
@@ -233,6 +239,7 @@ def _apply_next(subscription: Subscription, cursor: SubscriptionCursor) -> int:
     end, count, received_at = found
     subscription.handle(_window(subscription, start, end, count))
     _move(cursor, end, count, received_at)
+    _moved[subscription.name] = time.monotonic()
     _sizes[subscription.name] = _next_size(subscription, size, count, time.monotonic() - began)
     return count
 
