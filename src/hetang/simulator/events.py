@@ -29,6 +29,22 @@ def queue(
         db.execute("insert into callback (agentid, body, created_at) values (?, ?, ?)", row)
 
 
+def queue_for_app(
+    state: State, db: sqlite3.Connection, app: tuple[int, str], event: str, fields: Mapping[str, Value]
+) -> None:
+    """Queue an event of a member with one app: `app` is (agentid, the member's userid)."""
+    agentid, userid = app
+    created = int(state.now())
+    head = {"ToUserName": state.value("corpid", ""), "FromUserName": userid, "CreateTime": created, "MsgType": "event"}
+    told: dict[str, Value] = {**head, "Event": event, **fields, "AgentID": agentid}
+    body = f"<xml>{''.join(_element(name, value) for name, value in told.items())}</xml>"
+    db.execute(
+        "insert into callback (agentid, body, created_at) select agentid, ?, ? from app"
+        " where agentid = ? and callback_url != ''",
+        [body, created, agentid],
+    )
+
+
 def queue_of_api(state: State, db: sqlite3.Connection, event: str, change: str, fields: Mapping[str, Value]) -> None:
     """As `queue`, for what an API call caused: the platform tells nobody unless the setting says otherwise."""
     if state.settings.callbacks_by_api:

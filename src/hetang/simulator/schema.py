@@ -47,6 +47,7 @@ create table if not exists relation (
   primary key (userid, external_userid)
 ) without rowid;
 create index if not exists relation_of_person on relation (external_userid, createtime);
+create index if not exists relation_of_link on relation (link_id) where link_id != '';
 
 create table if not exists welcome_code (
   code text primary key, userid text not null collate nocase, external_userid text not null, at real not null,
@@ -142,6 +143,33 @@ create table if not exists kept (
   body text not null, created_at real not null
 );
 create index if not exists kept_of_kind on kept (kind, number);
+
+create table if not exists quota (
+  number integer primary key, bought integer not null, balance integer not null, expires_at real not null
+);
+create table if not exists link_click (link_id text not null, external_userid text not null, at real not null);
+create index if not exists link_click_of on link_click (link_id, at);
+create table if not exists chat_key (
+  chat_key text primary key, userid text not null collate nocase, external_userid text not null,
+  link_id text not null, received integer not null, at real not null
+) without rowid;
+
+create table if not exists app_message (
+  number integer primary key, msgid text not null unique, agentid integer not null, msgtype text not null,
+  body text not null, members text not null, at real not null, recalled_at real, response_code text not null default ''
+);
+create index if not exists app_message_newest on app_message (agentid, at);
+create table if not exists login_code (
+  code text primary key, agentid integer not null, userid text not null collate nocase, external_userid text not null,
+  openid text not null, kind text not null, private integer not null, at real not null, used_at real
+) without rowid;
+create table if not exists user_ticket (
+  ticket text primary key, userid text not null collate nocase, agentid integer not null, at real not null
+) without rowid;
+create table if not exists js_ticket (
+  kind text not null, agentid integer not null, ticket text not null, expires_at real not null,
+  primary key (kind, agentid)
+) without rowid;
 
 create table if not exists media (
   media_id text primary key, kind text not null, name text not null, bytes integer not null, created_at real not null,

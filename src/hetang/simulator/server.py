@@ -26,9 +26,24 @@ import msgspec
 
 # The routing tables fill themselves when these are imported.
 from hetang.simulator import calls, reports  # noqa: F401
-from hetang.simulator.acts import chats, chatting, codes, handing, people, seeding, staffing, tagging, tasks  # noqa: F401
+from hetang.simulator.acts import (  # noqa: F401
+    chats,
+    chatting,
+    codes,
+    handing,
+    links,
+    people,
+    seeding,
+    signing,
+    staffing,
+    tagging,
+    tasks,
+)
 from hetang.simulator.administration import HANDLERS, Running
 from hetang.simulator.apis import (  # noqa: F401
+    acquisition_links,
+    app_messages,
+    behaviour,
     contact_ways,
     contacts,
     corp_tags,
@@ -38,11 +53,15 @@ from hetang.simulator.apis import (  # noqa: F401
     group_welcome,
     groups,
     identities,
+    intercept_rules,
     join_ways,
     media,
     messages,
     moments,
+    oauth,
+    product_album,
     remarks,
+    tickets,
     tokens,
     transfers,
     welcomes,

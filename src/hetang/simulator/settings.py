@@ -49,9 +49,18 @@ class Settings(msgspec.Struct, kw_only=True):
     group_transfer_s: float = 0.0  # how long a group's transfer runs is not documented
     groups_per_new_owner_a_day: int = 300
 
+    # Acquisition links
+    acquisition: bool = True  # the corp has bought them
+    acquisition_range: int = 500  # members behind a link: 100 or 500, sources differ
+
     # Moments
     moment_job_s: float = 2.0  # how long a job takes, in three states
     moments_seen_a_day: int = 3  # by one customer; not on an official page
+
+    # Messages of apps to staff
+    account_limit: int = 200  # an app sends 200 times this in person-times a day
+    app_messages_a_minute: int = 30  # to one member; what is more is dropped without a word
+    app_messages_an_hour: int = 1000
 
     # Mass messages
     monthly_cap: int | None = None  # None: as many as the month has days (page 92135)
@@ -66,6 +75,8 @@ class Settings(msgspec.Struct, kw_only=True):
     calls_per_span: dict[str, list[tuple[int, int]]] = msgspec.field(  # further limits: (seconds, calls) by path
         default_factory=lambda: {
             "idconvert/unionid_to_external_userid": [(3600, 100_000), (86400, 480_000), (30 * 86400, 7_500_000)],
+            "get_jsapi_ticket": [(3600, 400)],
+            "ticket/get": [(3600, 100)],
         }
     )
     strict: bool = True  # lenient accepts what common SDKs send wrongly

@@ -29,8 +29,7 @@ class State:
         self._db = sqlite3.connect(folder / "state.sqlite3", check_same_thread=False, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         self._db.executescript("pragma journal_mode=wal; pragma synchronous=normal; pragma cache_size=-4000;")
-        self._db.executescript(SCHEMA)
-        _add_missing_columns(self._db)
+        _prepare(self._db)
         self._settings = self._read_settings()
         self._offset_s = float(self.value("clock_offset_s", 0.0))
         self.people_version = 0  # raised when rates or people change: drawn days are then drawn again
@@ -137,14 +136,20 @@ class State:
         return msgspec.convert(known, Settings)
 
 
-def _add_missing_columns(db: sqlite3.Connection) -> None:
-    """A file of an earlier version gets the columns that came since: each has a default."""
+def _prepare(db: sqlite3.Connection) -> None:
+    """Make the tables; a file of an earlier version gets the columns that came since (each has a default)."""
+    statements = [one for one in SCHEMA.split(";") if one.strip()]
+    indexes = [one for one in statements if one.lstrip().startswith("create index")]
+    for statement in statements:
+        if statement not in indexes:
+            db.execute(statement)
     with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
         fresh.executescript(SCHEMA)
-        tables = [row[0] for row in fresh.execute("select name from sqlite_master where type = 'table'")]
-        for table in tables:
+        for (table,) in fresh.execute("select name from sqlite_master where type = 'table'").fetchall():
             there = {row[1] for row in db.execute(f"pragma table_info({table})")}
             for _, name, kind, notnull, default, _ in fresh.execute(f"pragma table_info({table})"):
                 if name not in there:
                     must = f" not null default {default}" if notnull else ""
                     db.execute(f"alter table {table} add column {name} {kind}{must}")
+    for statement in indexes:
+        db.execute(statement)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from hetang.simulator import clicks, moments, population, staff, transfers
+from hetang.simulator import acquisition, clicks, moments, population, staff, transfers
 from hetang.simulator.state import State
 
 STEP_S = 3600.0
@@ -38,6 +38,7 @@ class World:
                 transfers.settle(self.state, db, end)
                 confirmed += staff.act(self.state, db, end)
                 moments.act(self.state, db, end)
+                acquisition.act(self.state, db, start, end)
                 bought += population.act(self.state, db, self.days, start, end)
                 clicked += clicks.due(db, start, end)
                 self.state.keep("acted_until", max(start, end))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from hetang.simulator import friendships, member_days
+from hetang.simulator import acquisition, friendships, member_days
 from hetang.simulator.acts.people import Pair
 from hetang.simulator.administration import Running, admin, convert
 from hetang.simulator.errors import AdminError
@@ -41,6 +41,8 @@ def write(running: Running, body: dict[str, Any]) -> dict[str, Any]:
             )
         elif not row["received"] or row["received"] <= row["written"]:
             member_days.count(state, db, row["userid"], asked=1)
+        if wanted.by == "customer":
+            acquisition.customer_wrote(state, db, row, wanted.times)
         column = "written" if wanted.by == "staff" else "received"
         db.execute(
             f"update relation set {column} = {column} + ? where userid = ? and external_userid = ?",
