@@ -46,7 +46,7 @@ def test_without_sender_each_customer_goes_to_the_newest_friend(world: World) ->
         ({"external_userid": [str(n) for n in range(10_001)]}, 40058),
         ({"sender": "nobody"}, 40003),
         ({"sender": "carl"}, 84074),
-        ({"chat_type": "group"}, 86214),
+        ({"chat_type": "band"}, 86214),
         ({"attachments": [{"msgtype": "poem", "poem": {}}]}, 41065),
         ({"attachments": [{"msgtype": "link", "link": {"title": "t", "url": "u"}}] * 10}, 41064),
         ({"attachments": [{"msgtype": "link", "link": {"title": "t" * 129, "url": "u"}}]}, 40058),

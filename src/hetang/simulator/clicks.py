@@ -58,6 +58,15 @@ def path_below(address: str, base: str) -> str | None:
     return "/" + here.path.removeprefix(root)
 
 
+# The people whom a member's part of a message (?2, ?3) reached: customers, and those in the groups.
+REACHED = (
+    "select external_userid from group_message_recipient where msgid = ?2 and userid = ?3 and status = 1"
+    " and not exists (select 1 from chat where chat_id = external_userid)"
+    " union select c.userid from group_message_recipient r join chat_member c on c.chat_id = r.external_userid"
+    " where r.msgid = ?2 and r.userid = ?3 and r.status = 1 and c.kind = 2"
+)
+
+
 def expect(state: State, db: sqlite3.Connection, msgid: str, userid: str, at: float) -> None:
     """A member's part of a message was sent at `at`: draw which of those who got it will open its link, and when."""
     rate, delay_s = state.settings.click_rate, state.settings.click_delay_s
@@ -69,10 +78,7 @@ def expect(state: State, db: sqlite3.Connection, msgid: str, userid: str, at: fl
     path = link_of(row["text"], msgspec.json.decode(row["attachments"]), base)
     if path is None:
         return
-    reached = db.execute(
-        "select external_userid from group_message_recipient where msgid = ? and userid = ? and status = 1",
-        [msgid, userid],
-    )
+    reached = db.execute(REACHED, [None, msgid, userid])
     db.executemany(
         "insert or ignore into click (key, msgid, external_userid, path, at) values (?, ?, ?, ?, ?)",
         _drawn(state.settings.seed, (rate, delay_s), (msgid, path, at), (one[0] for one in reached.fetchall())),

@@ -44,11 +44,11 @@ def tasks(running: Running, body: dict[str, Any]) -> dict[str, Any]:
     with running.state.transaction() as db:
         rows = db.execute(
             "select g.msgid, g.number, g.text, g.attachments, g.created_at, g.cancelled_at, t.userid, m.name, m.store,"
-            " t.status, t.send_time, t.ignored, count(*) people, sum(r.status = 1) sent, sum(r.status = 2) not_friend,"
-            " sum(r.status = 3) over_cap,"
+            " g.chat_type, t.status, t.send_time, t.ignored, count(r.msgid) people, coalesce(sum(r.status = 1), 0) sent,"
+            " coalesce(sum(r.status = 2), 0) not_friend, coalesce(sum(r.status = 3), 0) over_cap,"
             " (select count(*) from click c where c.msgid = g.msgid and c.at <= ?2) opened"
             " from group_message g join group_message_task t using (msgid)"
-            " join member m using (userid) join group_message_recipient r on r.msgid = t.msgid and r.userid = t.userid"
+            " join member m using (userid) left join group_message_recipient r on r.msgid = t.msgid and r.userid = t.userid"
             f" where 1 = 1{only_open} group by g.number, t.userid order by g.number desc, t.userid limit ?1",
             [limit, until],
         ).fetchall()

@@ -1,4 +1,8 @@
-"""Tables of the simulated world. Times are Unix seconds of the simulator's clock."""
+"""Tables of the simulated world. Times are Unix seconds of the simulator's clock.
+
+`received_in` counts per recipient (customer or group) and period (month, week or day, as the corp caps). Statements are
+parted at semicolons: none inside them.
+"""
 
 SCHEMA = """
 create table if not exists setting (name text primary key, value text not null) without rowid;
@@ -178,7 +182,8 @@ create table if not exists media (
 
 create table if not exists group_message (
   number integer primary key, msgid text not null unique, agentid integer not null, chat_type text not null,
-  text text not null, attachments text not null, created_at real not null, cancelled_at real
+  text text not null, attachments text not null, created_at real not null, cancelled_at real,
+  creator text not null default '' collate nocase, allow_select integer not null default 0
 );
 create index if not exists group_message_newest on group_message (created_at);
 create table if not exists group_message_task (
@@ -192,8 +197,8 @@ create table if not exists group_message_recipient (
 ) without rowid;
 create index if not exists group_message_of_person on group_message_recipient (external_userid, status);
 create table if not exists reminder (msgid text not null, at real not null);
-create table if not exists received (
-  external_userid text not null, month text not null, messages integer not null, primary key (external_userid, month)
+create table if not exists received_in (
+  recipient text not null, period text not null, messages integer not null, primary key (recipient, period)
 ) without rowid;
 create table if not exists exposure (external_userid text primary key, sent_at real not null) without rowid;
 

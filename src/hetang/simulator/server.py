@@ -56,6 +56,7 @@ from hetang.simulator.apis import (  # noqa: F401
     intercept_rules,
     join_ways,
     media,
+    message_results,
     messages,
     moments,
     oauth,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 
@@ -63,7 +65,9 @@ class Settings(msgspec.Struct, kw_only=True):
     app_messages_an_hour: int = 1000
 
     # Mass messages
-    monthly_cap: int | None = None  # None: as many as the month has days (page 92135)
+    cap_period: Literal["month", "week", "day"] = "month"  # the administrator may choose 7 a week or 1 a day
+    monthly_cap: int | None = None  # per customer and group; None: as many as the month has days (page 92135), 7, or 1
+    own_messages_a_day: int = 1  # a member's own mass messages per customer
     list_lag_s: float = 0.0  # how long a new task is missing from get_groupmsg_list_v2
     dispatch_s: float = 0.0  # how long follow-up calls answer 41063 after creation
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import calendar
 import sqlite3
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from collections.abc import Sequence
+from typing import Any
 
-from hetang.simulator import clicks, ids
+import msgspec
+
+from hetang.simulator import clicks, days, ids
+from hetang.simulator.clicks import REACHED
+from hetang.simulator.errors import AdminError
 from hetang.simulator.state import State
 
 
@@ -51,6 +55,64 @@ def act(state: State, db: sqlite3.Connection, until: float) -> int:
     return sum(confirm(state, db, row["msgid"], row["userid"], row["confirms_at"]) for row in due)
 
 
+def make_message(
+    state: State,
+    db: sqlite3.Connection,
+    pairs: list[tuple[str, str]],
+    *,
+    members: list[str],
+    text: str,
+    chat_type: str = "single",
+    attachments: Sequence[dict[str, Any]] = (),
+    agentid: int = 0,
+    creator: str = "",
+    allow_select: bool = False,
+) -> str:
+    """Store a mass message with a task per member and a recipient (customer or group) per pair. Returns its msgid."""
+    number = db.execute("select coalesce(max(number), 0) + 1 from group_message").fetchone()[0]
+    msgid = ids.token("msg", state.settings.seed, "msg", state.value("corpid"), number, length=40)
+    db.execute(
+        "insert into group_message (number, msgid, agentid, chat_type, text, attachments, created_at, creator,"
+        " allow_select) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            *(number, msgid, agentid, chat_type, text, msgspec.json.encode(attachments).decode(), state.now()),
+            *(creator, allow_select),
+        ],
+    )
+    db.executemany(
+        "insert into group_message_recipient (msgid, userid, external_userid) values (?, ?, ?)",
+        ((msgid, member, recipient) for member, recipient in pairs),
+    )
+    for member in members:
+        assigned(state, db, msgid, member, state.now())
+    return msgid
+
+
+def select(db: sqlite3.Connection, msgid: str, userid: str, only: list[str]) -> None:
+    """The member leaves recipients out before he confirms, where the task allows it; picks groups where he may."""
+    row = db.execute("select * from group_message where msgid = ?", [msgid]).fetchone()
+    if row is None or (row["chat_type"] == "single" and not row["allow_select"]):
+        raise AdminError(409, "this task does not let the member choose")
+    picked = msgspec.json.encode(only).decode()
+    if row["chat_type"] == "group":
+        _offer_groups(db, msgid, userid)
+    db.execute(
+        "delete from group_message_recipient where msgid = ? and userid = ? and status = 0"
+        " and external_userid not in (select value from json_each(?))",
+        [msgid, userid, picked],
+    )
+
+
+def _offer_groups(db: sqlite3.Connection, msgid: str, userid: str) -> None:
+    """A task for groups that names none is about all of the owner's."""
+    db.execute(
+        "insert into group_message_recipient (msgid, userid, external_userid) select ?1, ?2, c.chat_id from chat c"
+        " join group_message g on g.msgid = ?1 and g.chat_type = 'group' where c.owner = ?2 and c.dismissed_at is null"
+        " and not exists (select 1 from group_message_recipient r where r.msgid = ?1 and r.userid = ?2)",
+        [msgid, userid],
+    )
+
+
 def confirm(state: State, db: sqlite3.Connection, msgid: str, userid: str, at: float) -> int:
     """One member confirms one task: every recipient gets a result. Returns 1, or 0 if there was nothing to confirm."""
     changed = db.execute(
@@ -61,35 +123,48 @@ def confirm(state: State, db: sqlite3.Connection, msgid: str, userid: str, at: f
     ).rowcount
     if not changed:
         return 0
-    moment = datetime.fromtimestamp(at, ZoneInfo(state.settings.time_zone))
-    cap = state.settings.monthly_cap
-    if cap is None:
-        cap = calendar.monthrange(moment.year, moment.month)[1]
-    _deliver(db, (msgid, userid), moment, cap)
+    _offer_groups(db, msgid, userid)
+    _deliver(db, (msgid, userid), at, _cap(state, at))
     clicks.expect(state, db, msgid, userid, at)
     return 1
 
 
-def _deliver(db: sqlite3.Connection, task: tuple[str, str], moment: datetime, cap: int) -> None:
-    """Results 1 sent, 2 not a friend, 3 monthly cap; counters and exposure of those who received."""
-    at, month = moment.timestamp(), f"{moment:%Y-%m}"
+def _cap(state: State, at: float) -> tuple[str, int]:
+    """The period that the moment lies in, and how many mass messages a customer or group gets in it."""
+    moment = days.local(state.settings, at)
+    kind = state.settings.cap_period
+    if kind == "day":
+        period, usual = f"{moment:%Y-%m-%d}", 1
+    elif kind == "week":
+        period, usual = f"{moment:%G-W%V}", 7
+    else:
+        period, usual = f"{moment:%Y-%m}", calendar.monthrange(moment.year, moment.month)[1]
+    cap = state.settings.monthly_cap
+    return period, usual if cap is None else cap
+
+
+def _deliver(db: sqlite3.Connection, task: tuple[str, str], at: float, cap: tuple[str, int]) -> None:
+    """Results 1 sent, 2 not a friend (or not his group), 3 the cap; counters and exposure of those who received."""
+    period, most = cap
     db.execute(
         "update group_message_recipient as r set send_time = ?, status = case"
         " when not exists (select 1 from relation f where f.userid = r.userid"
-        "   and f.external_userid = r.external_userid and f.state = 'full') then 2"
-        " when coalesce((select messages from received c where c.external_userid = r.external_userid"
-        "   and c.month = ?), 0) >= ? then 3 else 1 end"
+        "   and f.external_userid = r.external_userid and f.state = 'full')"
+        "  and not exists (select 1 from chat c where c.chat_id = r.external_userid and c.owner = r.userid"
+        "   and c.dismissed_at is null) then 2"
+        " when coalesce((select messages from received_in c where c.recipient = r.external_userid"
+        "   and c.period = ?), 0) >= ? then 3 else 1 end"
         " where r.msgid = ? and r.userid = ? and r.status = 0",
-        [at, month, cap, *task],
+        [at, period, most, *task],
     )
-    mine = "from group_message_recipient where msgid = ? and userid = ? and status = 1"
     db.execute(
-        f"insert into received (external_userid, month, messages) select external_userid, ?, 1 {mine}"
+        "insert into received_in (recipient, period, messages) select external_userid, ?, 1"
+        " from group_message_recipient where msgid = ? and userid = ? and status = 1"
         " on conflict do update set messages = messages + 1",
-        [month, *task],
+        [period, *task],
     )
     db.execute(
-        f"insert into exposure (external_userid, sent_at) select external_userid, ? {mine}"
-        " on conflict do update set sent_at = max(sent_at, excluded.sent_at)",
+        f"insert into exposure (external_userid, sent_at) select external_userid, ?1 from ({REACHED})"
+        " where true on conflict do update set sent_at = max(sent_at, excluded.sent_at)",
         [at, *task],
     )

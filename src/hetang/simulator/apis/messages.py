@@ -2,61 +2,51 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 import msgspec
 
-from hetang.simulator import ids, staff
+from hetang.simulator import staff, tags
 from hetang.simulator.apis.content import Text, check_message
 from hetang.simulator.apis.scope import contact_member
-from hetang.simulator.calls import Call, api, page_size, place
+from hetang.simulator.calls import Call, api
 from hetang.simulator.errors import WeComError
 
 MAX_CUSTOMERS = 10_000
-MAX_SPAN_S = 31 * 86400  # one month; not confirmed by the official text
-REMINDERS_A_DAY = 3
+MAX_GROUPS = 2_000
+MAX_TAGS = 100
+
+
+class TagGroup(msgspec.Struct):
+    tag_list: list[str] = msgspec.field(default_factory=list)
+
+
+class TagFilter(msgspec.Struct):
+    """A customer has one tag of every group."""
+
+    group_list: list[TagGroup] = msgspec.field(default_factory=list)
 
 
 class AddTemplate(msgspec.Struct):
     chat_type: str = "single"
     external_userid: list[str] | None = None
+    chat_id_list: list[str] | None = None
+    tag_filter: TagFilter | None = None
     sender: str = ""
     allow_select: bool = False
     text: Text | None = None
     attachments: list[dict[str, Any]] = msgspec.field(default_factory=list)
 
 
-class ListQuery(msgspec.Struct):
-    chat_type: str
-    start_time: int
-    end_time: int
-    creator: str = ""
-    filter_type: int = 2
-    limit: int | None = None
-    cursor: str = ""
-
-
-class TaskQuery(msgspec.Struct):
-    msgid: str = ""
-    limit: int | None = None
-    cursor: str = ""
-
-
-class ResultQuery(msgspec.Struct):
-    msgid: str = ""
-    userid: str = ""
-    limit: int | None = None
-    cursor: str = ""
-
-
 @api("externalcontact/add_msg_template", "POST", AddTemplate)
 def add_msg_template(call: Call, request: AddTemplate) -> dict[str, Any]:
-    if request.chat_type != "single":
-        raise WeComError(86214, "customer groups come with group chats")
+    if request.chat_type not in {"single", "group"}:
+        raise WeComError(86214)
     check_message(call, request.text, request.attachments)
+    if request.chat_type == "group":
+        return _to_groups(call, request)
     wanted = _wanted(request)
-    pairs = _pairs(call, request, wanted)
+    pairs = _with_tags(call, request.tag_filter, _pairs(call, request, wanted))
     if not pairs:
         raise WeComError(41048)
     msgid = _store(call, request, pairs)
@@ -65,95 +55,38 @@ def add_msg_template(call: Call, request: AddTemplate) -> dict[str, Any]:
     return {"fail_list": failed, "msgid": msgid}
 
 
-@api("externalcontact/get_groupmsg_list_v2", "POST", ListQuery)
-def get_groupmsg_list_v2(call: Call, request: ListQuery) -> dict[str, Any]:
-    if request.chat_type not in {"single", "group"}:
-        raise WeComError(86214)
-    if not 0 <= request.end_time - request.start_time <= MAX_SPAN_S:
-        raise WeComError(600018)
-    size = page_size(request.limit, 50, 100)
-    before = place(request.cursor) or [1 << 60]
+def _to_groups(call: Call, request: AddTemplate) -> dict[str, Any]:
+    """A task for one owner: the groups asked for, or (none asked for) those that he picks when he confirms."""
+    if not request.sender:
+        raise WeComError(40058, "sender is needed for groups")
+    owner = contact_member(call, request.sender)
+    wanted = list(dict.fromkeys(request.chat_id_list or ()))
+    if len(wanted) > MAX_GROUPS:
+        raise WeComError(40058, "more than 2,000 groups")
+    rows = call.db.execute("select chat_id from chat where owner = ? and dismissed_at is null", [owner])
+    own = {row["chat_id"] for row in rows}
+    pairs = [(owner, chat_id) for chat_id in wanted if chat_id in own]
+    if not own or (wanted and not pairs):
+        raise WeComError(41048)
+    msgid = _store(call, request, pairs, [owner])
+    return {"fail_list": [chat_id for chat_id in wanted if chat_id not in own], "msgid": msgid}
+
+
+def _with_tags(call: Call, asked: TagFilter | None, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    groups = [one.tag_list for one in asked.group_list if one.tag_list] if asked else []
+    if not groups:
+        return pairs
+    if any(len(one) > MAX_TAGS for one in groups):
+        raise WeComError(40058, "more than 100 tags in a list")
+    numbers = [set(tags.numbers_of(call.db, one)) for one in groups]
+    listed = msgspec.json.encode(pairs).decode()
     rows = call.db.execute(
-        "select * from group_message where chat_type = ? and created_at >= ? and created_at < ? and created_at <= ?"
-        " and number < ? order by number desc limit ?",
-        [
-            *(request.chat_type, request.start_time, request.end_time + 1),
-            *(call.now - call.state.settings.list_lag_s, before[0], size + 1),
-        ],
-    ).fetchall()
-    if request.filter_type == 1 or request.creator:
-        rows = []  # API tasks have no creator, and no member of the simulation writes mass messages of his own
-    more = len(rows) > size
-    rows = rows[:size]
-    return {
-        "group_msg_list": [_listed(row) for row in rows],
-        "next_cursor": ids.cursor(rows[-1]["number"]) if more else "",
-    }
-
-
-@api("externalcontact/get_groupmsg_task", "POST", TaskQuery)
-def get_groupmsg_task(call: Call, request: TaskQuery) -> dict[str, Any]:
-    _message(call, request.msgid)
-    size = page_size(request.limit, 500, 1000)
-    after = place(request.cursor) or [""]
-    rows = call.db.execute(
-        "select userid, status, send_time from group_message_task where msgid = ? and userid > ?"
-        " order by userid limit ?",
-        [request.msgid, after[0], size + 1],
-    ).fetchall()
-    more = len(rows) > size
-    rows = rows[:size]
-    return {
-        "task_list": [_with_time({"userid": row["userid"], "status": row["status"]}, row) for row in rows],
-        "next_cursor": ids.cursor(rows[-1]["userid"]) if more else "",
-    }
-
-
-@api("externalcontact/get_groupmsg_send_result", "POST", ResultQuery)
-def get_groupmsg_send_result(call: Call, request: ResultQuery) -> dict[str, Any]:
-    _message(call, request.msgid)
-    member = contact_member(call, request.userid)
-    size = page_size(request.limit, 500, 1000)
-    after = place(request.cursor) or [""]
-    rows = call.db.execute(
-        "select external_userid, userid, status, send_time from group_message_recipient"
-        " where msgid = ? and userid = ? and external_userid > ? order by external_userid limit ?",
-        [request.msgid, member, after[0], size + 1],
-    ).fetchall()
-    more = len(rows) > size
-    rows = rows[:size]
-    return {
-        "send_list": [
-            _with_time(
-                {"external_userid": row["external_userid"], "userid": row["userid"], "status": row["status"]}, row
-            )
-            for row in rows
-        ],
-        "next_cursor": ids.cursor(rows[-1]["external_userid"]) if more else "",
-    }
-
-
-@api("externalcontact/remind_groupmsg_send", "POST", TaskQuery)
-def remind_groupmsg_send(call: Call, request: TaskQuery) -> dict[str, Any]:
-    _message(call, request.msgid)
-    recent = call.db.execute(
-        "select count(*) from reminder where msgid = ? and at > ?", [request.msgid, call.now - 86400]
-    ).fetchone()[0]
-    if recent >= REMINDERS_A_DAY:
-        raise WeComError(45009, "3 reminders in 24 hours")
-    call.db.execute("insert into reminder (msgid, at) values (?, ?)", [request.msgid, call.now])
-    staff.reminded(call.state, call.db, request.msgid, call.now)
-    return {}
-
-
-@api("externalcontact/cancel_groupmsg_send", "POST", TaskQuery)
-def cancel_groupmsg_send(call: Call, request: TaskQuery) -> dict[str, Any]:
-    _message(call, request.msgid)
-    call.db.execute(
-        "update group_message set cancelled_at = ? where msgid = ? and cancelled_at is null",
-        [call.now, request.msgid],
+        "select r.userid, r.external_userid, r.tags from json_each(?) w join relation r"
+        " on r.userid = json_extract(w.value, '$[0]') and r.external_userid = json_extract(w.value, '$[1]')",
+        [listed],
     )
-    return {}
+    found = ((row[0], row[1], set(msgspec.json.decode(row[2]))) for row in rows)
+    return [(userid, person) for userid, person, has in found if all(has & wanted for wanted in numbers)]
 
 
 def _wanted(request: AddTemplate) -> list[str] | None:
@@ -189,45 +122,14 @@ def _pairs(call: Call, request: AddTemplate, wanted: list[str] | None) -> list[t
     return [(row[0], row[1]) for row in call.db.execute(query, [listed])]
 
 
-def _store(call: Call, request: AddTemplate, pairs: list[tuple[str, str]]) -> str:
-    number = call.db.execute("select coalesce(max(number), 0) + 1 from group_message").fetchone()[0]
-    msgid = ids.token("msg", call.state.settings.seed, "msg", call.state.value("corpid"), number, length=40)
+def _store(call: Call, request: AddTemplate, pairs: list[tuple[str, str]], members: list[str] | None = None) -> str:
     text = request.text.content if request.text else ""
-    call.db.execute(
-        "insert into group_message (number, msgid, agentid, chat_type, text, attachments, created_at)"
-        " values (?, ?, ?, 'single', ?, ?, ?)",
-        [number, msgid, call.agentid, text, msgspec.json.encode(request.attachments).decode(), call.now],
+    return staff.make_message(
+        *(call.state, call.db, pairs),
+        members=members or sorted({member for member, _ in pairs}),
+        text=text,
+        chat_type=request.chat_type,
+        attachments=request.attachments,
+        agentid=call.agentid,
+        allow_select=request.allow_select,
     )
-    call.db.executemany(
-        "insert into group_message_recipient (msgid, userid, external_userid) values (?, ?, ?)",
-        ((msgid, member, customer) for member, customer in pairs),
-    )
-    for member in sorted({member for member, _ in pairs}):
-        staff.assigned(call.state, call.db, msgid, member, call.now)
-    return msgid
-
-
-def _message(call: Call, msgid: str) -> sqlite3.Row:
-    if not msgid:
-        raise WeComError(41046)
-    row: sqlite3.Row | None = call.db.execute("select * from group_message where msgid = ?", [msgid]).fetchone()
-    if row is None:
-        raise WeComError(41047)
-    if call.now < row["created_at"] + call.state.settings.dispatch_s:
-        raise WeComError(41063)
-    return row
-
-
-def _listed(row: sqlite3.Row) -> dict[str, Any]:
-    # No `creator`: the platform leaves it out for tasks made through the API.
-    return {
-        "msgid": row["msgid"],
-        "create_time": str(int(row["created_at"])),
-        "create_type": 0,
-        "text": {"content": row["text"]},
-        "attachments": msgspec.json.decode(row["attachments"]),
-    }
-
-
-def _with_time(item: dict[str, Any], row: sqlite3.Row) -> dict[str, Any]:
-    return {**item, "send_time": int(row["send_time"])} if row["send_time"] is not None else item
