@@ -48,7 +48,8 @@ def tasks(running: Running, body: dict[str, Any]) -> dict[str, Any]:
             " coalesce(sum(r.status = 2), 0) not_friend, coalesce(sum(r.status = 3), 0) over_cap,"
             " (select count(*) from click c where c.msgid = g.msgid and c.at <= ?2) opened"
             " from group_message g join group_message_task t using (msgid)"
-            " join member m using (userid) left join group_message_recipient r on r.msgid = t.msgid and r.userid = t.userid"
+            " join member m using (userid)"
+            " left join group_message_recipient r on r.msgid = t.msgid and r.userid = t.userid"
             f" where 1 = 1{only_open} group by g.number, t.userid order by g.number desc, t.userid limit ?1",
             [limit, until],
         ).fetchall()
