@@ -72,8 +72,11 @@ def _process_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     job = _add(commands, "job", _job, "process: one run of a job, started by the worker")
     job.add_argument("job_run", type=int)
     job.add_argument("--parent", type=int, required=True)
-    simulate = _add(commands, "simulate", _simulate, "process: the simulated WeCom")
-    simulate.add_argument("--port", type=int, required=True)
+    simulate = _add(commands, "simulate", _simulate, "a simulated WeCom alone, to develop against 模拟企业微信")
+    simulate.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    simulate.add_argument("--port", type=int, default=8791, help="default 8791; 0 takes a free one")
+    simulate.add_argument("--play", action="store_true", help="print the address of the page to play on")
+    simulate.add_argument("--grow", default="", help="found a corp of a size: small, store or luckin")
     prepare = _add(commands, "prepare", _prepare, "schema, partitions and static files, as `up` does before it starts")
     prepare.add_argument("--demo", action="store_true")
 
@@ -197,7 +200,8 @@ def _job(options: argparse.Namespace) -> int:
 def _simulate(options: argparse.Namespace) -> int:
     from hetang.simulator import server
 
-    return server.main(["--port", str(options.port)])
+    more = [*(["--play"] if options.play else []), *(["--grow", options.grow] if options.grow else [])]
+    return server.main(["--host", options.host, "--port", str(options.port), *more])
 
 
 def _prepare(options: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ class Receiver:
     url: str = ""
     statuses: list[int] = field(default_factory=list)
     came: list[tuple[str, str]] = field(default_factory=list)
+    echo_tail: bytes = b""
 
 
 @pytest.fixture
@@ -30,6 +31,16 @@ def receiver(world: World) -> Iterator[Receiver]:
     own = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+            answer = crypto.decrypt(AES_KEY, query["echostr"])[0].encode() + own.echo_tail
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
         def do_POST(self) -> None:
             own.came.append((self.path, self.rfile.read(int(self.headers["Content-Length"])).decode()))
             self.send_response(own.statuses.pop(0) if own.statuses else 200)
@@ -95,3 +106,21 @@ def test_silence_counts_as_failure(world: World, receiver: Receiver) -> None:
     world.admin.corp("Lotus", [{"agentid": 1000002, **app}])
     world.admin.relate("delete_by_staff", "anna", world.people[0])
     wait_for(world, "lost", 1)
+
+
+def test_several_senders_deliver_each_event_once(world: World, receiver: Receiver) -> None:
+    world.admin.settings(callback_senders=4)
+    people = world.admin.people({"key": f"n{n}", "name": "N"} for n in range(40))
+    for person in people:
+        world.admin.relate("add", "bo", person)
+    wait_for(world, "delivered", 40)
+    told = [
+        crypto.decrypt(AES_KEY, re.findall(r"<Encrypt><!\[CDATA\[(.*?)\]\]>", body)[0])[0] for _, body in receiver.came
+    ]
+    assert sorted(re.findall(r"<ExternalUserID><!\[CDATA\[(.*?)\]\]>", one)[0] for one in told) == sorted(people)
+
+
+def test_the_address_is_checked_as_when_it_is_saved(world: World, receiver: Receiver) -> None:
+    assert world.admin.call("check_callback", {})["problem"] == ""
+    receiver.echo_tail = b"\n"
+    assert world.admin.call("check_callback", {})["problem"] == "the answer is not the decrypted text alone"

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
+from hetang.simulator.callbacks import check_address
 from hetang.simulator.clicks import Clicker
 from hetang.simulator.errors import AdminError
 from hetang.simulator.faults import Fault, Faults
@@ -112,6 +113,16 @@ def tokens(running: Running, body: dict[str, Any]) -> dict[str, Any]:
     with running.state.transaction() as db:
         changed = db.execute("update token set dead = ? where dead = ''", [dead]).rowcount
     return {"tokens": changed}
+
+
+@admin("check_callback")
+def check_callback(running: Running, body: dict[str, Any]) -> dict[str, Any]:
+    """`{agentid}`: ask the app's callback address as the platform does when it is saved. Answers `{problem}`."""
+    with running.state.transaction() as db:
+        app = db.execute("select * from app where agentid = ?", [body.get("agentid", 1000002)]).fetchone()
+    if app is None or not app["callback_url"]:
+        raise AdminError(404, "the app has no callback address")
+    return {"problem": check_address(running.state.value("corpid", ""), app, int(running.state.now()))}
 
 
 @admin("faults")

@@ -153,6 +153,7 @@ def _request(
         raise WeComError(40058, "json is not parsable") from problem
     if not isinstance(payload, dict):
         raise WeComError(40058, "json is not an object")
+    payload = {name: value for name, value in payload.items() if value is not None}  # null is as good as absent
     try:
         return _convert(payload, route.request, strict=True), False
     except WeComError:

@@ -28,13 +28,15 @@ class Limiter:
             self.calls.clear()
 
     @contextlib.contextmanager
-    def admitted(self, path: str) -> Iterator[None]:
-        """Count one call of the API. Raises 45009 or 45033."""
+    def admitted(self, path: str, address: str = "") -> Iterator[None]:
+        """Count one call of the API from an address. Raises 45009 or 45033."""
         settings = self._state.settings
         with self._lock:
             self.calls[path] += 1
             self._count(path, 60, settings.calls_per_minute)
             self._count(path, 3600, settings.calls_per_hour)
+            self._count(f"from {address}", 60, settings.calls_per_minute_of_address)
+            self._count(f"from {address}", 3600, settings.calls_per_hour_of_address)
             for span_s, calls in settings.calls_per_span.get(path, ()):
                 self._count(f"{path} further", span_s, calls)
             most = settings.concurrency.get(path, 0)

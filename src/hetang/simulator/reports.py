@@ -44,8 +44,9 @@ def tasks(running: Running, body: dict[str, Any]) -> dict[str, Any]:
     with running.state.transaction() as db:
         rows = db.execute(
             "select g.msgid, g.number, g.text, g.attachments, g.created_at, g.cancelled_at, t.userid, m.name, m.store,"
-            " g.chat_type, t.status, t.send_time, t.ignored, count(r.msgid) people, coalesce(sum(r.status = 1), 0) sent,"
-            " coalesce(sum(r.status = 2), 0) not_friend, coalesce(sum(r.status = 3), 0) over_cap,"
+            " g.chat_type, t.status, t.send_time, t.ignored, count(r.msgid) people,"
+            " coalesce(sum(r.status = 1), 0) sent, coalesce(sum(r.status = 2), 0) not_friend,"
+            " coalesce(sum(r.status = 3), 0) over_cap,"
             " (select count(*) from click c where c.msgid = g.msgid and c.at <= ?2) opened"
             " from group_message g join group_message_task t using (msgid)"
             " join member m using (userid)"

@@ -25,11 +25,12 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 # The routing tables fill themselves when these are imported.
-from hetang.simulator import calls, reports  # noqa: F401
+from hetang.simulator import calls, pages, reports  # noqa: F401
 from hetang.simulator.acts import (  # noqa: F401
     chats,
     chatting,
     codes,
+    growing,
     handing,
     links,
     people,
@@ -129,7 +130,22 @@ class Handler(BaseHTTPRequestHandler):
         elif path.startswith("/simulator/"):
             self._admin(path.removeprefix("/simulator/"), body)
         else:
+            self._page(pages.Visit(method, path, dict(parse_qsl(place.query)), body, *self._headers()))
+
+    def _headers(self) -> tuple[str, str]:
+        return self.headers.get("Host", ""), self.headers.get("Cookie", "")
+
+    def _page(self, visit: pages.Visit) -> None:
+        page = pages.answer(self.server.running, self.server.secret, visit)
+        if page is None:
             self._write(404, {"error": "no such path"})
+            return
+        self.send_response(page.status)
+        for name, value in {"Content-Type": page.kind, "Content-Length": str(len(page.body)), **page.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(page.body)
+        self.wfile.flush()
 
     def _body(self) -> bytes | None:
         try:
@@ -151,7 +167,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None and self._fails_before(fault):
             return
         try:
-            with self.server.running.limiter.admitted(path):
+            with self.server.running.limiter.admitted(path, self.client_address[0]):
                 if fault is not None and fault.kind == "slow":
                     time.sleep(fault.seconds)
                 upload = self._upload(body) if path.startswith("media/") else None
@@ -243,6 +259,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--home", type=Path, help="data directory (default: HETANG_HOME)")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8791, help="0 takes a free one and prints it")
+    parser.add_argument("--play", action="store_true", help="print the address of the page to play on")
+    parser.add_argument("--grow", choices=list(growing.SIZES), help="found a corp of that size, if there is none yet")
     options = parser.parse_args(argv)
     if options.home is not None:
         os.environ["HETANG_HOME"] = str(options.home)
@@ -253,10 +271,32 @@ def main(argv: Sequence[str]) -> int:
     follow(state, os.environ.get("HETANG_WEB_URL", ""), os.environ.get("HETANG_PUBLIC_URL", ""))
     running = Running(state, World(state), Faults(), Limiter(state), Poster(state), Clicker(state))
     server = Server((options.host, options.port), running, environment.secrets_of_home().simulator)
-    print(f"simulated WeCom on http://{options.host}:{server.server_address[1]}", flush=True)
+    address = f"http://{options.host}:{server.server_address[1]}"
+    print(f"simulated WeCom on {address}", flush=True)
+    if options.grow:
+        _found(running, options.grow)
+    if options.play:
+        print(_told(running, address, server.secret), flush=True)
     _serve(server, running)
     state.close()
     return 0
+
+
+def _found(running: Running, size: str) -> None:
+    if running.state.value("corpid"):
+        return
+    HANDLERS["corp"](running, {"name": "荷塘模拟企业", "apps": [{"agentid": 1000002, "name": "Simulated app"}]})
+    HANDLERS["grow"](running, {"size": size})
+
+
+def _told(running: Running, address: str, secret: str) -> str:
+    """What a developer needs to point a client here."""
+    with running.state.transaction() as db:
+        apps = db.execute("select agentid, secret from app order by agentid").fetchall()
+    lines = [f"  play on      {address}/play?key={secret}", f"  base URL     {address}/cgi-bin/"]
+    lines += [f"  corpid       {running.state.value('corpid', '(none yet: POST /simulator/corp, or --grow small)')}"]
+    lines += [f"  app {row['agentid']}  secret {row['secret']}" for row in apps]
+    return "\n".join(lines)
 
 
 def follow(state: State, web_url: str, public_url: str = "") -> None:

@@ -75,6 +75,8 @@ class Settings(msgspec.Struct, kw_only=True):
     token_life_s: int = 7200
     calls_per_minute: int = 10_000  # per corp and API (page 90454)
     calls_per_hour: int = 150_000
+    calls_per_minute_of_address: int = 20_000  # one address, all APIs
+    calls_per_hour_of_address: int = 600_000
     concurrency: dict[str, int] = msgspec.field(default_factory=lambda: {"externalcontact/mark_tag": 5})
     calls_per_span: dict[str, list[tuple[int, int]]] = msgspec.field(  # further limits: (seconds, calls) by path
         default_factory=lambda: {
@@ -91,4 +93,5 @@ class Settings(msgspec.Struct, kw_only=True):
     callback_shuffle: bool = False
     callback_timeout_s: float = 5.0  # wall clock
     callback_tries: int = 3
+    callback_senders: int = 1  # one keeps the order; the platform promises none
     callbacks_by_api: bool = False  # operations through the API produce no callback (page 96361)

@@ -64,6 +64,11 @@ class State:
         with self.transaction() as db:
             return db.execute(statement, values).rowcount
 
+    def write_named(self, statement: str, values: dict[str, Any]) -> int:
+        """As `write`, with named parameters."""
+        with self.transaction() as db:
+            return db.execute(statement, values).rowcount
+
     def value(self, name: str, default: Any = None) -> Any:
         """A named JSON value."""
         with self.transaction() as db:

@@ -35,17 +35,21 @@ def scan(running: Running, body: dict[str, Any]) -> dict[str, Any]:
     Answers `{userid, state: full | half | asked | friends | temporary, welcome_code}` or `{chat_id, joined}`.
     """
     wanted = convert(body, Scan)
-    state = running.state
-    with state.transaction() as db:
-        row = db.execute("select * from way where config_id = ?", [wanted.config_id]).fetchone()
-        if row is None:
-            raise AdminError(404, "this code does not work (any more)")
-        way = msgspec.json.decode(row["body"])
-        scanned = _contact if row["kind"] == "contact" else _join
-        answer = scanned(state, db, row, way, wanted.external_userid)
-        db.execute("update way set used = used + 1 where config_id = ?", [wanted.config_id])
-    state.notify()
+    with running.state.transaction() as db:
+        answer = scanned(running.state, db, wanted.config_id, wanted.external_userid)
+    running.state.notify()
     return answer
+
+
+def scanned(state: State, db: sqlite3.Connection, config_id: str, person: str) -> dict[str, Any]:
+    """What comes of a scan. Raises AdminError where nothing can."""
+    row = db.execute("select * from way where config_id = ?", [config_id]).fetchone()
+    if row is None:
+        raise AdminError(404, "this code does not work (any more)")
+    way = msgspec.json.decode(row["body"])
+    found = (_contact if row["kind"] == "contact" else _join)(state, db, row, way, person)
+    db.execute("update way set used = used + 1 where config_id = ?", [config_id])
+    return found
 
 
 def _contact(
