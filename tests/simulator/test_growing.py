@@ -63,7 +63,7 @@ def test_a_crowd_scans_a_code(corp: Corp) -> None:
 
 def test_limit_of_an_address(corp: Corp) -> None:
     corp.local.running.limiter.forget()
-    corp.admin.settings(calls_per_minute_of_address=2)
+    corp.admin.settings(calls_per_hour_of_address=2)
     codes = [corp.code(path) for path in ("department/list", "get_jsapi_ticket", "getcallbackip")]
     assert codes == [0, 0, 45009]
 

@@ -44,13 +44,14 @@ def listed(corp: Corp, path: str, moment_id: str, **more: Any) -> dict[str, Any]
 
 
 def test_a_job_in_three_states(corp: Corp) -> None:
+    corp.admin.settings(moment_job_s=200)
     tags = {"external_contact_list": {"tag_list": ["etnone"]}}
     senders = {"sender_list": {"user_list": ["anna", "nobody"], "department_list": [3, 99]}}
     jobid = job(corp, visible_range={**senders, **tags})
     assert corp.call(RESULT, jobid=jobid)["status"] == 1
-    corp.admin.clock(1.2)
+    corp.admin.clock(120)
     assert corp.call(RESULT, jobid=jobid)["status"] == 2
-    corp.admin.clock(2.5)
+    corp.admin.clock(250)
     found = corp.call(RESULT, jobid=jobid)
     result = found["result"]
     assert (found["status"], found["type"], result["moment_id"][:3]) == (3, "add_moment_task", "mom")

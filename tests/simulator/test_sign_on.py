@@ -62,7 +62,7 @@ def test_tickets_stay_until_they_expire(corp: Corp) -> None:
     assert app["ticket"] != first["ticket"]
     corp.admin.clock(7000)
     again = corp.call("get_jsapi_ticket")
-    assert (again["ticket"], again["expires_in"]) == (first["ticket"], pytest.approx(200, abs=5))
+    assert (again["ticket"], again["expires_in"]) == (first["ticket"], pytest.approx(200, abs=60))
     corp.admin.clock(7201)
     corp.sign_in()
     assert corp.call("get_jsapi_ticket")["ticket"] != first["ticket"]

@@ -63,6 +63,7 @@ from hetang.simulator.apis import (  # noqa: F401
     oauth,
     product_album,
     remarks,
+    served,
     tickets,
     tokens,
     transfers,
