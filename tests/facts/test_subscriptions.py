@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from hetang.facts import intake, queries, services, subscriptions
 from hetang.facts.intake import Draft
 from hetang.facts.models import HeldFact, SubscriptionCursor
 from hetang.facts.subscriptions import Subscription, Window
+from hetang.platform import clock, partitions
 
 AT = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,6 +47,27 @@ def streams(monkeypatch):
         monkeypatch.setattr(services, "all_subscriptions", lambda: subs)
 
     return install
+
+
+def test_a_window_reads_no_more_of_the_log_than_it_holds():
+    partitions.ensure(clock.now())
+    visits(*(f"early {number}" for number in range(400)))
+    with connection.cursor() as cursor:  # what the planner then knows ends here; beyond, it expects next to nothing
+        cursor.execute("analyze facts_fact")
+    passed = subscriptions._next_window((0, 0, 0), 400, None)
+    visits(*(f"late {number}" for number in range(400)))
+    with CaptureQueriesContext(connection) as asked:
+        subscriptions._next_window(passed[0], 20, None)
+    (statement,) = [query["sql"] for query in asked.captured_queries if "ahead" in query["sql"]]
+    unsorted, select, sorted_again = statement.split(";")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"{unsorted}; explain (analyze, costs off, timing off) {select}; {sorted_again}")
+        cursor.nextset()
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+        cursor.execute("show enable_sort")
+        assert cursor.fetchone() == ("on",)
+    assert "rows=20" in plan
+    assert "rows=400" not in plan
 
 
 def test_windows_follow_each_other_without_gap(streams):

@@ -267,9 +267,12 @@ def _next_window(start: Position, size: int, limit: Position | None) -> tuple[Po
     params: dict[str, Any] = {"e": epoch, "t": str(tx), "i": number, "size": size}
     if limit:
         params |= {"le": limit[0], "lt": str(limit[1]), "li": limit[2]}
-    with connection.cursor() as cursor:
+    with transaction.atomic(savepoint=False), connection.cursor() as cursor:
+        # Empty partitions tempt the planner to read and sort all that is ahead for every window: the further a stream
+        # was behind, the slower it went. Without sorting it merges the partitions' indexes and stops at the limit.
         cursor.execute(
             f"""
+            set local enable_sort = off;
             with ahead as (
               select epoch, tx, id, received_at from facts_fact
               where (epoch, tx, id) > (%(e)s, %(t)s::text::xid8, %(i)s)
@@ -278,10 +281,12 @@ def _next_window(start: Position, size: int, limit: Position | None) -> tuple[Po
               order by epoch, tx, id limit %(size)s
             )
             select epoch, tx::text::bigint, id, received_at, (select count(*) from ahead) from ahead
-            order by epoch desc, tx desc, id desc limit 1
+            order by epoch desc, tx desc, id desc limit 1;
+            set local enable_sort = on
             """,
             params,
         )
+        cursor.nextset()
         row = cursor.fetchone()
     return None if row is None else ((row[0], row[1], row[2]), row[4], row[3])
 
