@@ -52,6 +52,15 @@ def test_each_local_day_has_one_slot_and_the_last_one_is_at_most_25_hours_old(
 
 
 @pytest.mark.django_db
+def test_the_first_drill_waits_for_a_backup_of_the_night_or_a_day(place: Path) -> None:
+    _backup(place, NOW)  # the first start, at ten in the morning
+    assert schedule.due(NOW + timedelta(minutes=1)) == []
+    assert schedule.due(NOW + timedelta(hours=24)) == ["operations.backup", "operations.drill"]
+    _backup(place, NOW + timedelta(hours=16, minutes=31))  # 02:31, a minute after the slot
+    assert schedule.due(NOW + timedelta(hours=17)) == ["operations.drill"]
+
+
+@pytest.mark.django_db
 def test_a_backup_is_due_once_a_night_and_a_drill_once_a_week(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert schedule.due(NOW) == ["operations.backup"]
     _backup(place, NOW - timedelta(hours=7))  # 03:00 in Shanghai, after the slot of 02:30

@@ -61,7 +61,7 @@ def due(now: datetime) -> list[str]:
     if place is not None and _embedded() and _base_is_due(place, now):
         found.append(BASE)
     every = configured.number("backup.drill_every")
-    if every and newest is not None and _drill_is_due(drill.reports(backups), timedelta(days=every), now):
+    if every and newest is not None and _drill_is_due(backups, newest.manifest.at, timedelta(days=every), now):
         found.append(DRILL)
     return found
 
@@ -85,8 +85,18 @@ def _base_is_due(place: Path, now: datetime) -> bool:
     return newest is None or now - newest.manifest.at >= timedelta(days=configured.number("backup.base_every"))
 
 
-def _drill_is_due(reports: list[drill.Report], every: timedelta, now: datetime) -> bool:
-    return not reports or now - reports[0].time >= every
+def _drill_is_due(backups: Path, newest_at: datetime, every: timedelta, now: datetime) -> bool:
+    reports = drill.reports(backups)
+    return now - reports[0].time >= every if reports else _settled(backups, newest_at, now)
+
+
+def _settled(backups: Path, newest_at: datetime, now: datetime) -> bool:
+    """Whether a first drill may begin: after a backup of the night, or with one a day old. The backup that the first
+    start makes holds nothing yet, and whoever sets the house up then has other things to look at."""
+    slot = last_slot(configured.text("backup.at"), newest_at, clock.zone())
+    if slot is None or newest_at - slot < timedelta(hours=1):
+        return True
+    return any(now - one.manifest.at >= timedelta(days=1) for one in folder.complete(backups))
 
 
 def _embedded() -> bool:
