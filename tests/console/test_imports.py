@@ -51,6 +51,8 @@ def test_a_file_goes_the_whole_way(operator: Client) -> None:
     jobs.run_waiting()
     page = operator.get(f"/imports/{owner.public_id}")
     assert "The file is in." in page.content.decode()
+    assert '<a class="button button-primary" href="/imports/new?target=customers">' in page.content.decode()
+    assert "what is in already is not counted twice" in page.content.decode()
     assert list(Store.objects.exclude(code__in=["A", "B"]).values_list("code", flat=True)) == ["S1"]
     rows = exported(operator, f"import-problems?import={owner.public_id}&stage=run")
     assert rows[1] == ["3", "Store code", "", "A required value is missing.", "Fill the cell in."]

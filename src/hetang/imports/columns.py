@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hetang.imports import rules
 from hetang.imports.mapping import Mapping
 from hetang.imports.reading import Block
-from hetang.imports.targets import Field, Target
+from hetang.imports.targets import BIRTHDAY, Field, Target
 from hetang.platform.masking import mask
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ class Decoder:
         ]
         for code, header in mapping.attributes.items():
             name = f"attribute:{code}"
-            self._plan.append((name, Field(name, "attribute", code, code), header))
+            kind = "birth_date" if code == BIRTHDAY else "attribute"
+            self._plan.append((name, Field(name, kind, code, code), header))
         self._constants = self._parse_constants(mapping)
         self._caches: dict[str, dict[str, Any]] = {}
 
@@ -163,7 +164,7 @@ def masked(declared: Field, text: str) -> str:
     """A cell's text as people may see it: direct identifiers masked, attributes only begun, the rest shortened."""
     if declared.personal:
         return mask(declared.personal, rules.shortened(text))
-    if declared.kind in {"attribute", "identity"}:
+    if declared.kind in {"attribute", "identity", "birth_date"}:
         return text[:2] + "***"
     return rules.shortened(text)
 

@@ -75,6 +75,10 @@ _PROBLEMS = {
         gettext_noop("The lines of this order name different people."),
         gettext_noop("Check that the order number column is right."),
     ),
+    "not_a_date": (
+        gettext_noop("This is not a date."),
+        gettext_noop("Write it like 1990-05-17, or leave the cell empty."),
+    ),
     "unknown_store": (
         gettext_noop("The store is not known."),
         gettext_noop("Import the stores first, then this file again."),
@@ -169,6 +173,17 @@ _WARNINGS = {
     "unknown_stores": gettext_noop(
         "%(count)s store codes are not known (%(first)s). Import the stores first; otherwise these rows are held "
         "and must be replayed."
+    ),
+    "unknown_tags": gettext_noop(
+        "%(count)s tags do not exist yet (%(first)s). If you go on, they are made in the group “Imported tags”."
+    ),
+    "too_many_tags": gettext_noop(
+        "%(count)s tags do not exist yet (%(first)s …). So many are hardly tags: check that the column is right. "
+        "If you go on, they are held and must be replayed."
+    ),
+    "odd_phones": gettext_noop(
+        "%(count)s phone numbers look incomplete. Correct them in the file, or go on: "
+        "they are kept as they are written."
     ),
     "nothing_usable": gettext_noop("No row can be imported. Check the mapping and the formats."),
 }

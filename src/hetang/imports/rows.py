@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from collections.abc import Mapping as Values
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ class Context:
     as_of: datetime
     basis: LegalBasis
     country: str = ""  # judged for stores that name none
+    tags: Values[str, str] = field(default_factory=dict)  # what may be written -> the code of a tag
 
 
 def key_of(target: str, record: Record) -> str:
@@ -64,7 +65,7 @@ def _customer(row: int, record: Record, context: Context) -> list[Draft]:
     drafts = [Draft("customer.described", _key("described", subject, mark), at, who, body, None, record.get("name"))]
     drafts += [
         Draft("tag.changed", _key("tag", subject, f"{code}:{mark}"), at, who[:1], {"tag": code, "on": True})
-        for code in record.get("tags", ())
+        for code in (context.tags.get(written, written) for written in record.get("tags", ()))
     ]
     if (consent := _consent(record, context)) is not None:
         given_at = record.get("consent_at", at)

@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hetang.imports.targets import Target
+from hetang.imports.targets import ATTRIBUTES, BIRTHDAY, CUSTOMERS, Target
 
 SOURCE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
 MAX_CELL = 2000
@@ -66,6 +66,28 @@ def parse_code(text: str, limit: int = 64) -> str:
     if len(value) > limit:
         raise BadValue("too_long")
     return value
+
+
+def is_odd_phone(text: str) -> bool:
+    """Whether this cannot be a Chinese number in full: a mobile has eleven digits, a landline at least seven."""
+    digits = re.sub(r"^(?:\+|00)86|\D", "", re.sub(r"[^\d+]", "", text))
+    return len(digits) != 11 if digits.startswith("1") else len(digits) < 7
+
+
+_BIRTH_DATE = re.compile(r"(\d{4})\D{0,2}(\d{1,2})\D{0,2}(\d{1,2})(?:日|[T ].*)?")
+
+
+def parse_birth_date(text: str) -> str:
+    """A date of birth as ISO text, however its parts are divided. Without a year (05-17) it stays as it is written."""
+    found = _BIRTH_DATE.fullmatch(text)
+    if found is None:
+        if re.fullmatch(r"\d{1,2}\D\d{1,2}\D?", text):
+            return text
+        raise BadValue("not_a_date")
+    try:
+        return date(*map(int, found.groups())).isoformat()
+    except ValueError:
+        raise BadValue("not_a_date") from None
 
 
 _YES = frozenset({"1", "y", "yes", "true", "t", "on", "是", "有", "同意", "已同意", "已授权", "√", "✓", "对"})
@@ -285,6 +307,7 @@ PARSERS: dict[str, Parser] = {
     "key": lambda text, _: parse_code(text, 190),
     "identity": lambda text, _: parse_code(text, 120),
     "attribute": lambda text, _: parse_text(text, 500),
+    "birth_date": lambda text, _: parse_birth_date(text),
     "codes": lambda text, _: parse_codes(text),
     "channel": lambda text, _: parse_channel(text),
     "country": lambda text, _: parse_country(text),
@@ -320,6 +343,21 @@ def suggest_columns(target: Target, headers: Sequence[str]) -> dict[str, str]:
                 taken.add(header)
                 break
     return columns
+
+
+def attribute_code(header: str) -> str:
+    """The code by which an attribute of that heading goes: the usual one, else its own letters and digits."""
+    plain = normalised_header(header)
+    usual = next((code for code, names in ATTRIBUTES.items() if plain in names.split()), "")
+    return usual or re.sub(r"\W+", "_", header.strip().lower()).strip("_")[:60]
+
+
+def suggest_attributes(target: Target, headers: Sequence[str], taken: set[str]) -> dict[str, str]:
+    """Attribute code -> header of what is kept unless somebody says no: the birthday, which protects children."""
+    if target.name != CUSTOMERS:
+        return {}
+    found = [header for header in headers if header not in taken and attribute_code(header) == BIRTHDAY]
+    return {BIRTHDAY: found[0]} if found else {}
 
 
 def headers_with_spaces(headers: Sequence[str]) -> list[str]:

@@ -26,7 +26,7 @@ from hetang.facts.errors import Refusal
 from hetang.facts.intake import Draft
 from hetang.facts.kinds import check_body
 from hetang.imports import mapping as mappings
-from hetang.imports import orders, problems, reading, rows, rules, sources
+from hetang.imports import orders, problems, reading, rows, rules, sources, vocabulary
 from hetang.imports.columns import Decoder, Problem, Rows
 from hetang.imports.errors import NotReady
 from hetang.imports.models import Import, ImportChunk
@@ -65,6 +65,8 @@ class Tally:
     first_problems: list[Problem] = field(default_factory=list)
     places: Counter[str] = field(default_factory=Counter)
     stores: set[str] = field(default_factory=set)
+    seen: vocabulary.Seen = field(default_factory=vocabulary.Seen)
+    odd_phones: set[str] = field(default_factory=set)
     keys: list[Any] = field(default_factory=list)  # 64-bit hashes of row keys, to find repetitions
     first_at: Any = None
     last_at: Any = None
@@ -90,7 +92,7 @@ class Reading:
         self.mapping = mappings.decode(owner.mapping)
         self.path, self.scratch = path, scratch
         self.country = _COUNTRY_OF_ZONE.get(brand().time_zone, "")
-        self.context = rows.Context(owner.as_of, self.mapping.legal_basis, self.country)
+        self.context = rows.Context(owner.as_of, self.mapping.legal_basis, self.country, vocabulary.tag_codes())
         self._decoder = Decoder(self.target, self.mapping, conventions(self.mapping))
         self.total = reading.total_of(path, owner.form)
 
@@ -104,6 +106,9 @@ class Reading:
             for name in ("store", "home_store", "code"):
                 if name in parsed.columns:
                     tally.stores.update(value for value in parsed.columns[name].values if value is not None)
+            tally.seen.look(parsed.columns)
+            if self.country == "CN" and "phone" in parsed.columns:
+                tally.odd_phones.update(filter(rules.is_odd_phone, parsed.columns["phone"].values[1:]))
             yield parsed
             watch.progress(block.done_bytes, self.total or None, stage)
 
@@ -170,6 +175,7 @@ def check(owner: Import, watch: Watch) -> dict[str, Any]:
         "problem_counts": dict(tally.problem_counts.most_common()),
         "first_problems": [_plain(problem) for problem in tally.first_problems],
         "warnings": _warnings(owner, tally),
+        "attributes": tally.seen.types(tally.counts["rows"]),
         "first_at": tally.first_at.isoformat() if tally.first_at else None,
         "last_at": tally.last_at.isoformat() if tally.last_at else None,
     }
@@ -275,6 +281,9 @@ def _warnings(owner: Import, tally: Tally) -> list[dict[str, Any]]:
         if tally.places[fault]:
             warn(fault, count=tally.places[fault])
     found += _store_warnings(owner, tally)
+    found += _tag_warnings(tally)
+    if tally.odd_phones:
+        warn("odd_phones", count=len(tally.odd_phones))
     if tally.counts["rows"] and not tally.counts["rows_taken"]:
         warn("nothing_usable")
     return found
@@ -303,13 +312,25 @@ def _store_warnings(owner: Import, tally: Tally) -> list[dict[str, Any]]:
     return []
 
 
+def _tag_warnings(tally: Tally) -> list[dict[str, Any]]:
+    unknown = vocabulary.unknown_tags(tally.seen.tags)
+    if not unknown:
+        return []
+    told = {"count": len(unknown), "first": "、".join(unknown[:5])}
+    if len(unknown) > vocabulary.MAX_NEW_TAGS:
+        return [{"code": "too_many_tags", "parameters": told}]
+    return [{"code": vocabulary.UNKNOWN_TAGS, "parameters": {**told, "names": unknown}}]
+
+
 # -- run -----------------------------------------------------------------------------------------------------------
 
 
 def run(owner: Import, watch: Watch) -> dict[str, Any]:
     """Write the file. Continues behind what an earlier attempt wrote; the result counts all attempts together."""
     tally = Tally()
+    vocabulary.make_tags(owner)
     with opened(owner) as work:
+        vocabulary.define_attributes(owner, work.mapping)
         if not _written(owner):
             problems.clear(owner.public_id, "run")
         if owner.target == ORDERS:

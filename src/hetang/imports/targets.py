@@ -8,6 +8,15 @@ from dataclasses import dataclass
 STORES, PRODUCTS, STAFF, CUSTOMERS, ORDERS, REFUNDS, VISITS = (
     "stores", "products", "staff", "customers", "orders", "refunds", "visits",
 )  # fmt: skip
+BIRTHDAY = "birthday"  # the attribute that says who is under fourteen (`customers.minors`)
+ATTRIBUTES = {  # codes of what brands usually keep of a customer, and the headers that name them
+    BIRTHDAY: "birthday birthdate dateofbirth dob 生日 出生日期 出生年月 出生年月日 会员生日",
+    "gender": "gender sex 性别 会员性别",
+    "level": "level tier grade 等级 会员等级 会员级别",
+    "joined_on": "joinedon joindate registeredat memberdate 入会日期 入会时间 注册日期 注册时间 开卡日期 开卡时间",
+    "city": "city 城市 所在城市",
+    "occupation": "occupation job 职业",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +125,7 @@ _ORDER_FIELDS = (
     _STORE,
     _CHANNEL,
     _f("staff", "code", "Staff (userid)", "导购（userid）", "staff staffid cashier salesperson clerk guide 导购 员工 店员 收银员 业务员"),
-    _f("sku", "code", "SKU", "商品编码", "sku productid productcode itemid itemcode stockcode upc barcode 商品编码 商品编号 商品id 货号 条码", required=True),
+    _f("sku", "code", "SKU", "商品编码", "sku productid productcode itemid itemcode stockcode upc barcode 商品编码 商品编号 商品id 货号 条码 商品 商品名称 品名", required=True),
     _f("category", "label", "Category", "品类", "category productcategory 品类 类目 分类 商品分类"),
     _f("quantity", "quantity", "Quantity", "数量", "quantity qty count units 数量 件数 销量"),
     _f("amount", "money", "Line amount (after discounts)", "行金额（实付）",

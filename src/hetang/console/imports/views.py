@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,11 +20,11 @@ from django.views.decorators.http import require_GET, require_POST
 from hetang.console.imports.forms import BasisForm, ConventionsForm, FileForm, FormatForm, mapping_from
 from hetang.console.paging import keyset
 from hetang.imports import mapping as mappings
-from hetang.imports import messages, queries, services
+from hetang.imports import messages, queries, rules, services
 from hetang.imports.errors import ImportRefused
 from hetang.imports.mapping import Mapping
 from hetang.imports.models import Import, Preset
-from hetang.imports.targets import CUSTOMERS, TARGETS, Target
+from hetang.imports.targets import CUSTOMERS, ORDERS, STORES, TARGETS, Target
 from hetang.platform import audit
 from hetang.platform.access import actor_of, needs
 from hetang.platform.models import User
@@ -191,7 +190,7 @@ def _extra_columns(owner: Import, current: Mapping) -> list[dict[str, Any]]:
             "header": column["header"],
             "samples": [value for value in column["samples"] if value],
             "code": code_of.get(column["header"], ""),
-            "proposal": re.sub(r"[^a-z0-9]+", "_", column["header"].lower()).strip("_") or f"column_{place + 1}",
+            "proposal": rules.attribute_code(column["header"]),
         }
         for place, column in enumerate(owner.columns)
         if column["header"] not in used
@@ -262,7 +261,7 @@ def _detail_page(owner: Import) -> dict[str, Any]:
         "state_tone": tone,
         "target_label": messages.target_label(target),
         "job": {Import.CHECKING: owner.check_job, Import.RUNNING: owner.run_job}.get(owner.state),
-        "counts": _counts(shown.get("counts", {}), finished),
+        "counts": _counts(owner, shown.get("counts", {}), finished),
         "stage": "run" if finished else "check",
         "reasons": [
             (messages.problem(code, _Anything())[0], count) for code, count in shown.get("problem_counts", {}).items()
@@ -274,13 +273,26 @@ def _detail_page(owner: Import) -> dict[str, Any]:
         ],
         "no_consent": owner.target == CUSTOMERS and mappings.decode(owner.mapping).legal_basis.basis == "unknown",
         "failure": messages.refusal(owner.failure["code"], owner.failure["parameters"]) if owner.failure else "",
-        "period": [
-            datetime.fromisoformat(at)
-            for at in (owner.check_result.get("first_at"), owner.check_result.get("last_at"))
-            if at
-        ],
+        "period": _period(owner),
+        "next_target": _next_target(owner) if finished else None,
         "continues": owner.chunks.exists() and not finished,
     }
+
+
+def _period(owner: Import) -> list[datetime]:
+    """From when to when the file's own times go; empty where it has none, and what is told counts from the upload."""
+    if owner.target == CUSTOMERS and "updated_at" not in mappings.decode(owner.mapping).columns:
+        return []
+    times = (owner.check_result.get("first_at"), owner.check_result.get("last_at"))
+    return [datetime.fromisoformat(at) for at in times if at] if times[0] != times[1] else []
+
+
+def _next_target(owner: Import) -> dict[str, str] | None:
+    """What usually is brought in next: customers after stores, orders after customers; nothing that is there."""
+    name = {STORES: CUSTOMERS, CUSTOMERS: ORDERS}.get(owner.target)
+    if name is None or Import.objects.filter(target=name, state=Import.DONE).exists():
+        return None
+    return {"name": name, "label": messages.target_label(TARGETS[name])}
 
 
 class _Anything(dict[str, object]):
@@ -290,10 +302,11 @@ class _Anything(dict[str, object]):
         return "…"
 
 
-def _counts(counts: dict[str, int], finished: bool) -> list[dict[str, Any]]:
+def _counts(owner: Import, counts: dict[str, int], finished: bool) -> list[dict[str, Any]]:
     names = {"rows_taken": _("Rows imported")} if finished else {}
+    hints = {"new": _("profile, tags and consent count separately")} if owner.target == CUSTOMERS else {}
     return [
-        {"label": names.get(code, label), "value": counts[code], "money": is_money}
+        {"label": names.get(code, label), "value": counts[code], "money": is_money, "hint": hints.get(code, "")}
         for code, label, is_money in COUNTS
         if code in counts and (counts[code] or code in {"rows", "rows_taken", "rows_refused"})
     ]
