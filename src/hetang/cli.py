@@ -225,7 +225,10 @@ def _tell_setup_code() -> None:
     from hetang.console import first_run
 
     if first_run.needed():
-        print(f"First visit: the set-up code is 首次使用的设置码: {first_run.code()}", flush=True)
+        print(
+            f"First visit: the page asks for this set-up code 首次打开页面时需要初始化口令: {first_run.code()}",
+            flush=True,
+        )
 
 
 def _doctor(_options: argparse.Namespace) -> int:

@@ -174,6 +174,29 @@ def test_leaving_what_is_not_saved_asks_first(cast: Cast, open_browser: Open, ad
     assert page.url.endswith(address)
 
 
+def test_fields_speak_the_language_of_the_page_not_of_the_browser(cast: Cast, open_browser: Open) -> None:
+    visitor = open_browser(locale="zh-CN")
+    page = visitor.log_in("headquarters")
+    visitor.go("/campaigns/new")
+    page.click("main form button.button-primary")
+    name = page.locator("[name=name]")
+    assert name.evaluate("field => field.validationMessage") == "Please fill this in."
+    name.fill("Autumn")
+    assert name.evaluate("field => field.checkValidity()")
+    visitor.go("/imports/new")
+    assert page.inner_text(".filepick") == "Choose a file\nnone chosen yet, or drop it here"
+    page.set_input_files("[name=file]", {"name": "shops.csv", "mimeType": "text/csv", "buffer": b"code,name\nS1,One\n"})
+    assert page.inner_text(".filepick .name") == "shops.csv"
+    page.click("main form button.button-primary")  # sent with its progress, then on as ever
+    page.wait_for_url("**/mapping")
+    visitor.go("/imports/new")
+    page.set_input_files("[name=file]", {"name": "empty.csv", "mimeType": "text/csv", "buffer": b""})
+    page.click("main form button.button-primary")
+    page.wait_for_selector("text=The file is empty.")
+    assert page.locator(".filepick").count() == 1
+    visitor.troubles.clear()  # the browser logs the 422 that was asked for
+
+
 def test_what_is_printed_is_light_and_without_the_menu(cast: Cast, open_browser: Open) -> None:
     visitor = open_browser(width=760, color_scheme="dark")
     page = visitor.log_in("headquarters")

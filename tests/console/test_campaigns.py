@@ -11,8 +11,9 @@ import pytest
 from django.test import Client
 
 from hetang.audiences.models import Audience, AudienceSnapshot
-from hetang.campaigns import services
+from hetang.campaigns import queries, services
 from hetang.campaigns.models import Broadcast, Campaign
+from hetang.console.campaigns import splits
 from hetang.customers.models import Consent
 from hetang.platform import clock
 from hetang.platform.models import OrgNode
@@ -161,7 +162,8 @@ def test_pause_resume_and_cancel_say_what_happens(headquarters: Client, audience
     sending = 60 - broadcast_control()
     assert f"{sending} customers who are not handed over yet are held" in text_of(headquarters.get(f"{at}progress"))
     headquarters.post(f"{at}pause")
-    assert f"Resume: {sending} customers go on" in text_of(headquarters.get(f"{at}progress"))
+    paused = text_of(headquarters.get(f"{at}progress"))
+    assert f"{sending} customers who were held go on at once. Advisers get their tasks" in paused
     assert dispatch.claim() is None
     assert "not running" in text_of(headquarters.post(f"{at}pause", follow=True))
     headquarters.post(f"{at}resume")
@@ -171,6 +173,14 @@ def test_pause_resume_and_cancel_say_what_happens(headquarters: Client, audience
     programme.refresh_from_db()
     assert programme.state == Programme.CANCELLED
     assert f"Cancelled {sending}" in text_of(headquarters.get(f"{at}progress"))
+
+
+@pytest.mark.parametrize(("control", "arms", "small"), [(19, (93,), True), (20, (93,), False), (40, (60, 12), True)])
+def test_the_split_says_beforehand_that_groups_are_too_small_to_measure(
+    control: int, arms: tuple[int, ...], small: bool
+) -> None:
+    parts = queries.Split(audience=200, control=control, variants=list(enumerate(arms, start=1)))
+    assert splits._too_small(parts) == small
 
 
 def test_the_composer_says_what_is_wrong(headquarters: Client, audience: Audience) -> None:

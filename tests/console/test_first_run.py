@@ -57,3 +57,10 @@ def test_the_set_up_is_gone_once_somebody_can_log_in(db: None) -> None:
     answer = Client().post("/setup", VALUES | {"code": code, "username": "second"})
     assert answer["Location"] == "/login"
     assert User.objects.count() == 1
+
+
+def test_a_short_password_is_refused_in_the_language_of_the_page(db: None) -> None:
+    client = Client(headers={"accept-language": "zh-hans"})
+    page = client.post("/setup", {"password": "Lotus-26"}).content.decode()
+    assert "密码太短，至少需要 10 位。" in page
+    assert "This password" not in page

@@ -58,6 +58,13 @@ def test_what_is_still_wrong_stays_held_and_says_why(headquarters: Client) -> No
     assert held.state == HeldFact.OPEN
 
 
+def test_reasons_are_told_in_words_and_replaying_many_says_how_many(headquarters: Client) -> None:
+    _held(), _held()
+    page = headquarters.get("/operations/held/", {"reason": "unknown_kind"}).content.decode()
+    assert '<option value="unknown_kind" selected>unknown_kind' not in page
+    assert "2 records are checked again under today" in page
+
+
 def test_all_of_one_reason_are_replayed_together(headquarters: Client) -> None:
     for number in range(3):
         _held(ENVELOPE.replace(b'"v1"', f'"v{number}"'.encode()))

@@ -284,6 +284,14 @@ def test_every_kind_has_a_line_and_a_reason_in_both_languages(cast: Cast) -> Non
         assert page.count('<th scope="row">') == len(retention.all_kinds())
 
 
+def test_who_is_about_to_remove_sees_how_much_of_what(cast: Cast) -> None:
+    officer = client_of(cast.headquarters)
+    assert "Nothing is older than its time now." in officer.get("/privacy/keeping/due").content.decode()
+    JobRun.objects.create(kind="x", title="x", state="done", created_at=ago(200), finished_at=ago(200))
+    assert "<b>1</b>" in officer.get("/privacy/keeping/due").content.decode()
+    assert 'hx-get="/privacy/keeping/due"' in officer.get("/privacy/keeping/").content.decode()
+
+
 def test_another_time_is_set_after_seeing_what_it_removes(cast: Cast) -> None:
     JobRun.objects.create(kind="x", title="x", state="done", created_at=ago(50), finished_at=ago(50))
     officer = client_of(cast.headquarters)

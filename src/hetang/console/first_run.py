@@ -28,6 +28,16 @@ from hetang.platform.passwords import Length
 from hetang.platform.roles import ADMINISTRATOR, HEADQUARTERS
 
 CURRENCIES = {"CNY": 2, "USD": 2, "EUR": 2, "GBP": 2, "HKD": 2, "SGD": 2, "TWD": 2, "JPY": 0}
+CURRENCY_CHOICES = (
+    ("CNY", _("CNY, yuan")),
+    ("USD", _("USD, US dollar")),
+    ("EUR", _("EUR, euro")),
+    ("GBP", _("GBP, pound sterling")),
+    ("HKD", _("HKD, Hong Kong dollar")),
+    ("SGD", _("SGD, Singapore dollar")),
+    ("TWD", _("TWD, Taiwan dollar")),
+    ("JPY", _("JPY, yen")),
+)
 _LOCK = 0x48455441  # advisory lock: two browsers cannot both make the first user
 
 
@@ -53,7 +63,7 @@ class SetupForm(forms.Form):
         help_text=_("Printed where Hetang was started; also in the file setup-code of its home."),
     )
     brand = forms.CharField(label=_("Brand name"), max_length=80)
-    currency = forms.ChoiceField(label=_("Currency"), choices=[(c, c) for c in CURRENCIES], initial="CNY")
+    currency = forms.ChoiceField(label=_("Currency"), choices=CURRENCY_CHOICES, initial="CNY")
     time_zone = forms.CharField(
         label=_("Time zone"),
         initial="Asia/Shanghai",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.password_validation import MinimumLengthValidator
+from django.core.exceptions import ValidationError
 from django.utils.translation import ngettext
 
 from hetang.platform.login_rules import rules
@@ -14,7 +14,14 @@ class Length:
 
     def validate(self, password: str, user: User | None = None) -> None:
         """Raises ValidationError."""
-        MinimumLengthValidator(rules().password_length).validate(password, user)
+        needed = rules().password_length
+        if len(password) < needed:
+            text = ngettext(
+                "The password is too short: it needs at least %(n)d character.",
+                "The password is too short: it needs at least %(n)d characters.",
+                needed,
+            )
+            raise ValidationError(text % {"n": needed}, code="password_too_short")
 
     def get_help_text(self) -> str:
         needed = rules().password_length

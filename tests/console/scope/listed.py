@@ -208,7 +208,7 @@ LISTED: dict[str, Listed] = {
         Listed(by("erasure"), of="brand", elsewhere="tests/privacy/test_own_page.py"),
     ),
     # the registers of privacy say nothing of a place; changing them needs the whole brand
-    **dict.fromkeys(("privacy:keeping", "privacy:keys"), Listed()),
+    **dict.fromkeys(("privacy:keeping", "privacy:keeping-due", "privacy:keys"), Listed()),
     "privacy:keeping-kind": Listed(sending(code="jobs"), body=sending(days=400), of="brand"),
     "privacy:rules": Listed(silent=True, of="brand"),
     "privacy:consents": Listed(

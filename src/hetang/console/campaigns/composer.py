@@ -85,7 +85,9 @@ def broadcast_list(request: HttpRequest) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     """Compose a new broadcast."""
     if request.method == "GET":
-        draft = Draft(campaign=request.GET.get("campaign", ""), audience=request.GET.get("audience", ""))
+        draft = Draft(
+            campaign=request.GET.get("campaign", ""), audience=request.GET.get("audience") or _only_audience(request)
+        )
         day = request.GET.get("day", "")
         if day:  # from the calendar; mid-morning is where a message of a shop usually lies
             draft.when, draft.slot = "later", f"{day}T10:00"
@@ -221,6 +223,12 @@ def _preview(request: HttpRequest, draft: Draft) -> dict[str, Any]:
         "link": EXAMPLE_LINK,
         "quiet_until": quiet(slot, draft.message_class) if slot else None,
     }
+
+
+def _only_audience(request: HttpRequest) -> str:
+    """Where there is but one, it is meant; else nobody may send to the wrong one by forgetting to choose."""
+    two = audiences.visible(actor_of(request).scope("audiences:view"))[:2]
+    return str(two[0].public_id) if len(two) == 1 else ""
 
 
 def _audience(draft: Draft, scope: Any) -> Audience | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -94,8 +95,13 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
         "quiet_at": next_quiet(clock.now(), programme.message_class),
         "can_send": may(request, SEND, broadcast.campaign),
         "can_remind": actor_of(request).can(SEND),
+        "to_play": _simulated() and programme.state in MOVING and actor_of(request).can("simulator:use"),
         "can_steer": programme.state in {Programme.RUNNING, Programme.PAUSED},
     }
+
+
+def _simulated() -> bool:
+    return bool(os.environ.get("HETANG_SIMULATOR_URL"))
 
 
 def folded(nodes: list[queries.NodeProgress], at: int) -> list[queries.NodeProgress]:

@@ -22,6 +22,7 @@ from hetang.console.campaigns.access import EDIT, SEND, VIEW, broadcast_or_404, 
 from hetang.console.campaigns.drafts import EXAMPLE_LINK, shown
 from hetang.console.customers.lists import rows as customer_rows
 from hetang.console.paging import Page
+from hetang.experiments.estimators import LEAST_PEOPLE
 from hetang.platform import audit, clock
 from hetang.platform.access import Actor, actor_of, needs, visible_customers
 from hetang.platform.approvals import ApprovalRefused
@@ -93,6 +94,8 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     nobody = services.nobody_left(plan) if broadcast.programme is None and plan.state == Plan.DONE else None
     return values | {
         "parts": parts,
+        "too_small": _too_small(parts),
+        "least_people": LEAST_PEOPLE,
         "nobody": words.missed(nobody.detail) if nobody else None,
         "texts": [shown(number, variant) for number, variant in enumerate(broadcast.variants, start=1)],
         "link": EXAMPLE_LINK,
@@ -105,6 +108,12 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
         "quiet_until": quiet(request_of.slot_at, request_of.message_class),
         "expires": request_of.slot_at + timedelta(days=broadcast.confirm_days),
     }
+
+
+def _too_small(parts: queries.Split) -> bool:
+    """Whether a group is so small that the report will not be able to say anything."""
+    groups = [parts.control, *(people for _number, people in parts.variants)]
+    return parts.to_send > 0 and parts.control > 0 and min(groups) < LEAST_PEOPLE
 
 
 def _line(reason: str, count: int) -> dict[str, Any]:

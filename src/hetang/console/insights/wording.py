@@ -81,6 +81,7 @@ def why_not(refusal: NotMeasurable, until: str) -> str:
         Reason.EMPTY_ARM: _("Not measurable: one of the groups has nobody in it."),
         Reason.TOO_FEW_PEOPLE: _(
             "Not measurable: %(treated)s and %(control)s people; each group needs %(needed)s at least."
+            " Next time raise the share of the control group or choose a larger audience."
         ),
         Reason.TOO_FEW_OUTCOMES: _(
             "Too few purchases for an honest range: %(treated)s and %(control)s buyers; each group needs %(needed)s."

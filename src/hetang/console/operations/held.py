@@ -67,7 +67,8 @@ def held_list(request: HttpRequest) -> HttpResponse:
     values = {
         "listing": listing,
         "page": page,
-        "reasons": [(code, count, code == reason) for code, count in reasons],
+        "reasons": [(code, _in_general(code), count, code == reason) for code, count in reasons],
+        "with_reason": dict(reasons).get(reason, 0),
         "reason": reason,
         "state": state,
         "choices": [(code, label, code == state) for code, (label, _tone) in STATES.items()],
@@ -168,6 +169,17 @@ def _reasons(rows: QuerySet[HeldFact]) -> list[tuple[str, int]]:
     newest = HeldFact.objects.filter(pk__in=rows.order_by("-id").values("pk")[:_REASONS_FROM])
     counted = newest.order_by().values_list("reason").annotate(n=Count("id")).order_by("-n")
     return list(counted)
+
+
+class _Anything(dict[str, object]):
+    """Details of a reason that sums up many records: each of them had its own."""
+
+    def __missing__(self, _key: str) -> str:
+        return "…"
+
+
+def _in_general(code: str) -> str:
+    return refusal_text(code, _Anything())
 
 
 def _explain(row: Any) -> None:

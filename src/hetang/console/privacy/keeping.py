@@ -90,6 +90,16 @@ def kind(request: HttpRequest, code: str) -> HttpResponse:
     return render(request, "console/privacy/keeping_kind.html", values, status=422 if values["problem"] else 200)
 
 
+@require_GET
+@needs("privacy:view")
+def due(request: HttpRequest) -> HttpResponse:
+    """How much of each kind a run would remove now; asked for when somebody is about to start one."""
+    days = retention.days_of()
+    counted = [(one.label, retention.older_than(one, days[one.code])) for one in retention.all_kinds() if one.store]
+    values = {"due": [(label, count) for label, count in counted if count], "most_counted": COUNTED}
+    return render(request, "console/privacy/keeping_due.html", values)
+
+
 @require_POST
 @needs("privacy:manage")
 def run_now(request: HttpRequest) -> HttpResponse:

@@ -24,6 +24,7 @@ urlpatterns = [
     path("consents/", consents.register, name="consents"),
     path("consents/count", consents.count_now, name="consents-count"),
     path("keeping/", keeping.schedule, name="keeping"),
+    path("keeping/due", keeping.due, name="keeping-due"),
     path("keeping/run", keeping.run_now, name="keeping-run"),
     path("keeping/<slug:code>/", keeping.kind, name="keeping-kind"),
     path("keys/", rotating.key_page, name="keys"),

@@ -14,7 +14,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from hetang.console.first_run import CURRENCIES
+from hetang.console.first_run import CURRENCIES, CURRENCY_CHOICES
 from hetang.console.settings.tabs import tabs
 from hetang.platform import audit
 from hetang.platform import brand as brand_cache
@@ -41,7 +41,7 @@ class BrandForm(forms.Form):
         required=False,
         help_text=gettext_lazy("For example adviser, 导购, 顾问 or 管家. Empty: the usual word of each language."),
     )
-    currency = forms.ChoiceField(label=gettext_lazy("Currency"), choices=[(c, c) for c in CURRENCIES])
+    currency = forms.ChoiceField(label=gettext_lazy("Currency"), choices=CURRENCY_CHOICES)
     time_zone = forms.CharField(
         label=gettext_lazy("Time zone"), help_text=gettext_lazy("Days, quiet hours and reports follow it.")
     )

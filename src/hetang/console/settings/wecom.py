@@ -131,13 +131,15 @@ def try_out(request: HttpRequest) -> HttpResponse:
 
 
 def _shown(request: HttpRequest, app: App | None, form: ConnectionForm) -> dict[str, Any]:
+    run = JobRun.objects.filter(kind__in=(SYNC, TRIAL)).order_by("-id").first()
     return {
         "form": form,
         "app": app,
         "callback_url": environment.public_url() + services.callback_path(app) if app else "",
         "staff": capped_count(Staff.objects.filter(active=True)),
         "friends": capped_count(Relation.objects.filter(state=Relation.ACTIVE)),
-        "run": JobRun.objects.filter(kind__in=(SYNC, TRIAL)).order_by("-id").first(),
+        "run": run,
+        "run_under_way": run is not None and run.state in _UNDER_WAY,
         "may_try": _may_try(),
         "customers": capped_count(Customer.objects.all()),
         "tabs": tabs("wecom", actor_of(request)),

@@ -84,9 +84,13 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.method !== "post" || form.hasAttribute("hx-post")) return;
   setTimeout(() => form.querySelectorAll("button:not([type=button])").forEach((button) => (button.disabled = true)));
+  setTimeout(() => event.submitter?.disabled && event.submitter.setAttribute("aria-busy", "true"), 400); // it takes longer
 });
 window.addEventListener("pageshow", (event) => {
-  if (event.persisted) document.querySelectorAll("form button:disabled").forEach((button) => (button.disabled = false));
+  if (event.persisted) document.querySelectorAll("form button:disabled").forEach((button) => {
+    button.disabled = false;
+    button.removeAttribute("aria-busy");
+  });
 });
 
 // What somebody wrote and did not save (`data-unsaved`; "changed" when the page came back from the server with it) is not
