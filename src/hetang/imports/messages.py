@@ -175,14 +175,14 @@ _WARNINGS = {
         "and must be replayed."
     ),
     "unknown_tags": gettext_noop(
-        "%(count)s tags do not exist yet (%(first)s). If you go on, they are made in the group “Imported tags”."
+        "Tags that do not exist yet: %(count)s (%(first)s). If you go on, they are made in the group “Imported tags”."
     ),
     "too_many_tags": gettext_noop(
-        "%(count)s tags do not exist yet (%(first)s …). So many are hardly tags: check that the column is right. "
+        "Tags that do not exist yet: %(count)s (%(first)s …). So many are hardly tags: check that the column is right. "
         "If you go on, they are held and must be replayed."
     ),
     "odd_phones": gettext_noop(
-        "%(count)s phone numbers look incomplete. Correct them in the file, or go on: "
+        "Phone numbers that look incomplete: %(count)s. Correct them in the file, or go on: "
         "they are kept as they are written."
     ),
     "nothing_usable": gettext_noop("No row can be imported. Check the mapping and the formats."),
