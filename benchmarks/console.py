@@ -20,10 +20,10 @@ import subprocess
 import sys
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 
+from benchmarks.million import statements
 from benchmarks.preview import make_user, wait_until_loaded
 from benchmarks.product import Product
 from benchmarks.report import report
@@ -226,7 +226,7 @@ def fill() -> None:
     from django.db import connection
 
     started = time.monotonic()
-    for statement in Path(__file__).with_name("console_million.sql").read_text().split(";\n"):
+    for statement in statements("console_million.sql"):
         with connection.cursor() as cursor:
             cursor.execute(statement)
     print(f"a million people in {time.monotonic() - started:.0f} s", file=sys.stderr)

@@ -1,10 +1,5 @@
--- A million people for benchmarks.console --size full, straight into PostgreSQL (statements end with a semicolon and a line
--- break). A chain: 10 regions of 80 stores, 4,000 advisers; two thirds have a home store, two thirds a friend, a few two.
-insert into platform_brand (id, name, currency, currency_digits, time_zone, country, accent, staff_title, demo,
-                            demo_shift_days)
-  values (1, 'Million', 'CNY', 2, 'Asia/Shanghai', 'CN', '#2f7d6b', '', false, 0) on conflict do nothing;
-insert into platform_orgnode (kind, code, name, path, legal_entity) select 'brand', 'brand', 'Million', '1.', ''
-  where not exists (select from platform_orgnode where parent_id is null);
+-- A million people for benchmarks.console --size full, after million.sql. A chain: 10 regions of 80
+-- stores, 4,000 advisers; two thirds have a home store, two thirds a friend, a few two.
 update platform_orgnode set path = id || '.' where parent_id is null;
 insert into platform_orgnode (parent_id, kind, code, name, path, legal_entity)
   select (select id from platform_orgnode where parent_id is null), 'region', 'r' || n, 'Region ' || n, 'r' || n, ''
@@ -40,16 +35,6 @@ insert into customers_identity (kind, key, customer_id, evidence_number, first_s
   select 'member', 'm' || n, n, n, now() from generate_series(1, 1000000) n;
 insert into customers_identity (kind, key, customer_id, evidence_number, first_seen_at)
   select 'external_userid', external_userid, customer_id, customer_id, now() from customers_relation;
-insert into customers_taggroup (name, position, exclusive) values ('Bench', 0, false);
-insert into customers_tag (code, group_id, name, position)
-  select 't' || n, (select id from customers_taggroup where name = 'Bench'), 'Tag ' || n, n from generate_series(1, 12) n;
-insert into customers_customertag (customer_id, tag_id, "on", occurred_at, fact_key, source)
-  select number, t.id, true, now(), '', 'bench' from generate_series(1, 1000000) number, customers_tag t
-  where hashint4((number * 12 + t.id)::int) % 100 between 0 and t.position * 3;
-insert into customers_consent (customer_id, purpose, channel, given, basis, text_version, occurred_at, fact_key, source,
-                               simulated)
-  select number, 'marketing', 'wecom', true, 'consent', '', now(), '', 'bench', true
-  from generate_series(1, 1000000) number where number % 10 < 7;
 insert into commerce_customermetric (customer_id, first_order_at, last_order_at, orders, gmv, refunded, visits)
   select n, now() - interval '300 days', now() - (n % 300) * interval '1 day', 1 + n % 40, (1 + n % 40) * 8000, 0, 0
   from generate_series(1, 1000000) n where n % 5 > 0;

@@ -17,11 +17,11 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx
 
+from benchmarks.million import statements
 from benchmarks.product import Product
 from benchmarks.report import report
 
@@ -205,10 +205,10 @@ def fill() -> None:
     from hetang.platform import clickhouse
 
     history.ensure_schema()
-    for statement in Path(__file__).with_name("preview_million.sql").read_text().split(";\n"):
+    for statement in statements("preview_million.sql"):
         if statement.strip().startswith("-- clickhouse"):
             clickhouse.command(statement)
-        elif statement.strip():
+        else:
             with connection.cursor() as cursor:
                 cursor.execute(statement)
     print(f"a million people in {time.monotonic() - started:.0f} s", file=sys.stderr)

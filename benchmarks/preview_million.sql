@@ -1,11 +1,5 @@
--- A million people for benchmarks.preview --size full, straight into the tables (statements end with a semicolon and a
--- line break). No fact tells of them: the customers come last and at once, so that the engine builds its sets anew.
--- Money in fen; ten stores, twelve tags of 3 to 36 percent, forty categories.
-insert into platform_brand (id, name, currency, currency_digits, time_zone, country, accent, staff_title, demo,
-                            demo_shift_days)
-  values (1, 'Million', 'CNY', 2, 'Asia/Shanghai', 'CN', '#2f7d6b', '', false, 0) on conflict do nothing;
-insert into platform_orgnode (kind, code, name, path, legal_entity) select 'brand', 'brand', 'Million', '1.', ''
-  where not exists (select from platform_orgnode where parent_id is null);
+-- A million people for benchmarks.preview --size full, after million.sql. No fact tells of them: the customers come last
+-- and at once, so that the engine builds its sets anew. Money in fen; ten stores, forty categories.
 insert into platform_orgnode (parent_id, kind, code, name, path, legal_entity)
   select (select min(id) from platform_orgnode), 'store', 's' || n, 'Store ' || n, 'new' || n, ''
   from generate_series(1, 10) n;
@@ -14,16 +8,6 @@ insert into resources_store (public_id, code, name, org_node_id, address, city, 
   select gen_random_uuid(), code, name, id, '', '', '', '' from platform_orgnode where kind = 'store';
 insert into resources_product (sku, name, category, department, brand)
   select 'p' || n, 'Product ' || n, 'c' || n, '', '' from generate_series(0, 39) n;
-insert into customers_taggroup (name, position, exclusive) values ('Bench', 0, false);
-insert into customers_tag (code, group_id, name, position)
-  select 't' || n, (select id from customers_taggroup where name = 'Bench'), 'Tag ' || n, n from generate_series(1, 12) n;
-insert into customers_customertag (customer_id, tag_id, "on", occurred_at, fact_key, source)
-  select number, t.id, true, now(), '', 'bench' from generate_series(1, 1000000) number, customers_tag t
-  where hashint4((number * 12 + t.id)::int) % 100 between 0 and t.position * 3;
-insert into customers_consent (customer_id, purpose, channel, given, basis, text_version, occurred_at, fact_key, source,
-                               simulated)
-  select number, 'marketing', 'wecom', true, 'consent', '', now(), '', 'bench', true 
-  from generate_series(1, 1000000) number where number % 10 < 7;
 insert into customers_customer (number, public_id, created_at, home_store_id)
   select n, gen_random_uuid(), now(), (select min(id) from resources_store) + n % 10 from generate_series(1, 1000000) n;
 analyze customers_customer;
