@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
@@ -44,6 +46,26 @@ def test_settings_of_one_request_do_not_reach_the_next(engine: str) -> None:
     connected = clickhouse.client()
     assert connected.command("select getSetting('max_block_size')", settings={"max_block_size": 77}) == 77
     assert connected.command("select getSetting('max_block_size')") == 65409
+
+
+def test_a_threads_connections_end_with_it(engine: str) -> None:
+    from clickhouse_connect.driver import httputil
+
+    sockets: list[Any] = []
+
+    def ask() -> None:
+        clickhouse.command("select 1")
+        pools = clickhouse.client().http.pools  # type: ignore[attr-defined]
+        connections = [pools[key].pool.queue for key in pools.keys()]  # noqa: SIM118 - no mapping that can be iterated
+        sockets.extend(one.sock for queue in connections for one in queue if one is not None)
+
+    before = len(httputil.all_managers)
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert [one.fileno() for one in sockets] == [-1]
+    assert len(httputil.all_managers) == before
+    assert clickhouse.command("select 1") == 1
 
 
 def test_an_error_names_itself(engine: str) -> None:

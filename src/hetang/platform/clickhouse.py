@@ -5,6 +5,7 @@ Tables live in the database of the URL (`hetang` in the embedded engine), so SQL
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import urllib.request
@@ -26,13 +27,7 @@ _thread = threading.local()
 
 def client() -> Client:
     """This thread's client; the first call connects (about 10 ms). Raises the client's errors if unreachable."""
-    url = _url()
-    if getattr(_thread, "url", None) != url:
-        _thread.client = _connect(url)
-        _thread.url = url
-        _thread.types = {}
-    connected: Client = _thread.client
-    return connected
+    return _of_thread().client
 
 
 def command(sql: str, params: dict[str, Any] | None = None) -> Any:
@@ -72,7 +67,37 @@ def available() -> bool:
 
 def forget() -> None:
     """Drop this thread's client and what it knows of tables (after a schema change, or in tests)."""
-    _thread.url = None
+    _thread.held = None
+
+
+atexit.register(forget)  # the main thread's; that of any other goes with its thread
+
+
+class _Held:
+    """One thread's client over a pool of its own, and the column types it has read. It ends with its thread: the pool
+    that the driver shares would keep the connections of ended threads until the process ends."""
+
+    def __init__(self, url: str) -> None:
+        from clickhouse_connect.driver import httputil
+
+        self.url = url
+        self.types: dict[str, dict[str, str]] = {}
+        self._pool = httputil.get_pool_manager(maxsize=2)
+        self._managers = httputil.all_managers
+        self.client = _connect(url, self._pool)
+
+    def __del__(self) -> None:
+        if "_pool" in self.__dict__:
+            self._pool.clear()
+            self._managers.pop(self._pool, None)
+
+
+def _of_thread() -> _Held:
+    url = _url()
+    held: _Held | None = getattr(_thread, "held", None)
+    if held is None or held.url != url:
+        held = _thread.held = _Held(url)
+    return held
 
 
 def _url() -> str:
@@ -84,7 +109,7 @@ def _url() -> str:
     return urls[0]
 
 
-def _connect(url: str) -> Client:
+def _connect(url: str, pool: Any) -> Client:
     import clickhouse_connect
 
     parts = urlsplit(url)
@@ -98,6 +123,7 @@ def _connect(url: str) -> Client:
         password=password,
         database=unquote(parts.path.strip("/")) or DATABASE,
         compress=not embedded,
+        pool_mgr=pool,
         autogenerate_session_id=False,
         tz_mode="aware",
         connect_timeout=5,
@@ -113,8 +139,7 @@ def _address(url: str) -> str:
 
 def _types(table: str, columns: tuple[str, ...]) -> list[str]:
     """Column types, read once per thread: the client would ask before every insert."""
-    client()
-    known: dict[str, dict[str, str]] = _thread.types
+    known = _of_thread().types
     if table not in known or not set(columns) <= known[table].keys():
         known[table] = {str(row[0]): str(row[1]) for row in rows(f"describe table {table}")}
     return [known[table][column] for column in columns]
