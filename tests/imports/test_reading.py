@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hetang.imports import reading, sources
+from hetang.imports import csv_files, reading, sources
+from hetang.imports.blocks import unique_headers
 from hetang.imports.errors import Unreadable
 
 
@@ -30,7 +31,7 @@ def test_encodings_and_delimiters_are_detected(tmp_path: Path, encoding: str, de
 def test_ragged_rows_are_numbered_and_the_others_keep_their_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "BLOCK_BYTES", 16)
+    monkeypatch.setattr(csv_files, "BLOCK_BYTES", 16)
     path = tmp_path / "f.csv"
     path.write_bytes(b"a,b\n1,2\n3\n4,5\n6,7,8\n9,10\n11,12\n13\n")
     blocks = list(reading.read(path, "csv"))
@@ -64,7 +65,7 @@ def test_empty_files_are_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_an_unclosed_quotation_mark_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "BLOCK_BYTES", 1 << 16)
+    monkeypatch.setattr(csv_files, "BLOCK_BYTES", 1 << 16)
     path = tmp_path / "f.csv"
     path.write_bytes(b'a,b\n1,"open\n' + b"x,y\n" * 100_000)
     with pytest.raises(Unreadable) as refused:
@@ -73,9 +74,9 @@ def test_an_unclosed_quotation_mark_is_named(tmp_path: Path, monkeypatch: pytest
 
 
 def test_headers_are_made_unique_and_named() -> None:
-    assert reading.unique_headers(["id", " id", "", "name"]) == (["id", "id (2)", "#3", "name"], ["id"])
+    assert unique_headers(["id", " id", "", "name"]) == (["id", "id (2)", "#3", "name"], ["id"])
     with pytest.raises(Unreadable):
-        reading.unique_headers([str(number) for number in range(501)])
+        unique_headers([str(number) for number in range(501)])
 
 
 def test_excel_cells_become_text(tmp_path: Path) -> None:

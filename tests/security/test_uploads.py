@@ -19,6 +19,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from hetang.imports import reading
+from hetang.imports.blocks import Block
 from hetang.imports.errors import Unreadable
 from hetang.imports.models import Import
 from hetang.platform.environment import home
@@ -196,7 +197,7 @@ def test_damage_anywhere_in_a_file_is_refused_or_read_and_never_anything_else(tm
                 continue
 
 
-def _read(path: Path, name: str) -> Iterator[reading.Block]:
+def _read(path: Path, name: str) -> Iterator[Block]:
     yield from reading.read(path, reading.inspect(path, name).form)
 
 

@@ -12,8 +12,8 @@ from dataclasses import field as made
 from typing import TYPE_CHECKING, Any
 
 from hetang.imports import rules
+from hetang.imports.blocks import Block
 from hetang.imports.mapping import Mapping
-from hetang.imports.reading import Block
 from hetang.imports.targets import BIRTHDAY, Field, Target
 from hetang.platform.masking import mask
 

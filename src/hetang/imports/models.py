@@ -44,7 +44,7 @@ class Import(models.Model):
     form = models.CharField(max_length=10)  # csv, excel, parquet
     columns = models.JSONField(
         default=list
-    )  # headers and sample values (masked where personal), see `reading.Inspection`
+    )  # headers and sample values (masked where personal), see `blocks.Inspection`
     mapping = models.JSONField(default=dict)
     parts = models.IntegerField(default=1)  # spool partitions of an order import; fixed when the import is made
     as_of = models.DateTimeField()  # when the file's statements hold, where no column says so

@@ -12,10 +12,10 @@ from django.db import transaction
 
 from hetang.imports import mapping as mappings
 from hetang.imports import orders, running, sources
+from hetang.imports.blocks import Inspection
 from hetang.imports.errors import ImportRefused, NotReady
 from hetang.imports.mapping import Mapping
 from hetang.imports.models import Import, Preset
-from hetang.imports.reading import Inspection
 from hetang.imports.targets import TARGETS, Target
 from hetang.platform import clock, files, jobs
 from hetang.platform.brand import brand

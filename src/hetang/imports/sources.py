@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 
 from hetang.imports import reading
+from hetang.imports.blocks import Inspection
 from hetang.imports.errors import ImportRefused, NotReady, Unreadable
 from hetang.imports.models import Import
-from hetang.imports.reading import Inspection
 from hetang.platform import children, files
 from hetang.platform.environment import home
 
