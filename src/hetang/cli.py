@@ -18,6 +18,7 @@ from typing import Any
 from hetang import __version__
 from hetang.platform.backups import commands as backups
 from hetang.platform.backups import upgrade_command
+from hetang.platform.registry import CHOSEN, COMMAND, START
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.home:
         os.environ["HETANG_HOME"] = str(Path(options.home).expanduser().resolve())
+        os.environ[CHOSEN] = f"HETANG_HOME={COMMAND}"
     run: Command = options.run
     from hetang.platform.environment import Unusable
 
@@ -122,6 +124,7 @@ def _demo(options: argparse.Namespace) -> int:
         return _demo_check()
     if not options.home and "HETANG_HOME" not in os.environ:
         os.environ["HETANG_HOME"] = str(Path.home() / ".hetang-demo")  # the demo never mixes with real data
+        os.environ[CHOSEN] = f"HETANG_HOME={START}"
     return _supervise(options, demo=True)
 
 

@@ -211,7 +211,8 @@ def settings(_home: Path) -> Iterator[Finding]:
         yield Finding(
             _NOTE, f"没有名为 {name} 的设置，可能是拼写错误", f"there is no setting {name}: probably a misspelling"
         )
-    told = ", ".join(one.env for one in registry.SETTINGS.values() if os.environ.get(one.env))
+    chosen = registry_values.chosen()
+    told = ", ".join(one.env for one in registry.SETTINGS.values() if os.environ.get(one.env) and one.env not in chosen)
     if told:
         yield Finding(_OK, f"由环境变量设定：{told}", f"set in the environment: {told}")
 

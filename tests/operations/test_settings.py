@@ -90,6 +90,26 @@ def test_the_environment_wins_over_the_console_and_that_over_the_default(
     assert not SettingValue.objects.exists()
 
 
+def test_what_the_start_chose_is_not_said_to_be_the_operators(
+    headquarters: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {"HETANG_HOME": "/srv/a", "HETANG_CHOSEN": "HETANG_HOME=command", "HETANG_WEB_URL": "https://told.example"}
+    env = registry_values.note_chosen(
+        {**before, "HETANG_PUBLIC_URL": "http://127.0.0.1:8000", "HETANG_SETS_URL": "http://x", "PATH": "/"}, before
+    )
+    assert registry_values.chosen(env) == {"HETANG_HOME": "command", "HETANG_PUBLIC_URL": "start"}
+    assert registry_values.chosen(registry_values.note_chosen(env, env)) == registry_values.chosen(env)
+    assert registry_values.unknown(env) == []
+    for name in ("HETANG_PUBLIC_URL", "HETANG_CHOSEN"):
+        monkeypatch.setenv(name, env[name])
+    assert configured.source("web.public_url") == "start"
+    page = headquarters.get("/settings/system/").content.decode()
+    shown = page.partition("http://127.0.0.1:8000")[2].partition("</dd>")[0]
+    assert "chosen at start" in shown
+    monkeypatch.setenv("HETANG_CHOSEN", "")
+    assert configured.source("web.public_url") == "environment"
+
+
 def test_the_page_shows_every_setting_and_saves_a_group(headquarters: Client) -> None:
     page = headquarters.get("/settings/system/").content.decode()
     for setting in SETTINGS.values():

@@ -44,9 +44,10 @@ def several(name: str) -> list[str]:
 
 
 def source(name: str) -> str:
-    """Where the value in force comes from: environment, console or default."""
+    """Who decided the value in force: the operator's environment, an option of the command (`command`), Hetang itself
+    at its start (`start`), the settings page (`console`) or nobody (`default`)."""
     if values.told(name) is not None:
-        return ENVIRONMENT
+        return values.chosen().get(SETTINGS[name].env, ENVIRONMENT)
     return CONSOLE if SETTINGS[name].in_console and name in _stored() else DEFAULT
 
 

@@ -17,6 +17,9 @@ SEVERAL = "several"  # some of the choices
 LISTS = frozenset({EMAILS, NETWORKS, HOSTS, PATHS, SEVERAL})
 
 ENVIRONMENT, CONSOLE = "environment", "console"
+# What the supervisor tells its children by variables nobody set: it chose the value itself, or an option said it.
+START, COMMAND = "start", "command"
+CHOSEN = "HETANG_CHOSEN"
 
 GROUPS: dict[str, tuple[str, str]] = {
     "home": ("数据与服务器", "Data and servers"),
@@ -345,4 +348,5 @@ SETTINGS: dict[str, Setting] = {one.name: one for one in _ALL}
 # What our processes tell each other through the environment; nobody sets it by hand.
 INNER = frozenset(
     {"HETANG_SETS_URL", "HETANG_DEMO", "HETANG_SIMULATOR_URL", "HETANG_WEB_WORKER", "HETANG_LISTENER", "HETANG_PROCESS"}
+    | {CHOSEN}
 )

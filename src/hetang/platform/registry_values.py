@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from hetang.platform.registry import (
     CHOICE,
+    CHOSEN,
     EMAILS,
     HOSTS,
     INNER,
@@ -20,6 +21,7 @@ from hetang.platform.registry import (
     PATHS,
     SETTINGS,
     SEVERAL,
+    START,
     SWITCH,
     TIME,
     URL,
@@ -47,6 +49,20 @@ def from_environment(name: str) -> Value:
     """The value of a setting that only the environment knows. Raises BadValue."""
     found = told(name)
     return SETTINGS[name].default if found is None else found
+
+
+def chosen(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Variables that the start of Hetang set, not the operator: by themselves (START) or by an option (COMMAND)."""
+    noted = (os.environ if environment is None else environment).get(CHOSEN, "")
+    return dict(one.split("=", 1) for one in noted.split() if "=" in one)
+
+
+def note_chosen(env: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
+    """`env` with a note of the variables that are new or other in it than `before`, the environment of the start."""
+    found = {name: by for name, by in chosen(before).items() if env.get(name) == before.get(name)}
+    names = [name for name in env if name.startswith("HETANG_") and name not in INNER]
+    found |= {name: START for name in names if env[name] != before.get(name)}
+    return {**env, CHOSEN: " ".join(f"{name}={by}" for name, by in sorted(found.items()))}
 
 
 def parse(setting: Setting, text: str) -> Value:

@@ -168,7 +168,7 @@ class Supervisor:
         if not env.get("HETANG_DATABASE_URL"):
             self._postgres = postgres.start(self.plan.home, archive.server_settings)
             env["HETANG_DATABASE_URL"] = self._postgres.url
-        return env
+        return registry_values.note_chosen(env, os.environ)
 
     def _public_address(self) -> str:
         host, port = self._public or ("", 0)

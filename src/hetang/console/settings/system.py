@@ -109,20 +109,35 @@ def _told(setting: Setting) -> dict[str, Any]:
         "label": _label(setting),
         "meaning": _meaning(setting),
         "value": values.shown(setting, value),
-        "set": configured.source(setting.name) == registry.ENVIRONMENT if not problem else True,
+        "decided": _decided(setting) if not problem else _("environment"),
         "env": setting.env,
         "problem": problem,
     }
 
 
+def _decided(setting: Setting) -> str:
+    """Who decided the value, in words."""
+    said = {
+        registry.ENVIRONMENT: _("environment"),
+        registry.COMMAND: _("command option"),
+        registry.START: _("chosen at start"),
+        registry.CONSOLE: _("set here"),
+    }
+    return said.get(configured.source(setting.name), "")
+
+
 def _drawn(setting: Setting) -> forms.Field:
     """A field for a setting; its checks are those of the registry."""
-    told = configured.source(setting.name) == registry.ENVIRONMENT
+    source = configured.source(setting.name)
+    told = source not in {registry.CONSOLE, configured.DEFAULT}
     value = configured.value(setting.name)
     shown = KEEP if setting.secret and value else values.shown(setting, value)
     meaning = _meaning(setting)
     if told:
         meaning = _("%(meaning)s Set by %(env)s in the environment.") % {"meaning": meaning, "env": setting.env}
+    elif source == registry.CONSOLE and not setting.secret:
+        shipped = values.shown(setting, setting.default) or _("empty")
+        meaning = _("%(meaning)s Set here; as shipped: %(value)s.") % {"meaning": meaning, "value": shipped}
     common: dict[str, Any] = {
         "label": _label(setting),
         "help_text": meaning,
