@@ -42,6 +42,23 @@ def test_facts_are_accepted_once(client, key):
     assert (second.status_code, second.json()) == (200, {"accepted": 0, "duplicates": 2, "rejected": []})
 
 
+def test_a_marketing_consent_without_a_basis_is_kept_and_remarked_on(client, key):
+    said = {"purpose": "marketing", "channel": "sms", "given": True}
+    facts = [
+        visit(number, kind="consent.changed", body=said | more)
+        for number, more in enumerate(
+            [{}, {"basis": "unknown"}, {"basis": "contract"}, {"given": False}, {"purpose": "service"}]
+        )
+    ]
+    answer = send(client, {"source": "pos", "facts": facts}, key, language="en").json()
+    assert (answer["accepted"], answer["rejected"]) == (5, [])
+    assert [(one["index"], one["key"], one["code"]) for one in answer["remarks"]] == [
+        (0, "v0", "consent_without_basis"),
+        (1, "v1", "consent_without_basis"),
+    ]
+    assert "this consent does not count" in answer["remarks"][0]["detail"]
+
+
 def test_a_refused_fact_is_explained_in_the_caller_s_language(client, key):
     body = {"source": "pos", "facts": [visit(1, occurred_at="2026-11-01T09:00:00")]}
     answer = send(client, body, key)

@@ -59,7 +59,11 @@ def words_of(people: People) -> dict[str, object]:
         "profile": named(living.values_list("number", "home_store__code", "home_store_fact", "owner__userid")),
         "names": named((one.pk, bytes(unseal(one.name)) if one.name else None) for one in living),
         "tags": named(CustomerTag.objects.values_list("customer", "tag__code", "on", "fact_key")),
-        "consents": named(Consent.objects.values_list("customer", "channel", "given", "basis", "fact_key")),
+        "consents": named(
+            Consent.objects.values_list(
+                *("customer", "channel", "basis", "text_version"), *("given", "counts", "stated", "fact_key")
+            )
+        ),
         "disturb": named(DoNotDisturb.objects.values_list("customer", "on", "fact_key")),
         "relations": named(Relation.objects.values_list("customer", "external_userid", "state", "fact_key")),
         "orders": named(Order.objects.values_list("customer", "key", "net", "store__code")),

@@ -87,6 +87,9 @@ def _others(draw: st.DrawFn) -> Draft:
                 ("tag.changed", {"tag": "silver", "on": False}),
                 ("consent.changed", {"purpose": "marketing", "channel": "wecom", "given": True, "basis": "consent"}),
                 ("consent.changed", {"purpose": "marketing", "channel": "wecom", "given": False}),
+                ("consent.changed", {"purpose": "marketing", "channel": "wecom", "given": True}),
+                ("consent.basis_stated", {"basis": "consent", "text_version": "v1", "by": "lin"}),
+                ("consent.basis_stated", {"basis": "contract", "by": "wu"}),
                 ("do_not_disturb.changed", {"on": True}),
                 ("do_not_disturb.changed", {"on": False}),
                 ("relation.changed", {"staff": "li", "state": "active"}),
@@ -97,6 +100,8 @@ def _others(draw: st.DrawFn) -> Draft:
     who = draw(some_people)
     if kind == "customer.identified" and len(who) < 2:
         kind, body = "visit.recorded", {}
+    if kind == "consent.basis_stated":
+        body = {"purpose": "marketing", "channel": "wecom", "given_at": at(draw(days)), **body}
     if kind == "relation.changed" and not any(one == "external_userid" for one, _ in who):
         who = [*who, ("external_userid", "w1")]
     name = draw(st.sampled_from([None, "Anna", "Bea"])) if kind == "customer.described" else None

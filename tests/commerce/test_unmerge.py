@@ -41,6 +41,9 @@ BODIES: list[tuple[str, dict[str, Any]]] = [
     ("tag.changed", {"tag": "silver", "on": False}),
     ("consent.changed", {"purpose": "marketing", "channel": "wecom", "given": True, "basis": "consent"}),
     ("consent.changed", {"purpose": "marketing", "channel": "wecom", "given": False}),
+    ("consent.changed", {"purpose": "marketing", "channel": "wecom", "given": True, "text_version": "v1"}),
+    ("consent.basis_stated", {"basis": "consent", "text_version": "v1", "by": "lin"}),
+    ("consent.basis_stated", {"basis": "contract", "by": "wu"}),
     ("do_not_disturb.changed", {"on": True}),
     ("do_not_disturb.changed", {"on": False}),
     ("relation.changed", {"staff": "li", "state": "active"}),
@@ -62,6 +65,8 @@ def facts_of_one_side(draw: st.DrawFn, phase: str, most: int) -> list[Draft]:
         kind, body = draw(st.sampled_from(BODIES))
         if kind == "relation.changed":
             who = list(dict.fromkeys([*who, identities[2]]))
+        if kind == "consent.basis_stated":
+            body = {"purpose": "marketing", "channel": "wecom", "given_at": at(draw(days)), **body}
         if kind == "order.refunded":
             body = {"order": f"before-{draw(st.integers(0, most - 1))}", "amount": draw(st.integers(1, 9))}
             who = draw(st.sampled_from([[], who]))

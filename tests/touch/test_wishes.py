@@ -92,6 +92,16 @@ def test_whoever_says_so_after_the_plan_is_released_before_it_goes() -> None:
     assert sum(dispatch.withdraw(task) for task in SendTask.objects.all()) == 0
 
 
+def test_a_withdrawal_is_one_statement_a_task() -> None:
+    members, asked = world()
+    committed(members, asked)
+    said(7, "personalisation", given=False)
+    tasks = list(SendTask.objects.select_related("programme"))
+    with CaptureQueriesContext(connection) as seen:
+        assert sum(dispatch.withdraw(task) for task in tasks) == 1
+    assert len([query for query in seen if "SAVEPOINT" not in query["sql"]]) == len(tasks)
+
+
 def test_the_sets_are_found_by_their_indexes() -> None:
     """Each chunk of a plan asks: reading all attributes or consents would cost more than the rest of the chunk."""
     with connection.cursor() as cursor:

@@ -50,6 +50,21 @@ _REQUEST_SCHEMA = {
     },
 }
 _COUNT = {"type": "integer", "minimum": 0}
+_SAID_OF_FACTS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["index", "key", "code", "detail", "fields"],
+        "additionalProperties": False,
+        "properties": {
+            "index": _COUNT,
+            "key": {"type": "string"},
+            "code": {"type": "string"},
+            "detail": {"type": "string"},
+            "fields": {"type": "object"},
+        },
+    },
+}
 _OUTCOME_SCHEMA = {
     "type": "object",
     "required": ["accepted", "duplicates", "rejected"],
@@ -57,21 +72,8 @@ _OUTCOME_SCHEMA = {
     "properties": {
         "accepted": _COUNT,
         "duplicates": _COUNT,
-        "rejected": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["index", "key", "code", "detail", "fields"],
-                "additionalProperties": False,
-                "properties": {
-                    "index": _COUNT,
-                    "key": {"type": "string"},
-                    "code": {"type": "string"},
-                    "detail": {"type": "string"},
-                    "fields": {"type": "object"},
-                },
-            },
-        },
+        "rejected": _SAID_OF_FACTS,
+        "remarks": _SAID_OF_FACTS,
     },
 }
 
@@ -104,7 +106,8 @@ def send_facts(request: HttpRequest) -> HttpResponse:
     """Durable once answered. Repeating a request is harmless: a fact counts once by its source and key.
 
     Facts that cannot be taken are listed in `rejected`, kept on the operations page, and do not hold up the others.
-    The answer is 422 when every fact was refused, 400 when the request as a whole cannot be read.
+    The answer is 422 when every fact was refused, 400 when the request as a whole cannot be read. `remarks`, where
+    there are any, say what to know of facts that were taken: a consent that does not count for want of a legal basis.
 
     A key may send so many requests and facts a minute: `RateLimit-Policy` says how many, `RateLimit` what is left.
     What is too much is answered with 429, and nothing of it is taken; send it again after `Retry-After` seconds.
@@ -113,17 +116,24 @@ def send_facts(request: HttpRequest) -> HttpResponse:
         outcome = intake.receive(request.body, admit=lambda count: charge(request, count))
     except MalformedBatch as fault:
         raise Problem(400, fault.code, refusal_text(fault.code, fault.detail), dict(fault.detail)) from None
-    rejected = [
-        {
-            "index": one.index,
-            "key": one.key,
-            "code": one.code,
-            "detail": refusal_text(one.code, one.detail),
-            "fields": one.detail,
-        }
-        for one in outcome.rejected
-    ]
-    body = {"accepted": outcome.accepted, "duplicates": outcome.duplicates, "rejected": rejected}
+    body: dict[str, Any] = {
+        "accepted": outcome.accepted,
+        "duplicates": outcome.duplicates,
+        "rejected": [_said(one) for one in outcome.rejected],
+    }
+    if outcome.remarks:
+        body["remarks"] = [_said(one) for one in outcome.remarks]
     taken = outcome.accepted + outcome.duplicates
     answer = HttpResponse(msgspec.json.encode(body), content_type="application/json", status=200 if taken else 422)
     return with_limits(request, answer)
+
+
+def _said(one: intake.Rejection) -> dict[str, Any]:
+    """A refusal or a remark, in the language of the caller."""
+    return {
+        "index": one.index,
+        "key": one.key,
+        "code": one.code,
+        "detail": refusal_text(one.code, one.detail),
+        "fields": one.detail,
+    }

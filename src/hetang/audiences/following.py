@@ -24,6 +24,7 @@ from hetang.audiences.live import FAMILIES, Expiry, LiveSets, Position
 KINDS = (
     "tag.changed",
     "consent.changed",
+    "consent.basis_stated",
     "do_not_disturb.changed",
     "relation.changed",
     "customer.described",
@@ -41,7 +42,7 @@ _MEMBERS = {
     "tag": "select tag_id, customer_id, expires_at from customers_customertag"
     ' where "on" and (expires_at is null or expires_at > %(now)s) {only}',
     "consent": "select array[purpose, channel]::text[], customer_id, null::timestamptz from customers_consent"
-    " where given {only}",
+    " where counts {only}",
     "left_alone": "select true, customer_id, until from customers_donotdisturb"
     ' where "on" and (until is null or until > %(now)s) {only}',
     "home_store": "select home_store_id, number, null::timestamptz from customers_customer"

@@ -18,7 +18,7 @@ from typing import Any
 from pyroaring import BitMap
 
 FAMILIES = ("alive", "tag", "consent", "left_alone", "home_store", "friends")
-_MAGIC = b"hetang-sets-1\n"
+_MAGIC = b"hetang-sets-2\n"  # 2: a consent without a known basis is no member
 _EMPTY = BitMap()
 
 

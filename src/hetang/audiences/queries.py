@@ -192,7 +192,7 @@ select c.merged_into_id is null and c.erased_at is null,
   (select code from resources_store where id = c.home_store_id),
   array(select t.code from customers_customertag ct join customers_tag t on t.id = ct.tag_id
         where ct.customer_id = c.number and ct."on" and (ct.expires_at is null or ct.expires_at > %(now)s)),
-  array(select array[purpose, channel]::text[] from customers_consent where customer_id = c.number and given),
+  array(select array[purpose, channel]::text[] from customers_consent where customer_id = c.number and counts),
   exists(select from customers_donotdisturb
          where customer_id = c.number and "on" and (until is null or until > %(now)s)),
   array(select distinct s.userid from customers_relation r join resources_staff s on s.id = r.staff_id

@@ -99,6 +99,7 @@ EMPTY = (
     "delete from customers_customertag where customer_id = any(%(numbers)s)",
     "delete from customers_relation where customer_id = any(%(numbers)s)",
     "delete from customers_consent where customer_id = any(%(numbers)s)",
+    "delete from customers_consentbasis where customer_id = any(%(numbers)s)",
     "delete from customers_donotdisturb where customer_id = any(%(numbers)s)",
     "delete from customers_merge where survivor = any(%(numbers)s) or absorbed = any(%(numbers)s)",
     """update customers_customer set erased_at = %(now)s, name = null, name_at = null, name_fact = null,

@@ -11,6 +11,14 @@ class NoIdentity(Exception):
     """The customer has no identity that a fact could name (she was erased)."""
 
 
+class NothingToState(Exception):
+    """There is no consent whose legal basis could be stated: it was withdrawn, or came with a basis of its own."""
+
+
+class BasisMissing(Exception):
+    """A consent to marketing was to be noted without a legal basis."""
+
+
 class AlreadyApart(Exception):
     """These two are not one person (any more)."""
 

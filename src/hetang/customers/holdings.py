@@ -29,6 +29,7 @@ select (select count(*) from customers_identity where customer_id = any(%(number
      + (select count(*) from customers_customertag where customer_id = any(%(numbers)s))
      + (select count(*) from customers_relation where customer_id = any(%(numbers)s))
      + (select count(*) from customers_consent where customer_id = any(%(numbers)s))
+     + (select count(*) from customers_consentbasis where customer_id = any(%(numbers)s))
      + (select count(*) from customers_donotdisturb where customer_id = any(%(numbers)s))
      + (select count(*) from customers_merge where survivor = any(%(numbers)s) or absorbed = any(%(numbers)s))
      + (select count(*) from customers_unmerge where people && %(numbers)s::bigint[])
@@ -79,7 +80,7 @@ def _tell(person: Person) -> dict[str, Any]:
         "consents": list(
             Consent.objects.filter(**of_her)
             .order_by("purpose", "channel")
-            .values("purpose", "channel", "given", "basis", "text_version", "occurred_at", "source")
+            .values("purpose", "channel", "given", "counts", "basis", "stated", "text_version", "occurred_at", "source")
         ),
         "do_not_disturb": list(DoNotDisturb.objects.filter(**of_her).values("on", "until", "occurred_at", "source")),
     }

@@ -111,7 +111,12 @@ TAGS = LatestTable("customers_customertag", ("tag_id",), ('"on"', "expires_at", 
 CONSENTS = LatestTable(
     "customers_consent",
     ("purpose", "channel"),
-    ("given", "basis", "text_version", "source", "simulated"),
+    ("given", "basis", "text_version", "stated", "source", "simulated"),
+)
+CONSENT_BASES = LatestTable(
+    "customers_consentbasis",
+    ("purpose", "channel", "given_at"),
+    ("basis", "text_version"),
 )
 DO_NOT_DISTURB = LatestTable("customers_donotdisturb", (), ('"on"', '"until"', "source"))
 NAME = LatestColumn("name", "name", derived="name_key")
@@ -119,9 +124,24 @@ HOME_STORE = LatestColumn("home_store", "home_store_id")
 OWNER = LatestColumn("owner", "owner_id")
 
 ALL: tuple[LatestTable | LatestColumn, ...] = (
-    *(ATTRIBUTES, TAGS, CONSENTS, DO_NOT_DISTURB),
+    *(ATTRIBUTES, TAGS, CONSENTS, CONSENT_BASES, DO_NOT_DISTURB),
     *(NAME, HOME_STORE, OWNER),
 )
+
+
+# A basis that came with her own word is never changed; of several that were stated, the newest is in the table.
+_STATE_BASES = """
+update customers_consent c set basis = s.basis, text_version = s.text_version, stated = true
+from customers_consentbasis s
+where s.customer_id in ({whose}) and c.customer_id = s.customer_id and c.purpose = s.purpose and c.channel = s.channel
+  and c.occurred_at = s.given_at and c.given and (c.basis = 'unknown' or c.stated)
+  and (c.basis, c.text_version, c.stated) is distinct from (s.basis, s.text_version, true)
+"""
+
+
+def state_bases(whose: str, params: dict[str, Any] | None = None) -> None:
+    """Put the bases that were stated afterwards into the consents of `whose` (a select of customer numbers)."""
+    _execute(_STATE_BASES.format(whose=whose), params)
 
 
 def _execute(statement: str, params: dict[str, Any] | None) -> None:

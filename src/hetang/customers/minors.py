@@ -29,7 +29,7 @@ where a.code = any(array(
 # Those of `UNDER_AGE` for whom no guardian agreed to marketing.
 WITHOUT_GUARDIAN = f"""{UNDER_AGE} and not exists (
   select from customers_consent g
-  where g.customer_id = a.customer_id and g.purpose = '{GUARDIAN}' and g.channel = '{ANY_CHANNEL}' and g.given)
+  where g.customer_id = a.customer_id and g.purpose = '{GUARDIAN}' and g.channel = '{ANY_CHANNEL}' and g.counts)
 """
 
 

@@ -311,8 +311,19 @@ class Relation(models.Model):
         ]
 
 
+# A consent to these counts only once its legal basis is known (PIPL art. 13): whoever cannot say on which basis
+# somebody is written to may not write to her.
+NEEDS_BASIS = ("marketing", "guardian")
+UNKNOWN_BASIS = "unknown"
+_COUNTS = models.Q(given=True) & (~models.Q(purpose__in=NEEDS_BASIS) | ~models.Q(basis=UNKNOWN_BASIS))
+
+
 class Consent(models.Model):
-    """The newest word on one purpose and channel, with the legal basis behind it."""
+    """The newest word on one purpose and channel, with the legal basis behind it.
+
+    `counts` is what every decision asks: given, and on a known basis where the purpose needs one. `stated`: the basis
+    did not come with her word, somebody of the brand said it afterwards (`ConsentBasis`).
+    """
 
     BASES: ClassVar = [(b, b) for b in ("consent", "contract", "legal_duty", "public_interest", "unknown")]
 
@@ -323,14 +334,22 @@ class Consent(models.Model):
     given = models.BooleanField()
     basis = models.CharField(max_length=20, choices=BASES)
     text_version = models.CharField(max_length=60, blank=True, default="")
+    stated = models.BooleanField(default=False, db_default=False)
     occurred_at = models.DateTimeField()
     fact_key = models.CharField(max_length=262)
     source = models.CharField(max_length=60)
     simulated = models.BooleanField(default=False)
+    counts = models.GeneratedField(
+        expression=_COUNTS,  # type: ignore[arg-type]  # the stubs know no Q here
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["customer", "purpose", "channel"], include=["given"], name="consent_once")
+            models.UniqueConstraint(
+                fields=["customer", "purpose", "channel"], include=["given", "counts"], name="consent_once"
+            )
         ]
         indexes: ClassVar = [
             models.Index(
@@ -341,6 +360,31 @@ class Consent(models.Model):
                 name="consent_objected",
                 condition=models.Q(purpose="personalisation", given=False),
             ),
+            models.Index(
+                fields=["source", "purpose", "channel", "customer"],
+                name="consent_without_basis",
+                condition=models.Q(given=True, counts=False),
+            ),
+        ]
+
+
+class ConsentBasis(models.Model):
+    """The newest word of the brand on which legal basis a consent rests that came without one. `given_at` says which:
+    another one, earlier or later, is not meant. May be known before the consent itself (un-merge, any order)."""
+
+    id = models.BigAutoField(primary_key=True)
+    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False, db_index=False)
+    purpose = models.CharField(max_length=20)
+    channel = models.CharField(max_length=40)
+    given_at = models.DateTimeField()
+    basis = models.CharField(max_length=20)
+    text_version = models.CharField(max_length=60, blank=True, default="")
+    occurred_at = models.DateTimeField()
+    fact_key = models.CharField(max_length=262)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["customer", "purpose", "channel", "given_at"], name="consent_basis_once")
         ]
 
 

@@ -120,6 +120,7 @@ def _merge(resolution: Resolution) -> None:
     sides = _sides(resolution.merges)
     for each in latest.ALL:
         each.move(moves)
+    latest.state_bases("select unnest(%(survivors)s::bigint[])", moves)
     for statement in _MOVE:
         rows(statement, moves)
     note_merges(resolution.merges, sides)

@@ -10,9 +10,9 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from hetang.customers.errors import DuplicateName, NoIdentity
+from hetang.customers.errors import BasisMissing, DuplicateName, NoIdentity
 from hetang.customers.minors import ANY_CHANNEL
-from hetang.customers.models import Identity, Tag, TagGroup
+from hetang.customers.models import NEEDS_BASIS, UNKNOWN_BASIS, Identity, Tag, TagGroup
 from hetang.facts import intake
 from hetang.facts.errors import Refusal
 from hetang.facts.intake import Draft
@@ -45,7 +45,10 @@ def change_consent(
     text_version: str = "",
     source: str = SOURCE,
 ) -> None:
-    """Note that a customer gave or withdrew a consent, on which basis. Raises Refusal for unknown words, NoIdentity."""
+    """Note that a customer gave or withdrew a consent, on which basis. Raises BasisMissing for a marketing consent that
+    could not count, Refusal for unknown words, NoIdentity."""
+    if given and basis == UNKNOWN_BASIS and purpose in NEEDS_BASIS:
+        raise BasisMissing(purpose)
     body = {"purpose": purpose, "channel": channel, "given": given, "basis": basis, "text_version": text_version}
     _record("consent.changed", number, body, source)
 

@@ -63,6 +63,12 @@ def _relate() -> None:
 
 def _consent() -> None:
     latest.CONSENTS.fold(_CONSENTS)
+    latest.state_bases(_WHO_SPOKE)
+
+
+def _state_basis() -> None:
+    latest.CONSENT_BASES.fold(_CONSENT_BASES)
+    latest.state_bases(_WHO_SPOKE)
 
 
 def _disturb() -> None:
@@ -118,6 +124,7 @@ _TYPE_FITS = """(d.code is null or jsonb_typeof(a.value) = 'null' or jsonb_typeo
   case d.type when 'number' then 'number' when 'boolean' then 'boolean' else 'string' end)"""
 _DEFINED = "left join customers_attributedefinition d on d.code = a.code"
 
+_WHO_SPOKE = f"select i.customer_id {_OF_WHOM} where w.kind in ('consent.changed', 'consent.basis_stated')"
 _ATTRIBUTES = f"""
 select {_WORD}, a.code, nullif(a.value, 'null') as value {_OF_WHOM}
 cross join lateral jsonb_each(w.body->'attributes') as a(code, value) {_DEFINED}
@@ -137,8 +144,14 @@ select {_WORD}, w.sealed {_OF_WHOM} where w.kind = %(kind)s and w.sealed is not 
 _CONSENTS = f"""
 select {_WORD}, w.body->>'purpose' as purpose, w.body->>'channel' as channel, (w.body->>'given')::boolean as given,
        coalesce(w.body->>'basis', 'unknown') as basis, coalesce(w.body->>'text_version', '') as text_version,
-       w.source, coalesce((w.body->>'simulated')::boolean, false) as simulated
+       false as stated, w.source, coalesce((w.body->>'simulated')::boolean, false) as simulated
 {_OF_WHOM} where w.kind = 'consent.changed'
+"""
+_CONSENT_BASES = f"""
+select {_WORD}, w.body->>'purpose' as purpose, w.body->>'channel' as channel,
+       (w.body->>'given_at')::timestamptz as given_at, w.body->>'basis' as basis,
+       coalesce(w.body->>'text_version', '') as text_version
+{_OF_WHOM} where w.kind = 'consent.basis_stated'
 """
 _DO_NOT_DISTURB = f"""
 select {_WORD}, (w.body->>'on')::boolean as "on", (w.body->>'until')::timestamptz as "until", w.source
@@ -183,6 +196,7 @@ _FOLDS: dict[str, Callable[[], None]] = {
     "customer.identified": _identify,
     "relation.changed": _relate,
     "consent.changed": _consent,
+    "consent.basis_stated": _state_basis,
     "do_not_disturb.changed": _disturb,
     "tag.changed": _tag,
 }

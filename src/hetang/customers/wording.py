@@ -27,6 +27,13 @@ _PURPOSES = {
     "guardian": "marketing, by a guardian",
     "personalisation": "personalised messages",
 }
+_BASES = {
+    "consent": "consent",
+    "contract": "performance of a contract",
+    "legal_duty": "legal duty",
+    "public_interest": "public interest",
+    "unknown": "not known",
+}
 _GIVEN = {"True": "given", "False": "withdrawn"}
 _SWITCHED = {"True": "on", "False": "off"}
 _TAGGED = {"True": "put on", "False": "taken off"}
@@ -82,6 +89,7 @@ def _words(kind: str, body: Mapping[str, Any], names: Mapping[str, Mapping[str, 
         "store_name": names["stores"].get(store, store) if store else pgettext(_CONTEXT, "no store"),
         "line_count": str(len(body.get("lines", ()))),
         "channel": channel_word(body.get("channel", "store")),
+        "basis_word": _word(_BASES, body.get("basis", "")),
         "given_word": _word(_GIVEN, str(bool(body.get("given")))),
         "on_word": _word(_TAGGED if kind == "tag.changed" else _SWITCHED, str(bool(body.get("on")))),
     }

@@ -52,7 +52,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A fact that was refused and held: its place in the batch, key, code and message parameters."""
+    """A fact that was refused and held (or is remarked on): its place in the batch, key, code, message parameters."""
 
     index: int
     key: str
@@ -62,11 +62,12 @@ class Rejection:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a batch; the three counts add up to its size."""
+    """What became of a batch; the three counts add up to its size. `remarks` are on facts that were taken."""
 
     accepted: int = 0
     duplicates: int = 0
     rejected: list[Rejection] = field(default_factory=list)
+    remarks: list[Rejection] = field(default_factory=list)
 
 
 class Who(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -302,6 +303,9 @@ def _take(source: str, drafts: list[tuple[int, Draft]], door: str, outcome: Outc
         except Refusal as refusal:
             rejection = Rejection(index, draft.key[: rules.MAX_KEY], refusal.code, refusal.detail)
             held.append((rejection, envelope_json(taken)))
+        else:
+            if taken.kind in kinds.REMARKED and (code := kinds.remark(taken.kind, rows[-1].b)):
+                outcome.remarks.append(Rejection(index, taken.key, code, {}))
     if held:
         _hold(source, door, held)
         outcome.rejected.extend(rejection for rejection, _ in held)

@@ -24,6 +24,7 @@ Money = Annotated[int, Meta(ge=-(10**15), le=10**15)]
 Quantity = Annotated[str, Meta(pattern=r"^-?[0-9]{1,11}(\.[0-9]{1,3})?$")]
 Purpose = Literal["marketing", "service", "transaction"]
 ConsentPurpose = Literal["marketing", "service", "transaction", "guardian", "personalisation"]
+StatedBasis = Literal["consent", "contract", "legal_duty", "public_interest"]
 Basis = Literal["consent", "contract", "legal_duty", "public_interest", "unknown"]
 RelationState = Literal["active", "half", "lost_by_customer", "lost_by_staff"]
 AttributeValue = bool | float | int | Annotated[str, Meta(max_length=500)] | None
@@ -34,6 +35,10 @@ class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
 
     def check(self) -> None:
         """Rules that the types cannot say. Raises Refusal."""
+
+    def remark(self) -> str:
+        """What the sender of a good body should know: a code of `facts.messages`, or nothing."""
+        return ""
 
 
 class Line(Body):
@@ -94,6 +99,10 @@ class ConsentChanged(Body):
     def check(self) -> None:
         if self.purpose in ("guardian", "personalisation") and self.channel != "any":
             raise Refusal("channel_must_be_any", {"purpose": self.purpose})
+
+    def remark(self) -> str:
+        waits = self.given and self.basis == "unknown" and self.purpose in {"marketing", "guardian"}
+        return "consent_without_basis" if waits else ""
 
 
 class DoNotDisturbChanged(Body):
@@ -163,6 +172,14 @@ class CustomerKeptApart(Decided, kw_only=True):
 
 class DecisionLifted(Decided, kw_only=True):
     decision: Annotated[str, Meta(min_length=1, max_length=262)]
+
+
+class ConsentBasisStated(Decided, kw_only=True):
+    purpose: ConsentPurpose
+    channel: Channel
+    given_at: Annotated[datetime, Meta(tz=True)]
+    basis: StatedBasis
+    text_version: Annotated[str, Meta(max_length=60)] = ""
 
 
 class IdentityJudged(Decided, kw_only=True):
@@ -281,9 +298,12 @@ def _contact_kinds() -> list[FactKind]:
             ConsentChanged,
             "Consent for one purpose on one channel was given or withdrawn, on which legal basis. For all channels"
             " together (`any`): `guardian`, the consent of a guardian to marketing to somebody under fourteen, and"
-            " `personalisation`, not given when somebody objects to being chosen by what is known of her.",
+            " `personalisation`, not given when somebody objects to being chosen by what is known of her. Send the"
+            " `basis`: a consent to marketing, a guardian's included, whose basis is `unknown` or left out is kept and"
+            " shown, and does not count until its basis is stated.",
             "对某一用途、某一渠道的同意或撤回，及其法律依据。渠道为 `any` 时：`guardian` 为监护人同意营销"
-            "（未满十四周岁），`personalisation` 未同意即客户关闭个性化推荐。",
+            "（未满十四周岁），`personalisation` 未同意即客户关闭个性化推荐。请带上法律依据 `basis`：营销（含监护人）"
+            "同意若依据为 `unknown` 或未填，只保存和显示，补充依据之前不生效。",
             "Consent for {purpose} by {channel}: {given_word}",
             "{channel} {purpose} 授权：{given_word}",
             {
@@ -293,6 +313,26 @@ def _contact_kinds() -> list[FactKind]:
                 "basis": "consent",
                 "text_version": "2026-01",
             },
+        ),
+        FactKind(
+            "consent.basis_stated",
+            ConsentBasisStated,
+            "Somebody of the brand said on which legal basis a consent rests that came without one. `given_at` is the"
+            " time of that consent; its own basis, where it has one, is never changed.",
+            "品牌方补充说明某条同意的法律依据（该同意到来时未带依据）。given_at 为该同意的时间；"
+            "已带依据的同意不受影响。",
+            "Legal basis of the consent for {purpose} by {channel}: {basis_word} (stated by {by})",
+            "{channel} {purpose} 授权的法律依据：{basis_word}（由 {by} 补充）",
+            {
+                "purpose": "marketing",
+                "channel": "wecom",
+                "given_at": "2025-06-01T09:00:00+08:00",
+                "basis": "consent",
+                "text_version": "2025-03",
+                "by": "lin",
+                "reason": "signed forms of March 2025, kept in the stores",
+            },
+            external=False,
         ),
         FactKind(
             "do_not_disturb.changed",
@@ -429,6 +469,7 @@ def _set_kinds() -> list[FactKind]:
 
 _ALL = (*_sale_kinds(), *_person_kinds(), *_contact_kinds(), *_decision_kinds(), *_set_kinds())
 KINDS: dict[str, FactKind] = {kind.name: kind for kind in _ALL}
+REMARKED = frozenset(name for name, kind in KINDS.items() if kind.body.remark is not Body.remark)
 _DECODERS = {name: msgspec.json.Decoder(kind.body) for name, kind in KINDS.items()}
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # PostgreSQL cannot hold it in a text
 _FAULT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
@@ -446,6 +487,11 @@ def check_body(kind: str, body: bytes | msgspec.Raw) -> None:
     plain = bytes(body)
     if b"\\u0000" in plain and _NUL.search(plain):
         raise Refusal("bad_body", {"path": "$", "problem": "a text holds the character NUL"})
+
+
+def remark(kind: str, body: bytes | msgspec.Raw) -> str:
+    """What a sender should know of a body that is good: a code, or nothing. Asked for kinds of `REMARKED` only."""
+    return str(_DECODERS[kind].decode(body).remark())
 
 
 def body_refusal(fault: Exception) -> Refusal:

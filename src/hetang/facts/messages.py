@@ -23,6 +23,10 @@ _REFUSALS = {
     "two_identities_needed": gettext_noop("Name at least two identities that belong to one person."),
     "name_too_long": gettext_noop("The name may have at most %(limit)s characters."),
     "channel_must_be_any": gettext_noop("The purpose “%(purpose)s” holds for every channel: send “any” as “channel”."),
+    "consent_without_basis": gettext_noop(
+        "Kept, but this consent does not count: it has no legal basis. Send it again under a new key, with a later time"
+        " and its “basis”, or state the basis in the register of consents."
+    ),
     "net_is_not_sum_of_lines": gettext_noop("“net” is %(net)s, but the lines add up to %(sum)s. Send them equal."),
     "bad_body": gettext_noop("Field “%(path)s” of the body: %(problem)s."),
     "bad_fact": gettext_noop("Field “%(path)s”: %(problem)s."),

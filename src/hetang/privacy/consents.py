@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Max, Sum
 
 from hetang.customers import minors
-from hetang.customers.models import Consent
+from hetang.customers.models import NEEDS_BASIS, UNKNOWN_BASIS, Consent
 from hetang.customers.services import PERSONALISATION
 from hetang.platform import audit, clock
 from hetang.platform.access import Actor
@@ -98,9 +98,17 @@ def newest_day() -> date | None:
     return found
 
 
+def waits(one: ConsentCount) -> bool:
+    """Whether these agreed and do not count, since nobody has said on which basis."""
+    return one.given and one.purpose in NEEDS_BASIS and one.basis == UNKNOWN_BASIS
+
+
 def trend(purpose: str) -> list[tuple[date, int, int]]:
-    """(day, given, withdrawn) of a purpose over the last thirty counted days, the newest first."""
+    """(day, given, withdrawn) of a purpose over the last thirty counted days, the newest first. Given are those that
+    count."""
     rows = ConsentCount.objects.filter(purpose=purpose, day__gt=clock.today() - timedelta(days=TREND_DAYS))
+    if purpose in NEEDS_BASIS:
+        rows = rows.exclude(given=True, basis=UNKNOWN_BASIS)
     found: dict[date, list[int]] = {}
     for day, given, people in rows.values_list("day", "given").annotate(sum=Sum("people")).order_by("-day"):
         found.setdefault(day, [0, 0])[0 if given else 1] = people

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hetang.platform.jobs import Work, job
-from hetang.privacy import consents, erasing, exports, retention, rotation, seals, verification
+from hetang.privacy import bases, consents, erasing, exports, retention, rotation, seals, verification
 
 VERIFY = "privacy.verify_audit"
 
@@ -48,6 +48,13 @@ def rotate_keys(work: Work) -> dict[str, Any]:
     """Write everything that identifies people under new keys."""
     done = rotation.carry_out(int(work.arguments["rotation"]), work.progress)
     return {name: step["done"] for name, step in done.steps.items() if step.get("done")}
+
+
+@job(bases.JOB)
+def state_basis(work: Work) -> dict[str, Any]:
+    """Write down the legal basis of a source's consents, and count anew."""
+    made = bases.carry_out(int(work.arguments["statement"]), work.progress)
+    return {"stated": made.stated, "left_out": made.left_out}
 
 
 @job(consents.JOB)

@@ -250,6 +250,42 @@ class ConsentText(models.Model):
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
 
 
+class BasisStatement(models.Model):
+    """On which legal basis the consents of a source rest that came without one, as somebody of the brand stated it for
+    all that were given until `started_at`. A job writes a fact for each; `cursor` is the last customer dealt with."""
+
+    RUNNING, DONE = "running", "done"
+    STATES: ClassVar = [(RUNNING, RUNNING), (DONE, DONE)]
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    source = models.CharField(max_length=60)
+    purpose = models.CharField(max_length=20)
+    channel = models.CharField(max_length=40)
+    basis = models.CharField(max_length=20)
+    text_version = models.CharField(max_length=60, blank=True)
+    reason = models.CharField(max_length=500)
+    people = models.BigIntegerField()
+    state = models.CharField(max_length=10, choices=STATES, default=RUNNING)
+    user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    actor = models.CharField(max_length=80)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    cursor = models.BigIntegerField(default=0)
+    stated = models.BigIntegerField(default=0)
+    left_out = models.BigIntegerField(default=0)  # without any identity by now, or refused
+    job = models.ForeignKey(JobRun, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["source", "purpose", "channel"],
+                name="basis_stated_once_at_a_time",
+                condition=models.Q(state="running"),
+            )
+        ]
+
+
 class PrivacyLink(models.Model):
     """A link by which one customer reaches her own privacy page, without a log-in. Times are wall-clock times.
 

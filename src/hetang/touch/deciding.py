@@ -97,7 +97,7 @@ def _split(cursor: CursorWrapper, request: Request, numbers: array[int]) -> None
     cursor.execute("truncate plan_split")
     dense = len(numbers) > _DENSE * (numbers[-1] - numbers[0] + 1)
     within = f"between {numbers[0]} and {numbers[-1]}" if dense else "is not null"
-    consent, consent_params = _no_consent(request)
+    consent, basis = _no_consent(request.message_class)
     disturb = "d.on and d.until is null" if request.message_class != "transaction" else "false"
     quiet = "d.on and d.until > %s" if request.message_class != "transaction" else "%s::timestamptz is null"
     resting = governor.quiet(request.slot_at, request.message_class) is not None
@@ -108,7 +108,7 @@ def _split(cursor: CursorWrapper, request: Request, numbers: array[int]) -> None
         f"""
         insert into plan_split
         select p.customer,
-          case when {consent} then 'no_consent' when p.wish = {_MINOR} then 'minor'
+          case when {consent} then 'no_consent' when {basis} then 'no_basis' when p.wish = {_MINOR} then 'minor'
                when p.wish = {_OBJECTED} then 'objected' when {disturb} then 'do_not_disturb'
                when u.capped then 'capped' when %s or {quiet} then 'quiet'
                when r.customer_id is null or k.number is null then 'unreachable'
@@ -125,17 +125,18 @@ def _split(cursor: CursorWrapper, request: Request, numbers: array[int]) -> None
         left join ({picked}) v on v.staff = r.staff_id
         """,
         [
-            *(*consent_params, resting, request.slot_at, request.message_class, request.channel),
+            *(resting, request.slot_at, request.message_class, request.channel),
             *(*capped_params, *reach_params, *picked_params),
         ],
     )
 
 
-def _no_consent(request: Request) -> tuple[str, list[Any]]:
-    """Marketing needs a consent that was given; for the other classes only a refusal counts."""
-    if request.message_class == "marketing":
-        return "c.given is not true", []
-    return "c.given is false", []
+def _no_consent(message_class: str) -> tuple[str, str]:
+    """SQL for who has not agreed, and for whose consent does not count for want of a legal basis. Marketing needs a
+    consent that counts; for the other classes only a refusal does."""
+    if message_class == wishes.MARKETING:
+        return "c.given is not true", "not c.counts"
+    return "c.given is false", "false"
 
 
 def _wishes(cursor: CursorWrapper, request: Request, numbers: array[int]) -> Iterator[tuple[int, list[int]]]:

@@ -27,7 +27,7 @@ from hetang.touch.counting import SENDS
 from hetang.touch.errors import ChannelMissing
 from hetang.touch.governor import quiet
 from hetang.touch.links import address_of
-from hetang.touch.models import CANCELLED, FAILED, PLANNED, TASKED, UNKNOWN, Plan, SendTask, Variant
+from hetang.touch.models import CANCELLED, FAILED, PLANNED, TASKED, UNKNOWN, SendTask, Variant
 from hetang.touch.ports import OutcomeUnknown, Refused, TaskChannel, TaskRequest
 
 log = logging.getLogger(__name__)
@@ -170,16 +170,22 @@ def withdraw(task: SendTask) -> int:
     ]
     if wishes.applies(programme.message_class):
         unwanted += [
-            "not exists (select 1 from customers_consent c where c.customer_id = t.customer and c.given"
+            "not exists (select 1 from customers_consent c where c.customer_id = t.customer and c.counts"
             " and c.purpose = t.message_class and c.channel = t.channel)",
             f"exists ({minors.WITHOUT_GUARDIAN} and a.customer_id = t.customer)",
         ]
         values["born_after"] = minors.born_after(clock.today())
-        if not Plan.objects.filter(programme=programme, parameters__personalised=False).exists():
-            unwanted.append(f"exists ({wishes.OBJECTED} and o.customer_id = t.customer)")
+        values["programme"] = programme.pk
+        unwanted.append(f"(exists ({wishes.OBJECTED} and o.customer_id = t.customer) and not exists ({_IMPERSONAL}))")
     where = f"t.planned_at = %(planned)s and t.task = %(task)s and ({' or '.join(unwanted)})"
     with transaction.atomic():
         return len(ledger.move(PLANNED, CANCELLED, where, values, reason="withdrawn"))
+
+
+# Asked once a statement: it names no person of it. A programme has one plan; dry runs have no programme.
+_IMPERSONAL = """
+select 1 from touch_plan n where n.programme_id = %(programme)s and n.parameters->'personalised' = 'false'
+"""
 
 
 def accept(task: SendTask, provider_id: str) -> bool:

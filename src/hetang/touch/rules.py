@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 # Why somebody of an audience gets nothing, in the order in which they count; each person once, under the first.
-REASONS = ("no_consent", "minor", "objected", "do_not_disturb", "capped", "quiet", "unreachable")
+REASONS = ("no_consent", "no_basis", "minor", "objected", "do_not_disturb", "capped", "quiet", "unreachable")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """What the law and people themselves say about a message: asked when a plan is made, and again before it goes.
 
-Marketing needs a consent that was given for the channel; for somebody under fourteen a guardian's as well; and somebody
-who objected to being chosen by what is known of her (PIPL art. 24) is left out of audiences that are chosen so.
+Marketing needs a consent that was given for the channel on a known legal basis; for somebody under fourteen a
+guardian's as well; and somebody who objected to being chosen by what is known of her (PIPL art. 24) is left out of
+audiences that are chosen so.
 """
 
 from __future__ import annotations

@@ -114,6 +114,9 @@ LISTED: dict[str, Listed] = {
     "customers:change-consent": Listed(
         _of_customer, body=sending(purpose="marketing", channel="wecom", given="1", basis="consent")
     ),
+    "customers:state-basis": Listed(
+        _of_customer, body=sending(purpose="marketing", channel="sms", basis="contract", reason="signed")
+    ),
     "customers:personalisation": Listed(_of_customer, body=sending(allowed="0")),
     "customers:do-not-disturb": Listed(_of_customer, body=sending(on="1")),
     "customers:same-as": Listed(

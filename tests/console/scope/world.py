@@ -20,6 +20,7 @@ from hetang.console.models import SavedView
 from hetang.customers.bulk import content_of
 from hetang.customers.models import (
     BulkChange,
+    Consent,
     Customer,
     CustomerTag,
     Decision,
@@ -134,6 +135,11 @@ def _people(place: SimpleNamespace) -> None:
         customer=place.customer,
         evidence_number=base,
         first_seen_at=now,
+    )
+    Consent.objects.create(  # without a legal basis: somebody may state it
+        customer=place.customer,
+        **{"purpose": "marketing", "channel": "sms", "given": True, "basis": "unknown"},
+        **{"occurred_at": now, "fact_key": "test\x1fc", "source": "test"},
     )
     CustomerTag.objects.create(
         customer=place.customer, tag=place.tag, on=True, occurred_at=now, fact_key="test\x1ft", source="test"

@@ -20,6 +20,10 @@ Text = str | Promise
 
 REASONS: dict[str, tuple[Text, Text]] = {
     "no_consent": (_("No consent"), _("Has not agreed to marketing by this channel, or withdrew.")),
+    "no_basis": (
+        _("Consent: basis missing"),
+        _("Agreed to marketing by this channel, but nobody has said on which legal basis."),
+    ),
     "minor": (_("Under fourteen"), _("No guardian has agreed to marketing.")),
     "objected": (_("Personalisation off"), _("Objects to being chosen by what is known of her, as this audience is.")),
     "do_not_disturb": (_("Do not disturb"), _("Asked to be left alone.")),
@@ -34,6 +38,10 @@ NOBODY: dict[str, tuple[Text, Text]] = {
     "no_consent": (
         REASONS["no_consent"][0],
         _("Choose customers who have agreed to marketing by this channel, or ask for their consent first."),
+    ),
+    "no_basis": (
+        REASONS["no_basis"][0],
+        _("State the legal basis of these consents in the register of consents, by source or on a customer's page."),
     ),
     "minor": (REASONS["minor"][0], _("They are under fourteen: choose grown-ups, or note a guardian's consent first.")),
     "objected": (

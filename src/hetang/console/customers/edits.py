@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 from functools import partial
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django import forms
 from django.contrib import messages
@@ -18,8 +18,8 @@ from django.views.decorators.http import require_POST
 
 from hetang.console.customers import words
 from hetang.console.customers.lists import customer_or_404
-from hetang.customers import minors, services
-from hetang.customers.errors import NoIdentity
+from hetang.customers import bases, minors, services
+from hetang.customers.errors import BasisMissing, NoIdentity, NothingToState
 from hetang.customers.models import Customer, Tag
 from hetang.facts.errors import Refusal
 from hetang.facts.messages import refusal_text
@@ -42,6 +42,16 @@ class ConsentForm(forms.Form):
     given = forms.ChoiceField(choices=[("1", ""), ("0", "")])
     basis = forms.ChoiceField(choices=list(words.BASES.items()))
     text_version = forms.CharField(max_length=60, required=False)
+
+
+class BasisForm(forms.Form):
+    """The legal basis of a consent that came without one."""
+
+    purpose = forms.CharField(max_length=20)
+    channel = forms.CharField(max_length=40)
+    basis = forms.ChoiceField(choices=[(code, words.BASES[code]) for code in bases.STATED])
+    text_version = forms.CharField(max_length=60, required=False)
+    reason = forms.CharField(max_length=500)
 
 
 class DisturbForm(forms.Form):
@@ -76,6 +86,22 @@ def change_consent(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if values["purpose"] == minors.GUARDIAN:
         values["channel"] = minors.ANY_CHANNEL
     return _write(request, customer, "customer.consent", values, lambda: services.change_consent(customer.pk, **values))
+
+
+@require_POST
+@needs("customers:edit")
+def state_basis(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """State on which legal basis a consent rests that came without one."""
+    customer = customer_or_404(actor_of(request), "customers:edit", public_id)
+    form = BasisForm(request.POST)
+    if not form.is_valid():
+        return _refused(request, customer, _("Choose a legal basis, and say where it is written down."))
+    said = form.cleaned_data
+    if said["basis"] == "consent" and not said["text_version"]:
+        return _refused(request, customer, _("Say which version of the text she agreed to."))
+    statement = bases.now_said(uuid4().hex, said["basis"], said["text_version"], actor_of(request).name, said["reason"])
+    verb = partial(bases.state, customer.pk, said["purpose"], said["channel"], statement)
+    return _write(request, customer, "customer.consent_basis", said, verb)
 
 
 @require_POST
@@ -118,6 +144,14 @@ def _write(
         with transaction.atomic():
             verb()
             audit.record(actor_of(request), action, "customer", customer.public_id, changes, _node_of(customer))
+    except BasisMissing:
+        return _refused(
+            request,
+            customer,
+            _("A consent to marketing counts only with its legal basis. Choose it; without one nothing was noted."),
+        )
+    except NothingToState:
+        return _refused(request, customer, _("Her word has changed meanwhile. Look at it again."))
     except NoIdentity:
         return _refused(request, customer, _("Her personal information was deleted; nothing can be changed any more."))
     except Refusal as refusal:

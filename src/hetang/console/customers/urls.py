@@ -35,6 +35,7 @@ urlpatterns = [
     path("decisions/<int:decision_id>/take-back", unmerging.take_back, name="take-back"),
     path("<uuid:public_id>/tags", edits.change_tag, name="change-tag"),
     path("<uuid:public_id>/consents", edits.change_consent, name="change-consent"),
+    path("<uuid:public_id>/consent-basis", edits.state_basis, name="state-basis"),
     path("<uuid:public_id>/personalisation", edits.change_personalisation, name="personalisation"),
     path("<uuid:public_id>/do-not-disturb", edits.change_do_not_disturb, name="do-not-disturb"),
 ]

@@ -16,12 +16,13 @@ IDENTITIES: dict[str, str | Promise] = {
     "external_userid": _("WeCom customer id"),
 }
 BASES: dict[str, str | Promise] = {
-    "consent": _("Consent"),
+    "consent": pgettext_lazy("legal basis", "Consent"),
     "contract": _("Performance of a contract"),
     "legal_duty": _("Legal duty"),
     "public_interest": _("Public interest"),
     "unknown": _("Not known"),
 }
+STATED = {code: label for code, label in BASES.items() if code != "unknown"}
 PURPOSES: dict[str, str | Promise] = {
     "marketing": _("Marketing messages"),
     "service": _("Service messages"),
@@ -39,7 +40,14 @@ HISTORY: dict[str, tuple[str | Promise, tuple[str, ...], str]] = {
     "orders": (_("Purchases"), ("order.placed", "order.refunded"), "cart"),
     "visits": (_("Visits and clicks"), ("visit.recorded", "link.clicked"), "visit"),
     "messages": (_("Messages"), ("touch.sent",), "send"),
-    "contact": (_("Friends and consent"), ("relation.changed", "consent.changed", "do_not_disturb.changed"), "shield"),
+    "contact": (
+        _("Friends and consent"),
+        (
+            *("relation.changed", "do_not_disturb.changed"),
+            *("consent.changed", "consent.basis_stated"),
+        ),
+        "shield",
+    ),
     "profile": (
         _("Profile and tags"),
         (
@@ -56,6 +64,7 @@ SYMBOLS = {
     "link.clicked": "link",
     "relation.changed": "heart",
     "consent.changed": "shield",
+    "consent.basis_stated": "shield",
     "do_not_disturb.changed": "bell-off",
     "tag.changed": "tag",
     "customer.described": "person",

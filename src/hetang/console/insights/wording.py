@@ -49,6 +49,7 @@ def exclusion_label(code: str) -> str:
     """Why somebody of the audience was left out."""
     return {
         "no_consent": _("No consent"),
+        "no_basis": _("Consent: basis missing"),
         "minor": _("Under fourteen"),
         "objected": _("Personalisation off"),
         "do_not_disturb": _("Do not disturb"),

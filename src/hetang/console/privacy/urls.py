@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from hetang.console.privacy import consents, keeping, person, requests, rotating, rules
+from hetang.console.privacy import bases, consents, keeping, person, requests, rotating, rules
 
 app_name = "privacy"
 urlpatterns = [
@@ -22,6 +22,8 @@ urlpatterns = [
     path("erasures/<uuid:public_id>/check", requests.check, name="erasure-check"),
     path("erasures/<uuid:public_id>/proof", requests.certificate, name="certificate"),
     path("consents/", consents.register, name="consents"),
+    path("consents/basis", bases.state, name="basis"),
+    path("consents/basis/<uuid:public_id>/go-on", bases.go_on, name="basis-go-on"),
     path("consents/count", consents.count_now, name="consents-count"),
     path("keeping/", keeping.schedule, name="keeping"),
     path("keeping/due", keeping.due, name="keeping-due"),
