@@ -16,7 +16,12 @@ DOCS = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
 def pages() -> dict[Path, str]:
     """Every generated page with its text."""
-    return {DOCS / "facts.md": facts_page(), DOCS / "openapi.json": openapi(), DOCS / "settings.md": settings_page()}
+    return {
+        DOCS / "facts.md": facts_page(),
+        DOCS / "openapi.json": openapi(),
+        DOCS / "settings.md": settings_page(),
+        DOCS / "personal-copy.schema.json": personal_copy(),
+    }
 
 
 def facts_page() -> str:
@@ -61,6 +66,13 @@ def openapi() -> str:
     from hetang.api.app import api
 
     return json.dumps(api.get_openapi_schema(path_prefix="/api/v1/"), ensure_ascii=False, indent=1, default=str) + "\n"
+
+
+def personal_copy() -> str:
+    """JSON Schema of what a customer gets as her copy."""
+    from hetang.console.copies.schema import schema
+
+    return json.dumps(schema(), ensure_ascii=False, indent=1) + "\n"
 
 
 _SETTINGS_HEAD = """# Settings

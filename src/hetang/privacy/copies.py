@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
-
-from django.utils import timezone
 
 from hetang.customers import erasing as customers
 from hetang.customers.models import Customer
@@ -40,20 +37,8 @@ def copy_of(customer: Customer, by: Actor | str) -> list[Part]:
     return parts
 
 
-def lines(data: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """A part as (where, what) lines for people: `orders 3 net`, `12.50`. Empty values are left out."""
-    if isinstance(data, dict):
-        for name, value in data.items():
-            yield from lines(value, f"{path} {name}".strip())
-    elif isinstance(data, list):
-        for number, value in enumerate(data, start=1):
-            yield from lines(value, f"{path} {number}".strip())
-    elif data not in (None, "", [], {}):
-        yield path.replace("_", " "), _written(data)
-
-
 def plain(data: Any) -> Any:
-    """The same as JSON can say it."""
+    """A part as JSON can say it."""
     if isinstance(data, dict):
         return {str(name): plain(value) for name, value in data.items()}
     if isinstance(data, list | tuple):
@@ -61,9 +46,3 @@ def plain(data: Any) -> Any:
     if isinstance(data, datetime | date):
         return data.isoformat()
     return data if isinstance(data, str | int | float | bool | None) else str(data)
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, datetime):
-        return timezone.localtime(value).strftime("%Y-%m-%d %H:%M")
-    return str(value)

@@ -24,6 +24,9 @@ from django.views.decorators.http import require_GET, require_POST
 
 from hetang.commerce import queries as commerce
 from hetang.console import sign_in
+from hetang.console.copies.fields import PARTS
+from hetang.console.copies.schema import schema
+from hetang.console.copies.writing import Writer
 from hetang.console.customers import words
 from hetang.console.privacy.words import KINDS, STATES
 from hetang.customers import minors, queries, services
@@ -188,20 +191,28 @@ def ask(request: HttpRequest, visit: Visit) -> HttpResponse:
 @require_GET
 @_visited
 def copy(request: HttpRequest, visit: Visit) -> HttpResponse:
-    """Everything that is held about her, to read or (`format=json`) for another program."""
+    """Everything that is held about her, to read or (`format=json`) for another program, which `format=schema` tells
+    how to read it."""
     customer = visit.customer
     if customer is None or not _is_known(request, visit):
         return redirect("own-page:page")
+    if request.GET.get("format") == "schema":
+        return _file(schema(), "my-data.schema.json")
     if not page_limits.take("own-page-copy", str(visit.link.public_id), COPIES):
         return _too_often(request)
     parts = copies.copy_of(customer, own_page.CUSTOMER)
     if request.GET.get("format") == "json":
         content = {part.code: copies.plain(part.data) for part in parts}
-        response = HttpResponse(json.dumps(content, ensure_ascii=False, indent=1), content_type="application/json")
-        response["Content-Disposition"] = 'attachment; filename="my-data.json"'
-        return response
-    shown = [(part.label, None if part.data is None else list(copies.lines(part.data))) for part in parts]
+        return _file(content, "my-data.json")
+    writer = Writer(parts)
+    shown = [(PARTS.get(part.code, part.label), None if part.data is None else writer.sections(part)) for part in parts]
     return _answer(request, "console/own_page/copy.html", {"parts": shown})
+
+
+def _file(content: Any, name: str) -> HttpResponse:
+    response = HttpResponse(json.dumps(content, ensure_ascii=False, indent=1), content_type="application/json")
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
 @require_POST
