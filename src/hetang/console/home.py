@@ -17,5 +17,5 @@ def home(request: HttpRequest) -> HttpResponse:
     day = start.of(actor_of(request))
     steps: Steps | None = day["first_steps"]
     nothing_yet = steps is not None and not steps.steps[0].done
-    board = {} if nothing_yet else board_context(request) | {"brief": True}
+    board = {} if nothing_yet else board_context(request, brief=True)
     return render(request, "console/home.html", board | day)

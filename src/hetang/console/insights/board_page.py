@@ -51,8 +51,9 @@ class Leaf:
     moved: float | None = None
 
 
-def board_context(request: HttpRequest) -> dict[str, Any]:
-    """Everything that `console/insights/board_body.html` shows; nothing for those who may not see it."""
+def board_context(request: HttpRequest, *, brief: bool = False) -> dict[str, Any]:
+    """Everything that `console/insights/board_body.html` shows; nothing for those who may not see it. `brief`: the
+    largest stores only, and no channels."""
     actor = actor_of(request)
     if not actor.can("board:view"):
         return {}
@@ -63,7 +64,7 @@ def board_context(request: HttpRequest) -> dict[str, Any]:
     except HistoryUnavailable as error:
         log.warning("no board: %r", error.__cause__)
         return context | {"board_down": True}
-    return context | {"board": found} | ({} if found.empty else _filled(found))
+    return context | {"board": found, "brief": brief} | ({} if found.empty else _filled(found, brief))
 
 
 def chosen(given: Mapping[str, str]) -> tuple[Comparison, str]:
@@ -123,8 +124,11 @@ def _presets(comparison: Comparison) -> list[dict[str, Any]]:
     ]
 
 
-def _filled(found: Board) -> dict[str, Any]:
-    stores = [_named_line(line, line.name or _("No store")) for line in found.stores[:_SHOWN_STORES]]
+def _filled(found: Board, brief: bool) -> dict[str, Any]:
+    # what moved a line is a dozen products of fractions: only of those that are shown
+    shown = found.stores[: _BRIEF if brief else _SHOWN_STORES]
+    stores = [_named_line(line, line.name or _("No store")) for line in shown]
+    channels = [] if brief else found.channels
     return {
         "sentence": _sentence(found),
         "causes": _causes(found.total),
@@ -138,10 +142,9 @@ def _filled(found: Board) -> dict[str, Any]:
         "trend_rows": _trend_rows(found),
         "waterfall": _waterfall(found.total),
         "stores": stores,
-        "stores_brief": stores[:_BRIEF],
         "beside": any(line["beside"] for line in stores),
         "more_stores": max(0, len(found.stores) - _SHOWN_STORES),
-        "channels": [_named_line(line, channel_label(line.code)) for line in found.channels],
+        "channels": [_named_line(line, channel_label(line.code)) for line in channels],
         "gaps": found.visits_recorded and max(_conversion(found.total.after), _conversion(found.total.before)) > 1,
     }
 
