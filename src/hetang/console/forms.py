@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.forms import DateInput
+from django.forms import DateInput, Select
 from django.forms.renderers import DjangoTemplates
+from django.forms.utils import flatatt
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 _OWN = {"django/forms/errors/list/default.html": "console/forms/errors.html"}
 
@@ -27,3 +30,20 @@ class DayInput(DateInput):
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__(attrs, format="%Y-%m-%d")
+
+
+class LongSelect(Select):
+    """A select of hundreds of choices, without groups. Django draws two templates a choice: 120 ms for 800 places."""
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any | None = None
+    ) -> SafeString:
+        """The same markup, written at once without a renderer."""
+        widget = self.get_context(name, value, attrs)["widget"]
+        choices = [one for _group, of_group, _place in widget["optgroups"] for one in of_group]
+        options = format_html_join(
+            "",
+            '<option value="{}"{}>{}</option>',
+            ((one["value"], flatatt(one["attrs"]), one["label"]) for one in choices),
+        )
+        return format_html('<select name="{}"{}>{}</select>', widget["name"], flatatt(widget["attrs"]), options)

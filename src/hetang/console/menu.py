@@ -105,11 +105,17 @@ HOME = Item(_("Home"), "console:home", "home", "")
 def menu_of(request: HttpRequest) -> list[dict[str, object]]:
     """The sections that the actor sees, with the current entry marked (the longest address that fits)."""
     actor = actor_of(request)
-    sections = [Section("", (HOME,)), *SECTIONS]
-    visible = [(section, [i for i in section.items if allowed(actor, i)]) for section in sections]
-    current = _current(request.path, [reverse(item.url_name) for _section, items in visible for item in items])
+    visible = [
+        (section, [(item, reverse(item.url_name)) for item in section.items if allowed(actor, item)])
+        for section in (Section("", (HOME,)), *SECTIONS)
+    ]
+    current = _current(request.path, [url for _section, items in visible for _item, url in items])
     kept_open = request.COOKIES.get(MENU_COOKIE) == "open"
-    return [_shown(section, [_entry(i, current) for i in items], kept_open) for section, items in visible if items]
+    return [
+        _shown(section, [Entry(item.label, url, item.icon, url == current) for item, url in items], kept_open)
+        for section, items in visible
+        if items
+    ]
 
 
 def _shown(section: Section, entries: list[Entry], kept_open: bool) -> dict[str, object]:
@@ -127,8 +133,3 @@ def allowed(actor: Actor, item: Item) -> bool:
 def _current(path: str, addresses: list[str]) -> str:
     fitting = [address for address in addresses if path == address or (address != "/" and path.startswith(address))]
     return max(fitting, key=len, default="")
-
-
-def _entry(item: Item, current: str) -> Entry:
-    url = reverse(item.url_name)
-    return Entry(item.label, url, item.icon, url == current)

@@ -21,7 +21,7 @@ from hetang.campaigns.errors import CampaignError
 from hetang.campaigns.models import Broadcast, Campaign
 from hetang.console.campaigns import words
 from hetang.console.campaigns.access import EDIT, VIEW, campaign_or_404, may
-from hetang.console.forms import DayInput
+from hetang.console.forms import DayInput, LongSelect
 from hetang.console.lists.tables import Column, Table, read
 from hetang.console.paging import keyset
 from hetang.platform import clock, money
@@ -64,7 +64,7 @@ class CampaignForm(forms.Form):
     ends_on = forms.DateField(label=_("Last day"), widget=DayInput())
     budget = forms.DecimalField(label=_("Budget"), required=False, min_value=0, max_value=10**12)
     org_node = forms.ModelChoiceField(
-        label=_("Part of the organisation"), queryset=OrgNode.objects.none(), empty_label=None
+        label=_("Part of the organisation"), queryset=OrgNode.objects.none(), empty_label=None, widget=LongSelect()
     )
 
     def __init__(self, *args: Any, nodes: Any, **kwargs: Any) -> None:

@@ -185,8 +185,10 @@ def _choices(actor: Actor) -> dict[str, Any]:
     nodes = actor.scope("customers:view").org_nodes().values("pk")
     own = actor.own_scope("customers:view").org_nodes().values("pk")
     return {
-        "stores": Store.objects.filter(org_node__in=nodes).order_by("name")[:_CHOICES],
-        "advisers": Staff.objects.filter(org_node__in=own, active=True).order_by("name")[:_CHOICES],
+        "stores": Store.objects.filter(org_node__in=nodes).order_by("name").values_list("code", "name")[:_CHOICES],
+        "advisers": Staff.objects.filter(org_node__in=own, active=True)
+        .order_by("name")
+        .values_list("userid", "name")[:_CHOICES],
         "groups": tag_choices(),
     }
 

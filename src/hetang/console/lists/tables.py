@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -85,7 +86,7 @@ class Listing(Generic[ModelRow]):
     may_share: bool = False
     filtered: bool = False
 
-    @property
+    @cached_property
     def shown(self) -> frozenset[str]:
         """Codes of the shown columns."""
         return frozenset(head.column.code for head in self.heads)

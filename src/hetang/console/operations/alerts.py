@@ -138,9 +138,9 @@ def firing_alerts() -> QuerySet[Alert]:
     return Alert.objects.filter(closed_at=None).exclude(opened_at=None)
 
 
-def unattended() -> int:
-    """How many alerts nobody is on yet."""
-    return firing_alerts().filter(acknowledged_at=None)[:100].count()
+def unattended() -> QuerySet[Alert]:
+    """Alerts that nobody is on yet."""
+    return firing_alerts().filter(acknowledged_at=None)
 
 
 def _with_notices(rows: QuerySet[Alert]) -> QuerySet[Alert]:

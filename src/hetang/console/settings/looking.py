@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
+from hetang.console.forms import LongSelect
 from hetang.console.settings.users import indented, place_name, seen_or_404
 from hetang.platform import clock, view_as
 from hetang.platform.access import Actor, actor_of, needs, signed_in
@@ -32,7 +33,9 @@ REFUSALS: dict[str, str | Promise] = {
 class LookForm(forms.Form):
     """Why and for how long; of a role also where."""
 
-    node: Any = forms.ModelChoiceField(label=gettext_lazy("Place"), queryset=None, empty_label=None)
+    node: Any = forms.ModelChoiceField(
+        label=gettext_lazy("Place"), queryset=None, empty_label=None, widget=LongSelect()
+    )
     reason = forms.CharField(
         label=gettext_lazy("Why"),
         max_length=200,

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from hetang.console import login_limit
-from hetang.console.forms import DayInput
+from hetang.console.forms import DayInput, LongSelect
 from hetang.console.paging import keyset
 from hetang.console.settings.tabs import tabs
 from hetang.platform import clock, sessions, two_factor, users
@@ -48,6 +48,7 @@ class GrantForm(forms.Form):
     org_node = forms.ModelChoiceField(
         label=gettext_lazy("Where"),
         queryset=OrgNode.objects.none(),
+        widget=LongSelect(),
         help_text=gettext_lazy("It holds for this place and everything below."),
     )
     until = forms.DateField(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import template
@@ -10,13 +11,13 @@ from django.template import Context, Node, NodeList, TemplateSyntaxError
 from django.template.base import FilterExpression, Parser, Token
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from hetang.console.lists.tables import Listing, address_of
+from hetang.console.lists.tables import Column, Listing, address_of
 
 register = template.Library()
-_CURRENT = "_listing"
+_CELLS = "_cells"
 
 
 @register.simple_tag(takes_context=True)
@@ -34,6 +35,16 @@ def listbar(context: Context, listing: Listing[Any]) -> SafeString:
     return render_to_string("console/lists/bar.html", values, request=request)
 
 
+@register.simple_tag
+def choices(pairs: Iterable[tuple[str, str]], chosen: str = "") -> SafeString:
+    """The options of a select from (value, label), at once: a loop in the template takes 20 microseconds an option."""
+    return format_html_join(
+        "",
+        '<option value="{}"{}>{}</option>',
+        ((value, SafeString(" selected") if value == chosen else "", label) for value, label in pairs),
+    )
+
+
 @register.simple_tag(takes_context=True)
 def listpager(context: Context, listing: Listing[Any], note: str = "") -> SafeString:
     """The pages of the list below it, with how many rows it has (`note`)."""
@@ -48,7 +59,7 @@ class _TableNode(Node):
 
     def render(self, context: Context) -> SafeString:
         listing = self.listing.resolve(context)
-        with context.push(**{_CURRENT: listing}):
+        with context.push(**{_CELLS: _cells_of(listing)}):
             body = self.body.render(context)
         return render_to_string("console/lists/table.html", {"listing": listing, "content": body})
 
@@ -58,18 +69,27 @@ class _CellNode(Node):
         self.code, self.body = code, body
 
     def render(self, context: Context) -> SafeString:
-        listing: Listing[Any] = context[_CURRENT]
+        cells: dict[str, str | None] = context[_CELLS]
         code = str(self.code.resolve(context))
-        column = listing.table.column(code)
-        if column is None:
-            raise TemplateSyntaxError(f"{listing.table.code} declares no column {code!r}")
-        if code not in listing.shown:
+        if code not in cells:
+            raise TemplateSyntaxError(f"the list declares no column {code!r}")
+        opening = cells[code]
+        if opening is None:
             return SafeString("")
-        content = self.body.render(context)
-        if column.fixed:
-            return format_html('<th scope="row">{}</th>', content)
-        filled = SafeString(content.strip())  # an empty cell is not shown on phones
-        return format_html('<td class="{}" data-label="{}">{}</td>', column.css, column.label, filled)
+        content = self.body.render(context).strip()  # an empty cell is not shown on phones
+        return SafeString(f"{opening}{content}</{opening[1:3]}>")  # both drawn and escaped by templates
+
+
+def _cells_of(listing: Listing[Any]) -> dict[str, str | None]:
+    """How a cell of each column begins, None where the column is not shown; once for the hundreds of a page."""
+    hidden: dict[str, str | None] = {column.code: None for column in listing.table.columns}
+    return hidden | {head.column.code: _opening(head.column) for head in listing.heads}
+
+
+def _opening(column: Column) -> str:
+    if column.fixed:
+        return '<th scope="row">'
+    return format_html('<td class="{}" data-label="{}">', column.css, column.label)
 
 
 @register.tag
