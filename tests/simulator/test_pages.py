@@ -84,6 +84,20 @@ def test_playing(corp: Corp, browser: httpx.Client) -> None:
     assert corp.admin.clock()["offset_s"] == pytest.approx(before + 7200)
 
 
+def test_somebody_new_scans(corp: Corp, browser: httpx.Client) -> None:
+    way = corp.call("externalcontact/add_contact_way", {"type": 1, "scene": 2, "user": ["bo"]})["config_id"]
+    browser.get("/play", params={"key": SECRET})
+    for _ in range(2):
+        browser.post("/play/scan", data={"config_id": way, "external_userid": "new"})
+    added = corp.events()
+    assert [one["ChangeType"] for one in added] == ["add_external_contact"] * 2
+    names = [
+        corp.call("externalcontact/get", external_userid=one["ExternalUserID"])["external_contact"]["name"]
+        for one in added
+    ]
+    assert names == ["新客 1", "新客 2"]
+
+
 def test_what_cannot_be_done_is_said(corp: Corp, browser: httpx.Client) -> None:
     browser.get("/play", params={"key": SECRET})
     for name, data in (

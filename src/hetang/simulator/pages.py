@@ -29,7 +29,8 @@ main{max-width:56rem;margin:0 auto;padding:1rem}section{background:#fff;border-r
 h1{font-size:1.3rem}h2{font-size:1.05rem;margin:0 0 .5rem}.note{color:#8a5a00}ul{list-style:none;padding:0;margin:0}
 li{padding:.4rem 0;border-top:1px solid #eee;overflow-wrap:anywhere}form{display:inline-flex;flex-wrap:wrap;gap:.4rem}
 button,select,input{font:inherit;padding:.35rem .7rem;border:1px solid #bbb;border-radius:6px;background:#fff;
-max-width:100%}button{background:#0b57a4;color:#fff;border-color:#0b57a4}a{color:#0b57a4}img{width:96px;display:block}
+max-width:100%}button{background:#0b57a4;color:#fff;border-color:#0b57a4}
+button.quiet{background:#fff;color:#1f2329;border-color:#bbb}a{color:#0b57a4}img{width:96px;display:block}
 .done{background:#e5f4ea;padding:.5rem .8rem;border-radius:6px}.bad{background:#fdecea;padding:.5rem .8rem}"""
 
 

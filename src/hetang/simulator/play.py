@@ -13,6 +13,8 @@ from hetang.simulator.administration import HANDLERS, Running
 from hetang.simulator.errors import AdminError, WeComError
 
 SHOWN = 12
+NEW = "new"  # instead of an external_userid: somebody whom nobody knows yet
+_QUIET = {"ignore", "relate"}
 # What the forms may call, and the words for it.
 CALLS = {
     "scan": "扫码 Scan",
@@ -20,8 +22,8 @@ CALLS = {
     "confirm": "确认发送 Confirm",
     "ignore": "不理会 Ignore",
     "chat_join": "进群 Join",
-    "write": "发消息 Write",
-    "relate": "删除 Delete",
+    "write": "客户发消息 Customer writes",
+    "relate": "客户删好友 Customer deletes",
     "advance": "时间前进 Let time pass",
 }
 
@@ -31,10 +33,19 @@ def act(running: Running, name: str, told: dict[str, str]) -> dict[str, str]:
     if name not in CALLS:
         return {"bad": f"no such action: {name}"}
     try:
+        if told.get("external_userid") == NEW:
+            told = {**told, "external_userid": _somebody_new(running)}
         found = HANDLERS[name](running, _body(name, told))
     except (AdminError, WeComError, ValueError) as problem:
         return {"bad": str(problem)}
     return {"done": f"{CALLS[name]}: " + ", ".join(f"{key} {value}" for key, value in found.items() if value != "")}
+
+
+def _somebody_new(running: Running) -> str:
+    with running.state.transaction() as db:
+        number = db.execute("select count(*) from person where name like '新客 %'").fetchone()[0] + 1
+    row = {"key": f"walk-in {number}", "name": f"新客 {number}"}
+    return str(HANDLERS["people"](running, {"people": [row]})["external_userids"][0])
 
 
 def _body(name: str, told: dict[str, str]) -> dict[str, Any]:
@@ -61,7 +72,7 @@ def show(running: Running, query: dict[str, str]) -> str:
             _friends(db),
         ]
     now = days.local(state.settings, state.now())
-    clock = _form("advance", _field("hours", "1"))
+    clock = _form("advance", f"<label>{_field('hours', '1')} 小时 hours</label>")
     events = sum(1 for _ in _callbacks(running))
     note = "".join(f"<p class={kind}>{escape(query[kind])}</p>" for kind in ("done", "bad") if kind in query)
     top = f"<section><h2>{now:%Y-%m-%d %H:%M}</h2>{clock} <p>待送达事件 events waiting: {events}</p></section>"
@@ -158,7 +169,8 @@ def _list(title: str, items: Iterable[str]) -> str:
 
 
 def _form(name: str, fields: str) -> str:
-    return f"<form method=post action='/play/{name}'>{fields}<button>{CALLS[name]}</button></form>"
+    quiet = " class=quiet" if name in _QUIET else ""
+    return f"<form method=post action='/play/{name}'>{fields}<button{quiet}>{CALLS[name]}</button></form>"
 
 
 def _hidden(name: str, value: str) -> str:
@@ -175,7 +187,8 @@ def _pair(row: sqlite3.Row) -> str:
 
 def _person(people: list[sqlite3.Row]) -> str:
     options = "".join(f"<option value='{one['external_userid']}'>{escape(one['name'])}" for one in people)
-    return f"<select name=external_userid aria-label='who'>{options}</select>"
+    new = f"<option value={NEW}>新客 somebody new"
+    return f"<select name=external_userid aria-label='who'>{new}{options}</select>"
 
 
 def _moment(seconds: float) -> str:

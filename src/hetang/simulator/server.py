@@ -25,7 +25,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 # The routing tables fill themselves when these are imported.
-from hetang.simulator import calls, pages, reports  # noqa: F401
+from hetang.simulator import calls, pages, reports, transfers  # noqa: F401
 from hetang.simulator.acts import (  # noqa: F401
     chats,
     chatting,
@@ -66,7 +66,6 @@ from hetang.simulator.apis import (  # noqa: F401
     served,
     tickets,
     tokens,
-    transfers,
     welcomes,
 )
 from hetang.simulator.callbacks import Deliverer
@@ -337,7 +336,12 @@ def _serve(server: Server, running: Running) -> None:
 
 
 def _tick(running: Running, stopped: threading.Event) -> None:
-    """Let the world follow its clock where it is set to run by itself."""
+    """What the platform does by itself when its time has come; people act where the world is set to run."""
     while not stopped.wait(_TICK_S):
         if running.state.settings.running:
             running.world.catch_up()
+            continue
+        with running.state.transaction() as db:
+            done = transfers.settle(running.state, db, running.state.now())
+        if done:
+            running.state.notify()
