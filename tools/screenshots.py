@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 WIDTHS = {"desktop": 1280, "phone": 390}
@@ -50,10 +50,15 @@ def looks() -> Iterator[Look]:
 def find_pages(page: Page, server: str, limit: int) -> list[str]:
     """Addresses reachable from the menu, one of each shape (ids count as one shape)."""
     found, shapes = ["/"], {"/"}
+    files: set[str] = set()
     for address in found:
         if len(found) >= limit:
             break
-        answer = page.goto(server + address)
+        try:
+            answer = page.goto(server + address)
+        except Error:  # a file to keep, not a page
+            files.add(address)
+            continue
         if answer is None or not answer.ok:
             continue
         for link in page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)"):
@@ -62,7 +67,7 @@ def find_pages(page: Page, server: str, limit: int) -> list[str]:
             if link.startswith(server) and shape not in shapes and not _LEAVES.search(parts.path):
                 shapes.add(shape)
                 found.append(parts.path)
-    return [*found, "/styleguide"]
+    return [*(address for address in found if address not in files), "/styleguide"]
 
 
 def shoot(browser: Browser, options: argparse.Namespace) -> int:
@@ -124,6 +129,7 @@ def _visit(browser: Browser, options: argparse.Namespace, look: Look) -> Browser
         viewport={"width": WIDTHS[look.device], "height": 844},
         color_scheme="dark" if look.scheme == "dark" else "light",
         has_touch=look.device == "phone",
+        locale="zh-CN" if look.language == "zh-hans" else "en-GB",  # what the browser says itself
     )
     page = context.new_page()
     page.goto(f"{options.server}/login")
