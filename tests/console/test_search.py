@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -108,6 +109,15 @@ def test_the_guide_is_found_and_read(headquarters: Client) -> None:
     page = headquarters.get("/help").content.decode()
     assert 'id="part-4"' in page and "Look before you send" in page
     assert ".md" not in page
+
+
+def test_the_lines_of_the_chinese_guide_join_without_a_blank() -> None:
+    from django.utils.translation import override
+
+    with override("zh-hans"):
+        text = "".join(section.html for section in guide.sections())
+    assert not re.search(r"[\u4e00-\u9fff，。；：、）]\n[\u4e00-\u9fff（“]", text)
+    assert "（只看得到自己的门店）。数据加载期间" in text
 
 
 def test_the_guide_has_the_same_chapters_in_both_languages() -> None:

@@ -15,6 +15,8 @@ _SHIPPED = Path(__file__).parent / "texts"  # in the wheel (pyproject: force-inc
 _IN_REPOSITORY = Path(__file__).parents[4] / "docs"
 _FILES = {"en": "guide.md", "zh-hans": "guide.zh-CN.md"}
 _FIRST_HEADING = re.compile(r"^#\s+.*\n")
+# The end of a line within a Chinese paragraph: browsers would show a blank there.
+_CHINESE_LINE = re.compile(r"(?<=[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef*])\n(?=\**[\u4e00-\u9fff\uff00-\uffef])")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def _sections(name: str) -> tuple[Section, ...]:
 
 def _section(number: int, part: str) -> Section:
     title, _, body = part.partition("\n")
-    html = _writer().render(body)
+    html = _writer().render(_CHINESE_LINE.sub("", body))
     plain = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)).strip()
     return Section(f"part-{number}", title.strip(), mark_safe(html), plain)  # noqa: S308 - our own text, HTML in it is off
 
