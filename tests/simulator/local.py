@@ -95,7 +95,7 @@ def _fields(body: str) -> dict[str, Any]:
         items = re.findall(r"<Item>(.*?)</Item>", inner)
         told[name] = [_text(one) for one in items] if items else _text(inner)
     for name in ("ToUserName", "FromUserName", "MsgType", "CreateTime"):
-        told.pop(name)
+        told.pop(name, None)
     return told
 
 

@@ -41,6 +41,21 @@ def test_rules(corp: Corp) -> None:
     assert corp.code(rule_path("get"), {"rule_id": rule_id}) == 40058
 
 
+def test_rules_meet_what_members_write(corp: Corp) -> None:
+    corp.call(rule_path("add"), RULE)
+    warn = {"rule_name": "mail", "word_list": ["x"], "semantics_list": [2], "intercept_type": 2}
+    corp.call(rule_path("add"), {**warn, "applicable_range": {"department_list": [1]}})
+    pair = {"userid": "anna", "external_userid": corp.people[0], "by": "staff"}
+    blocked = {"met": [{"rule": "no promises", "blocked": True}]}
+    assert corp.act("write", **pair, text="guaranteed!") == blocked
+    assert corp.act("write", **pair, text="call 13800000000") == blocked
+    assert corp.act("write", **pair, text="to a@b.cn") == {"met": [{"rule": "mail", "blocked": False}]}
+    other = {"userid": "bo", "external_userid": corp.people[4], "by": "staff"}
+    assert corp.act("write", **other, text="guaranteed!") == {"met": []}
+    with corp.local.state.transaction() as db:
+        assert db.execute("select sum(written) from relation").fetchone()[0] == 2  # what was blocked did not arrive
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -45,6 +45,18 @@ def queue_for_app(
     )
 
 
+def queue_kf(state: State, db: sqlite3.Connection, token: str, open_kfid: str) -> None:
+    """Queue "there is something to fetch" of WeChat customer service for every app; it has no sender."""
+    created = int(state.now())
+    head = {"ToUserName": state.value("corpid", ""), "CreateTime": created, "MsgType": "event"}
+    told: dict[str, Value] = {**head, "Event": "kf_msg_or_event", "Token": token, "OpenKfId": open_kfid}
+    body = f"<xml>{''.join(_element(name, value) for name, value in told.items())}</xml>"
+    db.execute(
+        "insert into callback (agentid, body, created_at) select agentid, ?, ? from app where callback_url != ''",
+        [body, created],
+    )
+
+
 def queue_of_api(state: State, db: sqlite3.Connection, event: str, change: str, fields: Mapping[str, Value]) -> None:
     """As `queue`, for what an API call caused: the platform tells nobody unless the setting says otherwise."""
     if state.settings.callbacks_by_api:

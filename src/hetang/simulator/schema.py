@@ -175,6 +175,23 @@ create table if not exists js_ticket (
   primary key (kind, agentid)
 ) without rowid;
 
+create table if not exists kf_account (
+  open_kfid text primary key, number integer not null, name text not null, agentid integer not null, deleted_at real
+) without rowid;
+create table if not exists kf_servicer (
+  open_kfid text not null, userid text not null collate nocase, primary key (open_kfid, userid)
+) without rowid;
+create table if not exists kf_session (
+  open_kfid text not null, external_userid text not null, state integer not null default 0,
+  servicer text not null default '', answers_left integer not null default 0, written_at real not null default 0,
+  welcome_code text not null default '', entered_at real not null default 0, primary key (open_kfid, external_userid)
+) without rowid;
+create table if not exists kf_message (
+  number integer primary key, msgid text not null unique, open_kfid text not null, external_userid text not null,
+  origin integer not null, at real not null, msgtype text not null, body text not null
+);
+create table if not exists kf_token (token text primary key, open_kfid text not null, at real not null) without rowid;
+
 create table if not exists media (
   media_id text primary key, kind text not null, name text not null, bytes integer not null, created_at real not null,
   purpose integer not null default 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Literal
 
-from hetang.simulator import acquisition, friendships, member_days
+from hetang.simulator import acquisition, friendships, member_days, word_rules
 from hetang.simulator.acts.people import Pair
 from hetang.simulator.administration import Running, admin, convert
 from hetang.simulator.errors import AdminError
@@ -15,14 +16,16 @@ class Writing(Pair):
 
     by: Literal["customer", "staff"] = "customer"
     times: int = 1
+    text: str = ""
     after_minutes: float = 1.0
 
 
 @admin("write")
 def write(running: Running, body: dict[str, Any]) -> dict[str, Any]:
-    """`{userid, external_userid, by: customer | staff, times?, after_minutes?}`: one writes to the other.
+    """`{userid, external_userid, by: customer | staff, times?, text?, after_minutes?}`: one writes to the other.
 
-    The platform tells no event for it. Once a chat has begun, a welcome cannot be sent any more.
+    The platform tells no event for it. Once a chat has begun, a welcome cannot be sent any more. Answers the word rules
+    that a member's text met, `{rule, blocked}` each: what is blocked does not arrive.
     """
     wanted = convert(body, Writing)
     state, pair = running.state, (wanted.userid, wanted.external_userid)
@@ -30,6 +33,9 @@ def write(running: Running, body: dict[str, Any]) -> dict[str, Any]:
         row = friendships.relation(db, *pair)
         if row is None or row["state"] not in {"full", "half"}:
             raise AdminError(404, "they are not friends: the message does not arrive")
+        met = word_rules.check(db, row["userid"], wanted.text) if wanted.by == "staff" and wanted.text else []
+        if any(one.blocked for one in met):
+            return {"met": [asdict(one) for one in met]}
         if wanted.by == "staff":
             answers = row["received"] > row["written"]
             member_days.count(
@@ -49,4 +55,4 @@ def write(running: Running, body: dict[str, Any]) -> dict[str, Any]:
             [wanted.times, *pair],
         )
     state.notify()
-    return {}
+    return {"met": [asdict(one) for one in met]}
