@@ -169,4 +169,4 @@ def _finish(plan_id: int) -> None:
         Plan.objects.filter(pk=plan.pk).update(state=Plan.DONE, finished_at=clock.now())
         if plan.programme is not None:
             deciding.count_tasks(cursor, plan, plan.programme)
-            Programme.objects.filter(pk=plan.programme_id, state=Programme.PLANNING).update(state=Programme.RUNNING)
+            Programme.objects.filter(pk=plan.programme.pk, state=Programme.PLANNING).update(state=Programme.RUNNING)
