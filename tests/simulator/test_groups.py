@@ -47,6 +47,15 @@ def test_a_group_and_its_members(corp: Corp) -> None:
     assert "unionid" not in members["anna"]
 
 
+def test_the_name_of_a_stranger_of_another_corp_is_hidden(corp: Corp) -> None:
+    rows = [{"key": key, "name": key, "kind": 2, "corp_name": "Tea Co"} for key in ("friend", "stranger")]
+    friend, stranger = corp.admin.people(rows)
+    corp.admin.relate("add", "bo", friend)
+    chat_id = made(corp, members=[friend, stranger])
+    names = {one["userid"]: one["name"] for one in details(corp, chat_id, need_name=1)["member_list"]}
+    assert names == {"anna": "Anna", friend: "friend", stranger: ""}
+
+
 def test_events_carry_the_version_of_the_member_list(corp: Corp) -> None:
     chat_id = made(corp)
     corp.act("chat_join", chat_id=chat_id, userids=corp.people[:2], how="link")

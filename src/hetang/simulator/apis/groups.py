@@ -116,8 +116,8 @@ def owners_of(call: Call, asked: OwnerFilter | None) -> str | None:
 def _members(call: Call, chat_id: str) -> list[sqlite3.Row]:
     return call.db.execute(
         "select c.*, p.name, p.unionid, p.kind person_kind, m.name member_name,"
-        " exists (select 1 from relation r where r.external_userid = c.userid"
-        "   and r.state in ('full', 'lost_by_customer')) friend"
+        " case when p.kind = 2 then exists (select 1 from relation r where r.external_userid = c.userid"
+        "   and r.state in ('full', 'lost_by_customer')) end friend"
         " from chat_member c left join person p on c.kind = 2 and p.external_userid = c.userid"
         " left join member m on c.kind = 1 and m.userid = c.userid"
         " where c.chat_id = ? order by c.join_time, c.userid",
