@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import pytest
@@ -7,9 +9,10 @@ import pytest
 from hetang.demo import load, source, start, users
 from hetang.demo.jobs import demo_load  # noqa: F401 - registers the handler
 from hetang.demo.load import Share
-from hetang.platform import brand, clock
+from hetang.platform import brand, clock, environment
 from hetang.platform.models import Brand, Grant, JobRun, User
-from hetang.platform.roles import HEADQUARTERS, STORE_MANAGER
+from hetang.platform.roles import ADVISER, HEADQUARTERS, STORE_MANAGER
+from hetang.resources.models import Staff, Store
 
 pytestmark = pytest.mark.django_db
 
@@ -39,10 +42,34 @@ def test_logins_are_made_once_and_survive_a_restart() -> None:
     start.establish()
     first, again = users.create(), users.create()
     assert first == again
-    assert [login.role for login in first] == [HEADQUARTERS, STORE_MANAGER]
+    assert [login.role for login in first] == [HEADQUARTERS, STORE_MANAGER, ADVISER]
     for login in first:
         assert User.objects.get(username=login.username).check_password(login.password)
     assert Grant.objects.get(role=STORE_MANAGER).org_node.store.code == users.MANAGED_STORE
+
+
+def test_a_home_of_two_logins_gets_the_third_and_keeps_their_passwords() -> None:
+    start.establish()
+    made = users.create()
+    path = environment.home() / "demo-logins.json"
+    path.write_text(json.dumps([asdict(login) for login in made[:2]]))
+    again = users.create()
+    assert again[:2] == made[:2]
+    assert again[2].username == made[2].username
+    assert users._read(path) == again
+
+
+def test_the_advisers_login_is_tied_to_her_account_once_it_is_there() -> None:
+    start.establish()
+    users.create()
+    assert not users.tie_adviser()
+    store = Store.objects.get(code=users.MANAGED_STORE)
+    staff = Staff.objects.create(userid=users.ADVISER_USERID, name="A", store=store, org_node=store.org_node)
+    assert users.tie_adviser()
+    assert not users.tie_adviser()
+    staff.refresh_from_db()
+    assert staff.user is not None
+    assert staff.user.username == "adviser367"
 
 
 def test_loading_is_planned_once() -> None:

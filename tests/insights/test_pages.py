@@ -136,7 +136,7 @@ def test_without_the_engine_the_board_says_so(monkeypatch: pytest.MonkeyPatch) -
     organisation()
 
     assert "the board cannot be counted" in text(browser(), "/insights/board")
-    assert "the board cannot be counted" in text(browser("store_manager", "s0"), "/")
+    assert "the board cannot be counted" in text(browser("store_manager", "s0"), "/store-board")
     asked = ask(browser("headquarters", "east"), "board")
     jobs.run_waiting()
     asked.refresh_from_db()
@@ -149,7 +149,7 @@ def test_before_the_history_is_laid_out_the_home_page_opens(clickhouse: str) -> 
     store.command("drop table orders sync")
     organisation()
 
-    assert "the board cannot be counted" in text(browser("store_manager", "s0"), "/")
+    assert "the board cannot be counted" in text(browser("store_manager", "s0"), "/store-board")
     ensure_schema()
 
 

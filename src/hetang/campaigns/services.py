@@ -24,7 +24,7 @@ from hetang.touch.links import address_of, safe_target
 from hetang.touch.models import Plan, Programme
 from hetang.touch.rules import Request
 
-EDIT, SEND = "campaigns:edit", "campaigns:send"
+EDIT, SEND, REMIND = "campaigns:edit", "campaigns:send", "campaigns:remind"
 DRY_RUN_HOLDS = timedelta(minutes=30)  # a split older than this no longer says what would happen
 MAX_CONTROL_BP = 5000
 LINK_BYTES = len(address_of("x" * 16))
@@ -318,14 +318,24 @@ def cancel(actor: Actor, broadcast: Broadcast) -> None:
 
 
 def remind(actor: Actor, broadcast: Broadcast, node: OrgNode | None = None) -> touch.Reminded:
-    """Remind who has not confirmed, at `node` and below. Raises Forbidden."""
-    programme = _steer(actor, broadcast, node)
-    below = OrgNode.objects.filter(path__startswith=node.path).values_list("pk", flat=True) if node else None
-    return touch.remind(actor, programme, None if below is None else list(below))
+    """Remind who has not confirmed, at `node` and below; without one, wherever the actor may. Raises Forbidden."""
+    actor.require(REMIND)
+    scope = actor.own_scope(REMIND)
+    if node is not None:
+        _authorise(actor, REMIND, node)
+    programme = _programme_of(broadcast)
+    if node is None and scope.everything and not scope.without:
+        return touch.remind(actor, programme)
+    below = scope.org_nodes().filter(path__startswith=node.path if node else "")
+    return touch.remind(actor, programme, list(below.values_list("pk", flat=True)))
 
 
-def _steer(actor: Actor, broadcast: Broadcast, node: OrgNode | None = None) -> Programme:
-    _authorise(actor, SEND, node or broadcast.campaign.org_node)
+def _steer(actor: Actor, broadcast: Broadcast) -> Programme:
+    _authorise(actor, SEND, broadcast.campaign.org_node)
+    return _programme_of(broadcast)
+
+
+def _programme_of(broadcast: Broadcast) -> Programme:
     if broadcast.programme is None:
         raise CampaignError(Problem("", "not_sent_yet"))
     return broadcast.programme

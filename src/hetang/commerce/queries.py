@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from django.db import connection
-from django.db.models import Count, Q, Sum
-from django.db.models.functions import TruncMonth
+from django.db.models import Count, DateTimeField, DurationField, ExpressionWrapper, F, Q, QuerySet, Sum, Value
+from django.db.models.functions import Greatest, NullIf, TruncMonth
 
 from hetang.commerce.models import CustomerCategory, CustomerMetric, CustomerStore, Order
+from hetang.commerce.rules import LEAST_PATIENCE_DAYS, NEW_DAYS
 
 FREQUENCY_DAYS = (30, 90, 365)
 
@@ -78,6 +79,18 @@ def _month(day: date, back: int) -> date:
 def sums_of(numbers: Sequence[int]) -> dict[int, CustomerMetric]:
     """The stored sums of several people, for lists; people without any are left out."""
     return CustomerMetric.objects.in_bulk(list(numbers))
+
+
+def slowing(now: datetime) -> QuerySet[CustomerMetric]:
+    """Sums of people with a rhythm (two orders at least) who are late for it: those whose `rules.stage` is slowing."""
+    gap = (F("last_order_at") - F("first_order_at")) / NullIf(F("orders") - 1, Value(0))
+    twice = ExpressionWrapper(gap * 2, output_field=DurationField())
+    with_rhythm = CustomerMetric.objects.filter(orders__gte=2, first_order_at__lt=now - timedelta(days=NEW_DAYS))
+    patient = with_rhythm.annotate(patience=Greatest(twice, Value(timedelta(days=LEAST_PATIENCE_DAYS))))
+    until = F("last_order_at") + F("patience")
+    lapsed = ExpressionWrapper(until + F("patience"), output_field=DateTimeField())
+    late = patient.annotate(late_from=ExpressionWrapper(until, output_field=DateTimeField()), lapsed_from=lapsed)
+    return late.filter(late_from__lt=now, lapsed_from__gte=now)
 
 
 def orders_of_identities(ids: Collection[int]) -> dict[int, tuple[int, int]]:

@@ -10,6 +10,8 @@ from django.forms.utils import flatatt
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from hetang.console.days import iso_day
+
 _OWN = {"django/forms/errors/list/default.html": "console/forms/errors.html"}
 
 
@@ -24,12 +26,17 @@ class ConsoleRenderer(DjangoTemplates):
 
 
 class DayInput(DateInput):
-    """A calendar day. Browsers read the value as an ISO day in every language, where Django writes its own."""
+    """A calendar day: typed as an ISO day in every language, or chosen from the browser's calendar."""
 
-    input_type = "date"
+    input_type = "text"
+    template_name = "console/forms/day.html"
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__(attrs, format="%Y-%m-%d")
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        value = super().value_from_datadict(data, files, name)
+        return iso_day(value) if isinstance(value, str) else value
 
 
 class LongSelect(Select):

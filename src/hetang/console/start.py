@@ -1,7 +1,10 @@
-"""The start of the day: the first steps of a new installation, what needs somebody, what is under way, what soon."""
+"""The start of the day: the first steps of a new installation, what needs somebody, what is under way, what soon.
+
+The homes of a store (`hetang.console.homes`) take their part of it: `waiting`, `running_jobs`, `campaigns_soon`."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,16 +20,19 @@ from hetang.console import figures, first_steps
 from hetang.console.approvals import words as approval_words
 from hetang.console.customers.review import waiting_for
 from hetang.console.operations.status import attention
+from hetang.console.operations.titles import job_title
 from hetang.customers.models import Relation
 from hetang.insights.reports import reported
 from hetang.platform import approvals, clock
 from hetang.platform.access import Actor
 from hetang.platform.models import JobRun
 from hetang.privacy import answering
+from hetang.touch.confirming import Confirmation, confirmations
 from hetang.touch.models import TASKED, Programme
-from hetang.touch.queries import Progress, progress
+from hetang.touch.queries import progress
 
 _SHOWN = 5
+_REMEMBERED = timedelta(days=3)  # what is over is told so long
 
 
 @dataclass(frozen=True)
@@ -41,16 +47,16 @@ class Item:
 
 @dataclass(frozen=True)
 class Send:
-    """A broadcast under way."""
+    """A broadcast under way, in people: who should get it, who has it, and whose adviser has not confirmed yet.
+
+    Of one that lies above the actor's part of the organisation only that part counts.
+    """
 
     broadcast: Broadcast
-    progress: Progress
+    to_send: int
+    sent: int
+    waiting: int
     url: str
-
-    @property
-    def waiting(self) -> int:
-        """People whose adviser has not confirmed yet."""
-        return self.progress.open.get(TASKED, 0)
 
 
 def of(actor: Actor) -> dict[str, Any]:
@@ -58,21 +64,24 @@ def of(actor: Actor) -> dict[str, Any]:
     sends = _sends(actor)
     return {
         "first_steps": first_steps.of(actor),
-        "items": [*needs_somebody(actor), *_broadcasts_that_wait(actor, sends), *_reports_ready(actor), *_pairs(actor)],
-        "campaigns": _campaigns_soon(actor),
-        "today": clock.today(),
-        "long_day": figures.long_day(clock.today()),
-        "running_jobs": _running(actor),
+        "items": [*needs_somebody(actor), *_unconfirmed(sends), *_of_the_rooms(actor)],
+        "campaigns": campaigns_soon(actor),
+        "running_jobs": running_jobs(actor),
         "sends": sends,
         "quota_left": actor.can("campaigns:view") and Relation.objects.filter(state=Relation.ACTIVE).exists(),
     }
 
 
+def waiting(actor: Actor) -> list[Item]:
+    """Everything that waits for this actor, but for confirmations of staff."""
+    return [*needs_somebody(actor), *_of_the_rooms(actor)]
+
+
 def needs_somebody(actor: Actor) -> list[Item]:
     """What waits for this actor's approval or was approved for her; what has stopped, failed or is held, for those
-    who see operations."""
+    who see operations, and of her own work for everybody else."""
     found = approvals_for(actor) + _requests(actor)
-    return found + _of_the_system() if actor.can("operations:view") else found
+    return found + (_of_the_system() if actor.can("operations:view") else _failed_of(actor))
 
 
 def approvals_for(actor: Actor) -> list[Item]:
@@ -101,6 +110,17 @@ def _requests(actor: Actor) -> list[Item]:
         count,
     ) % {"n": count, "day": clock.local_day(first.due_at).isoformat()}
     return [Item(text, f"{_url('privacy:requests')}?state=open")]
+
+
+def _failed_of(actor: Actor) -> list[Item]:
+    """Her own imports, exports and changes to many that failed within three days, the newest first."""
+    failed = JobRun.objects.filter(
+        state=JobRun.FAILED, created_by=actor.user_id, finished_at__gt=clock.now() - _REMEMBERED
+    )
+    return [
+        Item(gettext("“%(title)s” failed.") % {"title": job_title(run)}, _url("operations:job", run.public_id), "error")
+        for run in failed.order_by("-id")[:_SHOWN]
+    ]
 
 
 def _of_the_system() -> list[Item]:
@@ -139,11 +159,13 @@ def _pairs(actor: Actor) -> list[Item]:
     return [Item(text % {"n": waiting}, reverse("customers:review"), "merge", "warn")] if waiting else []
 
 
-def _broadcasts_that_wait(actor: Actor, sends: list[Send]) -> list[Item]:
-    """Broadcasts that nobody has sent yet, the newest; and those whose advisers leave people waiting."""
-    if not actor.can("campaigns:view"):
-        return []
-    found = [
+def _of_the_rooms(actor: Actor) -> list[Item]:
+    return [*_drafts(actor), *_reports_ready(actor), *_pairs(actor)]
+
+
+def _unconfirmed(sends: list[Send]) -> list[Item]:
+    """Broadcasts whose advisers leave people waiting."""
+    return [
         Item(
             ngettext(
                 "“%(name)s”: %(n)s person waits for staff to confirm.",
@@ -158,13 +180,17 @@ def _broadcasts_that_wait(actor: Actor, sends: list[Send]) -> list[Item]:
         for send in sends
         if send.waiting
     ]
-    if actor.can("campaigns:edit"):
-        drafts = visible_broadcasts(actor.scope("campaigns:edit")).filter(programme=None, created_by=actor.user_id)
-        found += [
-            Item(_("“%(name)s” is written but not sent.") % {"name": one.name}, _broadcast_url(one), "edit", "info")
-            for one in drafts.order_by("-id")[:_SHOWN]
-        ]
-    return found
+
+
+def _drafts(actor: Actor) -> list[Item]:
+    """Broadcasts that she wrote and nobody has sent yet, the newest first."""
+    if not actor.can("campaigns:edit") or not actor.can("campaigns:view"):
+        return []
+    drafts = visible_broadcasts(actor.scope("campaigns:edit")).filter(programme=None, created_by=actor.user_id)
+    return [
+        Item(_("“%(name)s” is written but not sent.") % {"name": one.name}, broadcast_url(one), "edit", "info")
+        for one in drafts.order_by("-id")[:_SHOWN]
+    ]
 
 
 def _reports_ready(actor: Actor) -> list[Item]:
@@ -174,7 +200,7 @@ def _reports_ready(actor: Actor) -> list[Item]:
     now = clock.now()
     ends = ExpressionWrapper(F("slot_at") + F("window_days") * timedelta(days=1), output_field=DateTimeField())
     ready = reported(actor.scope("reports:view")).annotate(window_ends=ends)
-    ready = ready.filter(window_ends__lte=now, window_ends__gt=now - timedelta(days=3)).order_by("-window_ends")
+    ready = ready.filter(window_ends__lte=now, window_ends__gt=now - _REMEMBERED).order_by("-window_ends")
     return [
         Item(
             _("The report of “%(name)s” is ready.") % {"name": one.name},
@@ -186,7 +212,7 @@ def _reports_ready(actor: Actor) -> list[Item]:
     ]
 
 
-def _campaigns_soon(actor: Actor) -> list[Campaign]:
+def campaigns_soon(actor: Actor) -> list[Campaign]:
     """Open campaigns that run now or begin within a fortnight, the first to end first."""
     if not actor.can("campaigns:view"):
         return []
@@ -197,7 +223,8 @@ def _campaigns_soon(actor: Actor) -> list[Campaign]:
     return list(seen.order_by("ends_on", "id")[:_SHOWN])
 
 
-def _running(actor: Actor) -> list[JobRun]:
+def running_jobs(actor: Actor) -> list[JobRun]:
+    """Work that goes on: everybody's for those who see operations, else her own."""
     runs = JobRun.objects.filter(state__in=(JobRun.WAITING, JobRun.RUNNING)).order_by("-id")
     if not actor.can("operations:view"):
         runs = runs.filter(created_by=actor.user_id)
@@ -208,15 +235,39 @@ def _sends(actor: Actor) -> list[Send]:
     if not actor.can("campaigns:view"):
         return []
     under_way = (Programme.RUNNING, Programme.PAUSED, Programme.PLANNING, Programme.CANCELLING)
-    seen = visible_broadcasts(actor.scope("campaigns:view")).filter(programme__state__in=under_way)
-    return [
-        Send(one, progress(one.programme), _broadcast_url(one))
-        for one in seen.order_by("-id")[:_SHOWN]
-        if one.programme is not None
-    ]
+    scope = actor.scope("campaigns:view")
+    seen = list(visible_broadcasts(scope).filter(programme__state__in=under_way).order_by("-id")[:_SHOWN])
+    above = [one for one in seen if not scope.covers(one.campaign.org_node.path)]
+    parts = _parts(actor, above)
+    return [parts[one.pk] if one in above else _whole(one) for one in seen if one not in above or one.pk in parts]
 
 
-def _broadcast_url(broadcast: Broadcast) -> str:
+def _whole(one: Broadcast) -> Send:
+    assert one.programme is not None  # noqa: S101 - the caller chose by its state
+    now = progress(one.programme)
+    return Send(one, now.to_send, now.sent, now.open.get(TASKED, 0), broadcast_url(one))
+
+
+def _parts(actor: Actor, broadcasts: list[Broadcast]) -> dict[int, Send]:
+    """Of broadcasts that lie above her: what her part of the organisation has of them, by broadcast. One query."""
+    by_programme = {one.programme_id: one for one in broadcasts if one.programme_id}
+    sums: dict[int, list[Confirmation]] = defaultdict(list)
+    for line in confirmations(list(by_programme), actor.own_scope("campaigns:view"), clock.now()):
+        sums[line.programme].append(line)
+    return {
+        by_programme[programme].pk: Send(
+            by_programme[programme],
+            sum(line.people for line in lines),
+            sum(line.sent for line in lines),
+            sum(line.people_waiting for line in lines),
+            broadcast_url(by_programme[programme]),
+        )
+        for programme, lines in sums.items()
+    }
+
+
+def broadcast_url(broadcast: Broadcast) -> str:
+    """Its page, whatever state it is in."""
     return _url("campaigns:broadcast", broadcast.public_id)
 
 

@@ -263,6 +263,14 @@ PARTS = (
         _("Short names; what machines read is in the fixed-width face."),
     ),
     Part(
+        "pick",
+        _("Days and times"),
+        "{% pick kind name value id label %}",
+        _("A day is typed in one way in every language, as tables show it; the button opens a calendar."),
+        _("A label stands before, and the format stands in the empty field."),
+        _("The browser's own field speaks the browser's language: the same day reads 03/04 here and 04/03 there."),
+    ),
+    Part(
         "waiting",
         _("On its way, and keys"),
         "class=skeleton · <kbd>",

@@ -7,10 +7,13 @@ from django.urls import URLPattern, URLResolver, include, path
 from hetang.console import entry, first_run, first_steps, home, login_steps, styleguide
 from hetang.console.campaigns.links import short_link
 from hetang.console.help.views import help_page
+from hetang.console.homes import views as homes
 from hetang.console.search.views import search_page
 
 _own: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
+    path("look-at/<slug:code>", homes.look_at, name="look-at"),
+    path("store-board", homes.board, name="store-board"),
     path("login", entry.log_in, name="login"),
     path("search", search_page, name="search"),
     path("help", help_page, name="help"),

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from hetang.connectors.wecom import services as wecom
 from hetang.connectors.wecom.models import App
 from hetang.connectors.wecom.sync import sync
-from hetang.demo import source, world
+from hetang.demo import source, users, world
 from hetang.demo.files import World
 from hetang.platform import api_keys, clock
 from hetang.platform.brand import brand
@@ -39,7 +39,9 @@ def populate(drawn: World, work: Work, url: str | None = None) -> dict[str, int]
         connect(simulator, address)
         seed(simulator, drawn)
         post_to_hetang(simulator)
-    return sync(work)
+    counts = sync(work)
+    users.tie_adviser()
+    return counts
 
 
 def connect(simulator: SimulatorAdmin, address: str) -> App:

@@ -1,4 +1,5 @@
-"""The demo's logins: an operator at headquarters and the manager of a real store. Made once per home."""
+"""The demo's logins: an operator at headquarters, the manager of a real store, one of its simulated advisers. Made once
+per home."""
 
 from __future__ import annotations
 
@@ -14,12 +15,13 @@ from hetang.demo import world
 from hetang.platform import clock, organisation
 from hetang.platform.environment import home
 from hetang.platform.models import Grant, OrgNode, User
-from hetang.platform.roles import ADMINISTRATOR, HEADQUARTERS, STORE_MANAGER
-from hetang.resources.models import Store
+from hetang.platform.roles import ADMINISTRATOR, ADVISER, HEADQUARTERS, STORE_MANAGER
+from hetang.resources.models import Staff, Store
 from hetang.resources.rules import StoreRow
 from hetang.resources.services import upsert_stores
 
 MANAGED_STORE = "367"  # the busiest store of the data
+ADVISER_USERID = f"adviser-{MANAGED_STORE}-1"  # the first simulated adviser there: see `world.advisers`
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +37,40 @@ class Login:
 def create() -> list[Login]:
     """The logins of this home, made on first use. Passwords are drawn then and kept in `home/demo-logins.json`."""
     path = home() / "demo-logins.json"
-    logins = _read(path) or _draw(path)
+    logins = _complete(path, _read(path))
+    place = world.store_name(MANAGED_STORE)
     with transaction.atomic():
         _ensure(logins[0], "演示 · 总部运营", organisation.root(), also=ADMINISTRATOR)
-        _ensure(logins[1], f"演示 · {world.store_name(MANAGED_STORE)}店长", _store_node())
+        _ensure(logins[1], f"演示 · {place}店长", _store_node())
+        _ensure(logins[2], f"演示 · {place}导购", _store_node())
     return logins
 
 
-def _draw(path: Path) -> list[Login]:
-    logins = [
-        Login("operator", secrets.token_urlsafe(9), HEADQUARTERS, ""),
-        Login(f"store{MANAGED_STORE}", secrets.token_urlsafe(9), STORE_MANAGER, world.store_name(MANAGED_STORE)),
+def tie_adviser() -> bool:
+    """Tie the adviser's login to her account, once the simulated staff are there. Repeating it is harmless."""
+    user = User.objects.filter(grants__role=ADVISER, username=_adviser_name()).first()
+    return user is not None and bool(Staff.objects.filter(userid=ADVISER_USERID, user=None).update(user=user))
+
+
+def _adviser_name() -> str:
+    return f"adviser{MANAGED_STORE}"
+
+
+def _complete(path: Path, known: list[Login]) -> list[Login]:
+    """What is kept, and what an older home lacks, kept from now on."""
+    place = world.store_name(MANAGED_STORE)
+    wanted = [
+        ("operator", HEADQUARTERS, ""),
+        (f"store{MANAGED_STORE}", STORE_MANAGER, place),
+        (_adviser_name(), ADVISER, place),
     ]
+    missing = [Login(name, secrets.token_urlsafe(9), role, at) for name, role, at in wanted[len(known) :]]
+    if not missing:
+        return known
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as stream:
-        json.dump([asdict(login) for login in logins], stream, ensure_ascii=False, indent=1)
-    return logins
+        json.dump([asdict(login) for login in known + missing], stream, ensure_ascii=False, indent=1)
+    return known + missing
 
 
 def _read(path: Path) -> list[Login]:

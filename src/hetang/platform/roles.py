@@ -58,6 +58,7 @@ PERMISSIONS: dict[str, Permission] = {
         Permission("campaigns:view", _("See campaigns and broadcasts"), "reach"),
         Permission("campaigns:edit", _("Prepare campaigns and broadcasts"), "reach"),
         Permission("campaigns:send", _("Send broadcasts"), "reach", sensitive=True),
+        Permission("campaigns:remind", _("Remind staff who have not confirmed a broadcast"), "reach"),
         Permission("campaigns:approve", _("Approve broadcasts of others"), "reach", sensitive=True),
         Permission("board:view", _("See the board"), "results"),
         Permission("reports:view", _("See reports"), "results"),
@@ -134,7 +135,7 @@ ROLES: dict[str, Role] = {
                 {
                     *("customers:view", "customers:edit", "customers:merge", "customers:approve"),
                     *("audiences:view", "audiences:edit"),
-                    *("campaigns:view", "campaigns:edit", "campaigns:send", "campaigns:approve"),
+                    *("campaigns:view", "campaigns:edit", "campaigns:send", "campaigns:approve", "campaigns:remind"),
                     *("reports:view", "board:view"),
                 }
             ),
@@ -146,7 +147,7 @@ ROLES: dict[str, Role] = {
             frozenset(
                 {
                     *("customers:view", "customers:edit", "audiences:view"),
-                    *("campaigns:view", "reports:view", "board:view"),
+                    *("campaigns:view", "campaigns:remind", "reports:view", "board:view"),
                 }
             ),
             _("Sees the customers, broadcasts and results of one store and keeps its customers' data right."),

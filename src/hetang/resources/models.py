@@ -7,7 +7,7 @@ from typing import ClassVar
 from django.db import models
 
 from hetang.platform.ids import public_id
-from hetang.platform.models import OrgNode
+from hetang.platform.models import OrgNode, User
 
 
 class Store(models.Model):
@@ -29,7 +29,10 @@ class Store(models.Model):
 
 
 class Staff(models.Model):
-    """A person who serves customers: an adviser, a store manager. `userid` is the WeCom account."""
+    """A person who serves customers: an adviser, a store manager. `userid` is the WeCom account.
+
+    `user`: the login of the same person, so that her home can show her own tasks and customers. It gives no right.
+    """
 
     id = models.BigAutoField(primary_key=True)
     public_id = models.UUIDField(default=public_id, unique=True)
@@ -39,6 +42,7 @@ class Staff(models.Model):
     org_node = models.ForeignKey(OrgNode, models.PROTECT)
     active = models.BooleanField(default=True)
     simulated = models.BooleanField(default=False)
+    user = models.OneToOneField(User, models.SET_NULL, null=True, related_name="staff")
 
 
 class Product(models.Model):

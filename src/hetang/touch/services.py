@@ -84,6 +84,8 @@ def remind(actor: Actor, programme: Programme, node_ids: Sequence[int] | None = 
     result = Reminded()
     for task in tasks.select_related("staff").order_by("pk"):
         _remind(task, result)
+    if result == Reminded():
+        return result  # nobody had to be reminded: nothing was done
     audit.record(
         actor,
         "programme.remind",

@@ -98,6 +98,8 @@ def _audience_form(place: SimpleNamespace) -> Values:
 LISTED: dict[str, Listed] = {
     # pages of the frame, and what is one's own
     **dict.fromkeys(("console:home", "console:help", "console:styleguide"), Listed(silent=True)),
+    "console:store-board": Listed(silent=True),
+    "console:look-at": Listed(path=sending(code="bought"), silent=True),
     "console:search": Listed(query=lambda p: {"q": p.phone}),
     **dict.fromkeys(("me:account", "me:password", "me:two-factor", "me:codes"), Listed(silent=True, of="self")),
     **dict.fromkeys(("me:two-factor-off", "me:devices-forget"), Listed(silent=True, of="self")),
@@ -226,6 +228,7 @@ LISTED: dict[str, Listed] = {
         reach=_PLATFORM,
     ),
     "settings:user-active": Listed(_user, body=sending(active="0"), reach=_PLATFORM),
+    "settings:user-staff": Listed(_user, body=lambda p: {"userid": p.staff.userid}, reach=_PLATFORM),
     "settings:user-password": Listed(_user, reach=_PLATFORM),
     "settings:user-two-factor": Listed(_user, reach=_PLATFORM, silent=True),
     "settings:user-sessions": Listed(_user, reach=_PLATFORM),

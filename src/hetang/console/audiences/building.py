@@ -53,6 +53,14 @@ class Input:
     shown: list[str]
     options: list[tuple[str, str]]
 
+    @property
+    def boxes(self) -> list[tuple[str, str, str, str]]:
+        """(id, name, value, label) of each text box; one that a `<label>` names has no label of its own."""
+        ids = [f"{self.name}-{place}" if place else self.name for place in range(len(self.shown))]
+        names = [f"{self.name}.{place}" if self.field.pair else self.name for place in range(len(self.shown))]
+        labels = [f"{self.field.label} {place + 1}" if place else "" for place in range(len(self.shown))]
+        return list(zip(ids, names, self.shown, labels, strict=True))
+
 
 @dataclass
 class Part:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from hetang.console.audit.wording import ACTIONS, LOOKS, TARGETS, action_label, field_label, target_label
+from hetang.console.days import iso_day
 from hetang.console.lists.tables import Column, Table, read
 from hetang.customers import queries as customers
 from hetang.customers.models import Customer
@@ -123,9 +124,9 @@ def chosen(actor: Actor, given: Mapping[str, str]) -> Wanted:
 
 def _between(rows: QuerySet[AuditEntry], first: str, last: str) -> QuerySet[AuditEntry]:
     if first:
-        rows = rows.filter(at__gte=_midnight(date.fromisoformat(first)))
+        rows = rows.filter(at__gte=_midnight(date.fromisoformat(iso_day(first))))
     if last:
-        rows = rows.filter(at__lt=_midnight(date.fromisoformat(last) + timedelta(days=1)))
+        rows = rows.filter(at__lt=_midnight(date.fromisoformat(iso_day(last)) + timedelta(days=1)))
     return rows
 
 

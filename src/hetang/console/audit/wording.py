@@ -47,6 +47,7 @@ ACTIONS: dict[str, str | Promise] = {
     "session.opened": _("logged in"),
     "session.closed": _("logged out"),
     "user.created": _("made a user"),
+    "user.linked": _("said who a login is among the staff"),
     "user.switched": _("switched a user on or off"),
     "grant.added": _("gave a role"),
     "grant.removed": _("took a role away"),

@@ -10,7 +10,7 @@ from hetang.campaigns import queries
 from hetang.campaigns.models import Broadcast, Campaign
 from hetang.platform.access import actor_of
 
-VIEW, EDIT, SEND = "campaigns:view", "campaigns:edit", "campaigns:send"
+VIEW, EDIT, SEND, REMIND = "campaigns:view", "campaigns:edit", "campaigns:send", "campaigns:remind"
 
 
 def campaign_or_404(request: HttpRequest, public_id: UUID) -> Campaign:

@@ -25,6 +25,7 @@ from hetang.console.campaigns.access import EDIT, VIEW, broadcast_or_404, may
 from hetang.console.campaigns.campaigns import state_of
 from hetang.console.campaigns.drafts import CHANNEL, EXAMPLE_LINK, Draft, blank, read, shown, take_uploads
 from hetang.console.campaigns.splits import make_split
+from hetang.console.days import iso_moment
 from hetang.console.lists.tables import Column, Table
 from hetang.console.lists.tables import read as read_list
 from hetang.platform import clock
@@ -90,7 +91,7 @@ def new(request: HttpRequest) -> HttpResponse:
         )
         day = request.GET.get("day", "")
         if day:  # from the calendar; mid-morning is where a message of a shop usually lies
-            draft.when, draft.slot = "later", f"{day}T10:00"
+            draft.when, draft.slot = "later", f"{day} 10:00"
         return _page(request, draft, None)
     return _keep(request, None)
 
@@ -272,7 +273,7 @@ def _from(broadcast: Broadcast) -> Draft:
         design=broadcast.design,
         control=f"{broadcast.control_bp / 100:g}",
         when="later" if local else "now",
-        slot=f"{local:%Y-%m-%dT%H:%M}" if local else "",
+        slot=f"{local:%Y-%m-%d %H:%M}" if local else "",
         confirm_days=str(broadcast.confirm_days),
         window_days=str(broadcast.window_days),
         replan_after_quiet=broadcast.replan_after_quiet,
@@ -325,6 +326,6 @@ def _whole(draft: Draft, name: str, text: str, low: int, high: int, *, scale: in
 
 def _slot(draft: Draft) -> datetime | None:
     try:
-        return datetime.fromisoformat(draft.slot).replace(tzinfo=clock.zone())
+        return datetime.fromisoformat(iso_moment(draft.slot)).replace(tzinfo=clock.zone())
     except ValueError:
         return None

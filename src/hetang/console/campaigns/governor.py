@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import time
 from typing import Any
 
 from django.contrib import messages
@@ -12,6 +11,7 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
 from hetang.console.campaigns import words
+from hetang.console.days import time_of
 from hetang.platform import clock
 from hetang.platform.access import actor_of, needs
 from hetang.touch import services
@@ -65,7 +65,7 @@ def _save(request: HttpRequest) -> str:
     if mode not in dict(PlatformLimit.MODES) or (number and not (number.isdecimal() and 1 <= int(number) <= 100)):
         return gettext("The platform's cap must be a whole number from 1 to 100, or empty.")
     try:
-        start, end = time.fromisoformat(post.get("start", "")), time.fromisoformat(post.get("end", ""))
+        start, end = time_of(post.get("start", "")), time_of(post.get("end", ""))
     except ValueError:
         return gettext("Enter when quiet hours begin and end, as 22:00.")
     try:

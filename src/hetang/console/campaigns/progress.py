@@ -19,7 +19,7 @@ from hetang.campaigns import services
 from hetang.campaigns.errors import CampaignError
 from hetang.campaigns.models import Broadcast
 from hetang.console.campaigns import words
-from hetang.console.campaigns.access import SEND, VIEW, broadcast_or_404, may
+from hetang.console.campaigns.access import REMIND, SEND, VIEW, broadcast_or_404, may
 from hetang.console.campaigns.drafts import EXAMPLE_LINK, shown
 from hetang.platform import clock
 from hetang.platform.access import actor_of, needs
@@ -28,6 +28,7 @@ from hetang.touch import queries
 from hetang.touch.errors import TouchError
 from hetang.touch.governor import next_quiet
 from hetang.touch.models import Plan, Programme
+from hetang.touch.services import Reminded
 
 UNFOLDED = 40  # lines of the organisation that are shown all at once
 MOVING = (Programme.PLANNING, Programme.RUNNING, Programme.CANCELLING)
@@ -75,6 +76,7 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     now = queries.progress(programme)
     nodes = queries.by_organisation(programme, actor_of(request).scope(VIEW))
     at = _number(request.GET.get("at"))
+    reminds = actor_of(request).own_scope(REMIND)
     return {
         "broadcast": broadcast,
         "programme": programme,
@@ -94,7 +96,7 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
         "consequence": queries.consequence(programme),
         "quiet_at": next_quiet(clock.now(), programme.message_class),
         "can_send": may(request, SEND, broadcast.campaign),
-        "can_remind": actor_of(request).can(SEND),
+        "remindable": {node.node_id for node in nodes if node.node_id and reminds.covers(node.path)},
         "to_play": _simulated() and programme.state in MOVING and actor_of(request).can("simulator:use"),
         "can_steer": programme.state in {Programme.RUNNING, Programme.PAUSED},
     }
@@ -156,27 +158,32 @@ def _steer(request: HttpRequest, public_id: UUID, act: Callable[..., None], done
 
 
 @require_POST
-@needs(SEND)
+@needs(REMIND)
 def remind(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Remind who has not confirmed, in the whole programme or below one node."""
+    """Remind who has not confirmed, below one node or wherever the actor may; back to where she asked for it."""
     broadcast = broadcast_or_404(request, public_id)
     place = request.POST.get("node", "")
     node = OrgNode.objects.filter(pk=_number(place)).first() if place else None
     if place and node is None:
         raise Http404
-    back = HttpResponseRedirect(f"{_address(broadcast)}?at={_number(request.POST.get('at'))}#confirmation")
     try:
         result = services.remind(actor_of(request), broadcast, node)
     except CampaignError as refused:
         messages.error(request, words.sentence(refused.problems[0]))
-        return back
+    else:
+        (messages.warning if result.failed else messages.success)(request, _reminded(result))
+    if request.POST.get("back") == "home":
+        return redirect("console:home")
+    return HttpResponseRedirect(f"{_address(broadcast)}?at={_number(request.POST.get('at'))}#confirmation")
+
+
+def _reminded(result: Reminded) -> str:
     text = ngettext("{n} task reminded.", "{n} tasks reminded.", result.done).format(n=result.done)
     if result.over_limit:
         text += " " + gettext("{n} had three reminders within 24 hours already.").format(n=result.over_limit)
     if result.failed:
         text += " " + gettext("{n} could not be reminded; try again later.").format(n=result.failed)
-    (messages.warning if result.failed else messages.success)(request, text)
-    return back
+    return text
 
 
 def _address(broadcast: Broadcast) -> str:

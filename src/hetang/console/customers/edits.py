@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 
 from hetang.console.customers import words
 from hetang.console.customers.lists import customer_or_404
+from hetang.console.forms import DayInput
 from hetang.customers import bases, minors, services
 from hetang.customers.errors import BasisMissing, NoIdentity, NothingToState
 from hetang.customers.models import Customer, Tag
@@ -58,7 +59,7 @@ class DisturbForm(forms.Form):
     """Leave alone (for ever or until the end of a day), or lift it."""
 
     on = forms.BooleanField(required=False)
-    until = forms.DateField(required=False)
+    until = forms.DateField(required=False, widget=DayInput())
 
 
 @require_POST

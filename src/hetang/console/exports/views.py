@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from hetang.console.days import iso_day
 from hetang.console.exports import words
 from hetang.console.lists.tables import Column, Table, read
 from hetang.platform import approvals, clock
@@ -222,9 +223,9 @@ def _chosen(request: HttpRequest, rows: QuerySet[Export]) -> tuple[QuerySet[Expo
     rows = rows.filter(**{column: request.GET[name] for name, column in columns.items() if request.GET.get(name)})
     try:
         if first := request.GET.get("from"):
-            rows = rows.filter(asked_at__gte=_midnight(date.fromisoformat(first)))
+            rows = rows.filter(asked_at__gte=_midnight(date.fromisoformat(iso_day(first))))
         if last := request.GET.get("to"):
-            rows = rows.filter(asked_at__lt=_midnight(date.fromisoformat(last) + timedelta(days=1)))
+            rows = rows.filter(asked_at__lt=_midnight(date.fromisoformat(iso_day(last)) + timedelta(days=1)))
     except ValueError:
         return rows.none(), _("Write days like 2026-11-26.")
     return rows, ""

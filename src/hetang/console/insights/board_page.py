@@ -13,6 +13,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from hetang.console.days import iso_day
 from hetang.console.figures import money, number, percent, signed
 from hetang.console.insights.charts import Series, money_chart
 from hetang.console.insights.wording import channel_label, part_label, preset_label
@@ -71,7 +72,7 @@ def chosen(given: Mapping[str, str]) -> tuple[Comparison, str]:
     """The periods of an address, and what was wrong with them (then the default is shown)."""
     today = clock.today()
     try:
-        return periods.parse(dict(given), today), ""
+        return periods.parse({name: iso_day(text) for name, text in given.items()}, today), ""
     except BadPeriod as error:
         return periods.preset(periods.DEFAULT, today), _mistakes()[error.code]
 

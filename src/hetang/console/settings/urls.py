@@ -35,6 +35,7 @@ urlpatterns = [
     path("roles/<slug:code>/view-as", looking.look_as_role, name="view-as-role"),
     path("view-as/end", looking.end, name="view-as-end"),
     path("users/<int:user_id>/active", users.set_active, name="user-active"),
+    path("users/<int:user_id>/staff", users.link_staff, name="user-staff"),
     path("users/<int:user_id>/password", help_users.reset_password, name="user-password"),
     path("users/<int:user_id>/two-factor", help_users.reset_two_factor, name="user-two-factor"),
     path("users/<int:user_id>/sessions", help_users.end_sessions, name="user-sessions"),

@@ -11,6 +11,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.functional import Promise
@@ -28,12 +29,20 @@ from hetang.platform.models import Grant, OrgNode, User
 from hetang.platform.passwords import Length
 from hetang.platform.roles import Role, roles
 from hetang.platform.users import UserRefused
+from hetang.resources import logins
+from hetang.resources.logins import LinkRefused
+from hetang.resources.models import Staff
 
+_NEAR = 200  # staff that are offered for a login; any account may be typed
 REFUSALS: dict[str, str | Promise] = {
     "name_taken": gettext_lazy("This user name is taken. Choose another."),
     "name_unusable": gettext_lazy("A user name has 1 to 80 characters that can be printed."),
     "role_unknown": gettext_lazy("This role does not exist any more. Choose another."),
     "expiry_past": gettext_lazy("This day has passed. Choose a later one."),
+    "staff_unknown": gettext_lazy(
+        "Nobody has this WeCom account where you manage users. Look at its spelling, or bring staff in first."
+    ),
+    "staff_taken": gettext_lazy("This WeCom account belongs to another login. Untie it there first."),
     "herself": gettext_lazy("Nobody changes her own rights. Ask a colleague."),
     "last_administrator": gettext_lazy(
         "Nobody would be left who manages users for the whole brand. Give somebody else the administrator role first."
@@ -153,6 +162,9 @@ def user_detail(request: HttpRequest, user_id: int) -> HttpResponse:
         "locked_until": login_limit.locked_until(user.username),
         "may_change": not itself and users.may_manage(actor, user),
         "form": GrantForm(actor=actor) if actor.can(users.MANAGE) and not itself else None,
+        "staff": logins.seen_by(actor).select_related("store").filter(user=user).first(),
+        "tied": Staff.objects.filter(user=user).exists(),
+        "near": _staff_near(actor, user) if users.may_manage(actor, user) else None,
     }
     return render(request, "console/settings/user.html", values)
 
@@ -163,6 +175,15 @@ def set_active(request: HttpRequest, user_id: int) -> HttpResponse:
     """Switch a user on or off; nobody can lock herself out."""
     user = seen_or_404(actor_of(request), user_id)
     return _do(request, user, lambda: users.set_active(actor_of(request), user, request.POST.get("active") == "1"))
+
+
+@require_POST
+@needs("users:manage")
+def link_staff(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Say which member of staff a login is; an empty account unties it. It gives no right."""
+    actor = actor_of(request)
+    user = seen_or_404(actor, user_id)
+    return _do(request, user, lambda: logins.link(actor, user, request.POST.get("userid", "")))
 
 
 @require_POST
@@ -199,7 +220,7 @@ def end_of(day: date | None) -> datetime | None:
     return None if day is None else datetime.combine(day + timedelta(days=1), time(), clock.zone())
 
 
-def sentence(refused: UserRefused) -> str:
+def sentence(refused: UserRefused | LinkRefused) -> str:
     """Why a change was refused, in the current language."""
     return str(REFUSALS.get(refused.code, refused))
 
@@ -220,11 +241,20 @@ def _do(request: HttpRequest, user: User, verb: Callable[[], object]) -> HttpRes
     """Carry a change out; a refusal becomes a sentence."""
     try:
         verb()
-    except UserRefused as refused:
+    except (UserRefused, LinkRefused) as refused:
         messages.error(request, sentence(refused))
     else:
         messages.success(request, _("Saved."))
     return redirect("settings:user", user.pk)
+
+
+def _staff_near(actor: Actor, user: User) -> list[Staff]:
+    """Whom she may be: staff of the places where she has a role, without a login yet; who is called like her first."""
+    below = Q(pk__in=[])
+    for path in user.grants.values_list("org_node__path", flat=True):
+        below |= Q(org_node__path__startswith=path)
+    free = logins.linkable(actor).filter(below, user=None).select_related("store")
+    return sorted(free.order_by("name")[:_NEAR], key=lambda one: one.userid != user.username)
 
 
 @transaction.atomic

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import template
@@ -89,6 +89,54 @@ def filterbar(context: Context, content: str, label: str, action: str = "") -> S
 def field(bound: BoundField) -> SafeString:
     """A form field with label, help and errors."""
     return bound.as_field_group()
+
+
+@register.simple_tag
+def pick(  # noqa: PLR0917 - templates pass by place
+    kind: str,
+    name: str,
+    value: object = "",
+    id: str = "",
+    label: str = "",
+    required: bool = False,
+    attributes: Mapping[str, object] | None = None,
+) -> SafeString:
+    """A day, time or moment, typed in the same way in every language (`2026-11-27`, `22:00`) or chosen from the
+    browser's calendar. `label` where no `<label for>` names it."""
+    shown = {key: given for key, given in (attributes or {}).items() if key not in {"id", "required"}}
+    format_, wrong, opens = _written(kind)
+    return _draw(
+        "pick",
+        kind=kind,
+        name=name,
+        value="" if value is None else value,
+        id=id,
+        label=label,
+        required=required,
+        attributes=shown,
+        native=_NATIVE[kind],
+        format=format_,
+        wrong=wrong,
+        opens=opens,
+    )
+
+
+_NATIVE = {"day": "date", "time": "time", "moment": "datetime-local"}
+
+
+def _written(kind: str) -> tuple[str, str, str]:
+    """How it is written, what to say of anything else, and what the button does."""
+    if kind == "time":
+        return (
+            gettext("hh:mm"),
+            gettext("Write the time as hours and minutes, for example 22:00."),
+            gettext("Choose a time"),
+        )
+    if kind == "moment":
+        said = gettext("Write day and time as year-month-day hours:minutes, for example 2026-11-27 20:00.")
+        return gettext("yyyy-mm-dd hh:mm"), said, gettext("Choose day and time")
+    said = gettext("Write the day as year-month-day, for example 2026-11-27.")
+    return gettext("yyyy-mm-dd"), said, gettext("Choose a day")
 
 
 @register.simple_tag
@@ -320,5 +368,5 @@ def _address(context: Context, **changes: str | None) -> str:
     return f"?{query.urlencode()}"
 
 
-def _draw(name: str, **values: Any) -> SafeString:
+def _draw(name: str, /, **values: Any) -> SafeString:
     return render_to_string(f"console/tags/{name}.html", values)

@@ -15,7 +15,7 @@ document.addEventListener("invalid", (event) => {
   const input = event.target;
   if (!input.validity.customError && input.type !== "radio") input.setCustomValidity(complaint(input) ?? "");
 }, true);
-for (const kind of ["input", "change"]) document.addEventListener(kind, (event) => event.target.setCustomValidity?.(""), true);
+for (const kind of ["input", "change"]) document.addEventListener(kind, (event) => event.target.dataset?.pick || event.target.setCustomValidity?.(""), true);  // days: hetang.js
 
 // The native field lies invisibly over ours, so clicking, dropping a file and the keyboard work as ever.
 function dress(root) {

@@ -76,8 +76,53 @@ document.addEventListener("click", (event) => {
 // Filter bars apply when a choice is made; text fields wait for Enter.
 document.addEventListener("change", (event) => {
   const bar = event.target.closest("form.filterbar");
-  if (bar && event.target.matches("select, input[type=checkbox], input[type=date]")) bar.requestSubmit();
+  if (bar && event.target.matches("select, input[type=checkbox]")) bar.requestSubmit();
 });
+
+// Days and times are typed in one way whatever the language of the browser; its own calendar opens by the button beside.
+const DAY = /^(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})\s*日?$|^(\d{4})(\d{2})(\d{2})$/;
+const TIME = /^(\d{1,2}):?(\d{2})$/;
+function isoDay(text) {
+  const parts = text.match(DAY)?.slice(1).filter(Boolean);
+  const day = parts && [parts[0], parts[1].padStart(2, "0"), parts[2].padStart(2, "0")].join("-");
+  return day && !Number.isNaN(Date.parse(day)) ? day : null;
+}
+function isoTime(text) {
+  const [, hours, minutes] = text.match(TIME) ?? [];
+  return minutes && hours < 24 && minutes < 60 ? `${hours.padStart(2, "0")}:${minutes}` : null;
+}
+function written(kind, text) {
+  if (kind === "day") return isoDay(text);
+  if (kind === "time") return isoTime(text);
+  const [, day, time] = text.replace("T", " ").match(/^(.*\S)\s+(\S+)$/) ?? [];
+  return day && isoDay(day) && isoTime(time) ? `${isoDay(day)} ${isoTime(time)}` : null;
+}
+document.addEventListener("change", (event) => {
+  const input = event.target;
+  if (!input.dataset?.pick) return;
+  const text = input.value.normalize("NFKC").trim();
+  const value = written(input.dataset.pick, text);
+  input.setCustomValidity(text && !value ? input.dataset.wrong : "");
+  input.value = value ?? text;
+}, true);
+document.addEventListener("input", (event) => event.target.dataset?.pick && event.target.setCustomValidity(""), true);
+document.addEventListener("click", (event) => {
+  const open = event.target.closest(".pick-open");
+  if (!open) return;
+  const [input, native] = open.parentElement.querySelectorAll("input");
+  const value = written(input.dataset.pick, input.value.normalize("NFKC").trim()) ?? "";
+  native.value = value.replace(" ", "T");
+  try { native.showPicker(); } catch { input.focus(); }
+});
+document.addEventListener("change", (event) => {
+  if (!event.target.matches(".pick-native")) return;
+  event.stopPropagation();
+  const input = event.target.parentElement.querySelector("[data-pick]");
+  input.value = event.target.value.replace("T", " ");
+  for (const type of ["input", "change"]) input.dispatchEvent(new Event(type, { bubbles: true }));
+  input.closest("form.filterbar")?.requestSubmit();
+  input.focus();
+}, true);
 
 // A form that is on its way cannot be sent again by a double click.
 document.addEventListener("submit", (event) => {
