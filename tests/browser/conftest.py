@@ -54,11 +54,14 @@ def cast(transactional_db: None) -> Cast:
 
 @pytest.fixture
 def open_browser(chromium: Browser, live_server: Any) -> Iterator[Any]:
-    """`open_browser(width=1280, **context)` gives a Visitor; after the test none of them may have had any trouble."""
+    """`open_browser(width=1280, **context)` gives a Visitor; after the test none of them may have had any trouble.
+
+    She wants no movement, so nothing is seen half-way and no test waits for it.
+    """
     visitors: list[Visitor] = []
 
     def start(width: int = 1280, **options: Any) -> Visitor:
-        values = {"locale": "zh-CN", "viewport": {"width": width, "height": 844}, **options}
+        values = {"locale": "zh-CN", "viewport": {"width": width, "height": 844}, "reduced_motion": "reduce", **options}
         context = chromium.new_context(**values)
         context.add_init_script(_WATCH)
         visitor = Visitor(live_server.url, context, context.new_page())

@@ -3,36 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from hetang.console import first_run
 from hetang.platform import brand
+from tests.browser.accessibility import dark_violations, violations
 from tests.browser.conftest import Visitor
 from tests.console import people
 from tests.console.cast import Cast
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Visitor]
-
-
-def _violations(visitor: Visitor) -> list[str]:
-    visitor.page.wait_for_selector(".htmx-request", state="detached")  # what comes after the page counts as well
-    found: list[Any] = Axe().run(visitor.page).response["violations"]
-    return [f"{visitor.page.url} {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
-
-
-def _dark_violations(visitor: Visitor) -> list[str]:
-    """Contrast of the page in view when it is dark; the rest of it is the same."""
-    visitor.page.emulate_media(color_scheme="dark")
-    visitor.page.wait_for_timeout(200)  # colours fade from one to the other
-    options = {"runOnly": ["color-contrast"]}
-    found: list[Any] = Axe().run(visitor.page, options=options).response["violations"]
-    visitor.page.emulate_media(color_scheme="light")
-    return [f"dark {visitor.page.url}: {node['html'][:200]}" for one in found for node in one["nodes"]]
 
 
 def _pages(page: Page) -> list[str]:
@@ -73,10 +56,10 @@ def test_a_day_in_both_languages(cast: Cast, open_browser: Open) -> None:
 def test_every_page_is_accessible(cast: Cast, open_browser: Open) -> None:
     visitor = open_browser()
     visitor.go("/login")
-    found = _violations(visitor)
+    found = violations(visitor)
     for address in _pages(visitor.log_in("headquarters")):
         visitor.go(address)
-        found += _violations(visitor) + _dark_violations(visitor)
+        found += violations(visitor) + dark_violations(visitor)
     assert found == []
 
 
@@ -126,15 +109,13 @@ def test_the_search_is_walked_by_keys(cast: Cast, open_browser: Open) -> None:
     page.wait_for_selector("dialog.palette[open]")
     page.keyboard.type("customers")
     page.wait_for_selector(".palette-results a:has-text('Customers')")
-    page.wait_for_timeout(300)  # the dialog has faded in: half-way its contrast is lower
-    assert _violations(visitor) == []
+    assert violations(visitor) == []
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog[open]", state="detached")  # not by a function: the policy forbids its text
     page.wait_for_selector("input:focus", state="detached")
     page.keyboard.press("?")
     page.wait_for_selector("dialog.help-dialog[open]")
-    page.wait_for_timeout(300)
-    assert _violations(visitor) == []
+    assert violations(visitor) == []
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog[open]", state="detached")
     page.keyboard.press("/")
@@ -168,8 +149,8 @@ def test_leaving_what_is_not_saved_asks_first(cast: Cast, open_browser: Open, ad
     assert asked == []
     visitor.go(address)
     page.locator("form[data-unsaved] [name=name]").press_sequentially("Regulars")
-    page.click("nav.nav a[href='/customers/']", no_wait_after=True)
-    page.wait_for_timeout(200)
+    with page.expect_event("dialog"):
+        page.click("nav.nav a[href='/customers/']", no_wait_after=True)
     assert asked == ["beforeunload"]
     assert page.url.endswith(address)
 
@@ -225,7 +206,7 @@ def test_a_new_installation_leads_to_its_first_step(transactional_db: None, open
     brand.forget()
     visitor = open_browser(width=390, has_touch=True, is_mobile=True, locale="en-GB")
     page = visitor.go("/")
-    found = _violations(visitor)
+    found = violations(visitor)
     values = {"code": first_run.code(), "brand": "Lotus", "username": "lin", "password": "a long password"}
     for name, value in values.items():
         page.fill(f"[name={name}]", value)
@@ -233,7 +214,7 @@ def test_a_new_installation_leads_to_its_first_step(transactional_db: None, open
     page.wait_for_selector(".first-steps [aria-current=step]")
     assert "0 of 4 done" in page.content()
     assert not visitor.scrolls_sideways()
-    found += _violations(visitor)
+    found += violations(visitor)
     page.click(".first-steps a:has-text('Import files')")
     page.wait_for_url("**/imports/new")
     assert found == []

@@ -12,8 +12,8 @@ from hetang.platform import brand, clock
 from hetang.platform import clickhouse as store
 from hetang.platform.models import OrgNode
 from hetang.touch.models import Programme
+from tests.browser.accessibility import violations
 from tests.browser.conftest import Visitor
-from tests.browser.test_console import _violations
 from tests.console import cast as people
 from tests.insights.test_reports import OVER, broadcast, buy, send
 from tests.touch.world import NOW
@@ -56,12 +56,12 @@ def test_board_and_report(finished: Programme, open_browser: Open) -> None:
     page.wait_for_selector("e-chart svg path", state="attached")
     page.click("summary:has-text('As a table')")
     assert page.locator("details[open] tbody tr").count() >= 28
-    found = _violations(visitor)
+    found = violations(visitor)
     visitor.go(f"/insights/reports/{finished.public_id}")
     page.wait_for_selector("ol.funnel svg")
-    found += _violations(visitor)
+    found += violations(visitor)
     visitor.go("/insights/definitions")
-    assert found + _violations(visitor) == []
+    assert found + violations(visitor) == []
 
 
 def test_on_a_phone_nothing_scrolls_sideways(finished: Programme, open_browser: Open) -> None:

@@ -1,0 +1,38 @@
+"""What axe finds wrong with the page in view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axe_playwright_python.base import AXE_SCRIPT
+
+from tests.browser.conftest import Visitor
+
+# Colours change at once for who wants no movement (`conftest`), which is in the frame after the next.
+_RUN = """async options => {
+  await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))
+  return (await axe.run(options)).violations
+}"""
+
+
+def violations(visitor: Visitor) -> list[str]:
+    """All rules, on the page as it is."""
+    found = _found(visitor, {"resultTypes": ["violations"]})
+    return [f"{visitor.page.url} {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
+
+
+def dark_violations(visitor: Visitor) -> list[str]:
+    """Contrast of the page when it is dark; the rest of it is the same."""
+    visitor.page.emulate_media(color_scheme="dark")
+    found = _found(visitor, {"runOnly": ["color-contrast"], "resultTypes": ["violations"]})
+    visitor.page.emulate_media(color_scheme="light")
+    return [f"dark {visitor.page.url}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+
+
+def _found(visitor: Visitor, options: dict[str, Any]) -> list[Any]:
+    page = visitor.page
+    page.wait_for_selector(".htmx-request", state="detached")  # what comes after the page counts as well
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    found: list[Any] = page.evaluate(_RUN, options)
+    return found
