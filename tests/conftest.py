@@ -7,43 +7,55 @@ from typing import Any
 
 import pytest
 
+from tests import embedded, template
 from tests.chromium import chromium
 
 __all__ = ["chromium"]
 
-# Partitioned tables are made by SQL migrations, so Django's flush after a transactional test does not know them.
-# procrastinate declares its tables unmanaged, too.
-UNMANAGED = [
-    *("facts_fact", "facts_key", "facts_intake", "facts_refused", "platform_auditentry", "touch_touch", "touch_key"),
-    "touch_tally",
-    *("procrastinate_jobs", "procrastinate_events", "procrastinate_periodic_defers", "procrastinate_workers"),
+# Files that take over ten seconds, the longest first: a process that got one of them last would keep the other waiting.
+LONGEST_FIRST = [
+    *("browser/test_console", "touch/test_proof", "platform/test_supervisor", "platform/backups/test_moments"),
+    *("platform/backups/test_upgrade", "platform/backups/test_logical", "console/test_page_queries"),
+    *("customers/test_people", "security/test_injection", "commerce/test_any_order", "security/test_layout"),
+    *("console/scope/test_every_url", "privacy/test_rotation", "imports/test_crash", "privacy/test_replay"),
+    *("privacy/test_erasing", "imports/test_online_retail", "connectors/wecom/test_broadcast"),
+    *("browser/test_insights", "commerce/test_history", "audiences/test_evaluators"),
 ]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long files first, where several processes share them; within a file the order stays."""
+    place = {config.rootpath / "tests" / f"{name}.py": number for number, name in enumerate(LONGEST_FIRST)}
+    gone = [str(path) for path in place if not path.exists()]
+    assert gone == [], "LONGEST_FIRST names files that are gone"
+    items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
 def pytest_configure() -> None:
     """Pages of tests name static files as they are; `tests/console/test_static.py` collects them for real."""
     from django.conf import settings
+    from django.test import TransactionTestCase
     from tools import catalogs
+
+    from tests.emptying import empty_the_database
 
     catalogs.compile_all()  # the Chinese may have changed since the installation
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
     # Emptying all tables between tests may meet a look of the engine process, which comes again by itself: it yields.
     settings.DATABASES["default"]["OPTIONS"]["options"] = "-c deadlock_timeout=20s"
+    TransactionTestCase._fixture_teardown = lambda _self: empty_the_database()  # type: ignore[method-assign]
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # argon2 is slow on purpose
 
 
-@pytest.fixture(autouse=True)
-def _empty_unmanaged_tables(request: pytest.FixtureRequest) -> Iterator[None]:
-    yield
-    marker = request.node.get_closest_marker("django_db")
-    if not (marker and marker.kwargs.get("transaction")) and "transactional_db" not in request.fixturenames:
-        return
-    from django.db import connection
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Before the test database is made: a worker starts its server, and takes the database that is migrated there."""
+    from django.db import connections
 
-    with connection.cursor() as cursor:
-        cursor.execute("select relname from pg_class where relname = any(%s)", [UNMANAGED])
-        present = [row[0] for row in cursor.fetchall()]
-        cursor.execute(f"truncate {', '.join(present)}")
+    if embedded.own_copy():
+        embedded.start_copy()
+        connections["default"].settings_dict["TEST"]["TEMPLATE"] = template.MIGRATED
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -91,30 +103,6 @@ def clickhouse(engine: str, transactional_db: None) -> Iterator[str]:
         cursor.execute("update facts_epoch set epoch = epoch + 1")
     yield engine
 
-    for (table,) in clickhouse.rows("select name from system.tables where database = currentDatabase()"):
+    filled = "select distinct table from system.parts where database = currentDatabase() and active"
+    for (table,) in clickhouse.rows(filled):
         clickhouse.command(f"truncate table if exists {table}")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[object]:
-    """A Chromium driven by playwright. Skips loudly where there is none; in CI that is a failure."""
-    import os
-
-    from playwright.sync_api import sync_playwright
-
-    from tests import browser_setup
-
-    path = browser_setup.find()
-    if path is None:
-        if os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
-            pytest.fail("no Chromium here, and in CI the browser tests must run")
-        pytest.skip("NO BROWSER: install chromium, or name one in HETANG_BROWSER, to run the browser tests")
-    quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic", *quiet]
-        )
-        # playwright's event loop runs in this thread, which Django would otherwise refuse to query from
-        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-        yield chromium
-        chromium.close()

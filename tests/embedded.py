@@ -1,6 +1,7 @@
 """Pytest plugin (`-p tests.embedded`): a home and an embedded PostgreSQL of its own, before Django loads.
 
-Each xdist worker has both of its own: transaction ids, which the streams follow, are those of a whole server.
+Each xdist worker has both of its own: transaction ids, which the streams follow, are those of a whole server. Theirs is
+a copy of one that is made while they collect (`tests.template`), so it starts only when the first test is about to.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import template
+
 _GIVEN = "HETANG_TEST_DATABASE_GIVEN"
 
 
@@ -24,8 +27,24 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     is_worker = "PYTEST_XDIST_WORKER" in os.environ
     if not is_worker:
         os.environ[_GIVEN] = os.environ.get("HETANG_DATABASE_URL", "")
-    prepare(server=not os.environ[_GIVEN] and (is_worker or not parallel))
+    prepare(server=not (os.environ[_GIVEN] or parallel or is_worker))
+    if own_copy():
+        _name_server()
+    elif parallel and not is_worker:
+        template.begin()
     yield
+
+
+def own_copy() -> bool:
+    """Whether this process runs a server that is a copy."""
+    return "PYTEST_XDIST_WORKER" in os.environ and not os.environ[_GIVEN]
+
+
+def start_copy() -> None:
+    """Start the server of a worker; in it, `template.MIGRATED` is a migrated database."""
+    home = Path(os.environ["HETANG_HOME"])
+    template.copy_server(home)
+    _start(home)
 
 
 def prepare(*, server: bool) -> None:
@@ -34,12 +53,20 @@ def prepare(*, server: bool) -> None:
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.environ["HETANG_HOME"] = str(home)
     if server:
+        _name_server()
         _start(home)
+
+
+def _name_server() -> None:
+    """Say where the server of the home will listen."""
+    from hetang.platform import postgres
+
+    home = Path(os.environ["HETANG_HOME"])
+    os.environ["HETANG_DATABASE_URL"] = postgres.Server(home / "postgres", postgres.socket_folder(home), None).url
 
 
 def _start(home: Path) -> None:
     from hetang.platform import postgres
 
-    server = postgres.start(home)
+    server = postgres.start(home, lambda _data: template.FAST)
     atexit.register(server.stop)
-    os.environ["HETANG_DATABASE_URL"] = server.url

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from django.db import connection
 from django.test import Client
 
 from hetang.console.campaigns import quota
 from hetang.platform import brand
 from tests.console import cast as people
 from tests.console.cast import Cast
+from tests.emptying import empty_the_database
 from tests.touch.conftest import shipped_limits
 
 __all__ = ["cast", "shipped_limits"]
@@ -44,11 +44,5 @@ def client_of(user: object) -> Client:
 
 def empty_everything() -> None:
     """Empty the test database after data that a module committed."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "select string_agg(quote_ident(relname), ', ') from pg_class"
-            " where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace and not relispartition"
-            " and relname not in ('django_migrations', 'django_content_type', 'facts_epoch')"
-        )
-        cursor.execute(f"truncate {cursor.fetchone()[0]} restart identity cascade")
+    empty_the_database()
     brand.forget()

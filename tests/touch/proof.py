@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from tests import template
+
 CLAIM_S, GRACE_S = 1.5, 0.5
 PUBLIC_ID = uuid.UUID(int=20_000)
 
@@ -45,7 +47,7 @@ def main() -> None:
 
 
 class Scratch:
-    """A database of our own, migrated, gone afterwards."""
+    """A database of our own, migrated, gone afterwards; a copy where the server has one to copy."""
 
     def __enter__(self) -> None:
         import psycopg
@@ -53,14 +55,17 @@ class Scratch:
         self.server = os.environ["HETANG_DATABASE_URL"]
         self.name = f"hetang_proof_{os.getpid()}"
         with psycopg.connect(self.server, autocommit=True) as connection:
-            connection.execute(f"create database {self.name}")
+            known = "select 1 from pg_database where datname = %s"
+            copied = connection.execute(known, [template.MIGRATED]).fetchone() is not None
+            connection.execute(f"create database {self.name}" + (f" template {template.MIGRATED}" if copied else ""))
         os.environ["HETANG_DATABASE_URL"] = urlunsplit(urlsplit(self.server)._replace(path=f"/{self.name}"))
         os.environ["DJANGO_SETTINGS_MODULE"] = "tests.touch.proof_settings"
         import django
         from django.core.management import call_command
 
         django.setup()
-        call_command("migrate", verbosity=0)
+        if not copied:
+            call_command("migrate", verbosity=0)
 
     def __exit__(self, *_: object) -> None:
         import psycopg

@@ -18,7 +18,6 @@ from hetang.platform import postgres
 from hetang.platform.backups import archive
 from tests.processes import clean_environment
 
-MIGRATE = "from hetang.platform import upgrade; upgrade.migrate()\n"
 TAKE_FACTS = """
 import sys
 from datetime import UTC, datetime
@@ -48,7 +47,7 @@ print(json.dumps({
 @contextmanager
 def running(home: Path) -> Iterator[postgres.Server]:
     """The server of a home, for as long as the block."""
-    server = postgres.start(home, archive.server_settings)
+    server = postgres.start(home, lambda data: {**archive.server_settings(data), "fsync": "off"})
     try:
         yield server
     finally:

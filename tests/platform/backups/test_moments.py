@@ -20,6 +20,7 @@ import pytest
 
 from hetang.platform.backups import archive, drill, dump, folder, keys, recovery
 from hetang.platform.backups.folder import Backup, BackupRefused
+from tests import template
 from tests.platform.backups import homes
 from tests.processes import clean_environment, wait_until
 
@@ -58,10 +59,11 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
     """Its server runs throughout."""
     root = tmp_path_factory.mktemp("past")
     home, place = root / "home", root / "archive"
+    template.copy(home)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HETANG_ARCHIVE", str(place))
         with homes.running(home) as server:
-            homes.python(home, server.url, homes.MIGRATE + WRITE, "first")
+            homes.python(home, server.url, WRITE, "first")
             with pytest.raises(BackupRefused, match="holds no base backup"):
                 recovery.base_before(place, None)
             base = archive.take_base(home, server.url, place)
