@@ -20,7 +20,7 @@ from tests.processes import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LINES = 3_000
+LINES = 1_500  # 80 chunks, each of which takes as long as a look of the one who kills
 CHILD = """
 import sys, django
 django.setup()
