@@ -15,6 +15,7 @@ from tests.console import cast as cast_of_all
 from tests.console import people
 from tests.console.cast import PASSWORD, Cast
 
+_PATIENCE_MS = 120_000  # the first page of a process took 22 s while 30 others wanted the two cores
 _WATCH = "document.addEventListener('securitypolicyviolation', e => console.error('CSP ' + e.violatedDirective))"
 
 
@@ -63,6 +64,7 @@ def open_browser(chromium: Browser, live_server: Any) -> Iterator[Any]:
     def start(width: int = 1280, **options: Any) -> Visitor:
         values = {"locale": "zh-CN", "viewport": {"width": width, "height": 844}, "reduced_motion": "reduce", **options}
         context = chromium.new_context(**values)
+        context.set_default_timeout(_PATIENCE_MS)
         context.add_init_script(_WATCH)
         visitor = Visitor(live_server.url, context, context.new_page())
         _watch(visitor)
