@@ -22,3 +22,8 @@ def test_a_table_without_headings_stays_as_it_is() -> None:
     assert labelled("<tbody><tr><td>1</td></tr></tbody>") == "<tbody><tr><td>1</td></tr></tbody>"
     assert labelled("<thead><tr><th></th></tr></thead><tr><td>1</td>").endswith("<tr><td>1</td>")
     assert 'data-label="a &quot;b&quot;"' in labelled('<thead><tr><th>a "b"</th></tr></thead><tr><td>1</td>')
+
+
+def test_a_cell_that_holds_nothing_is_marked() -> None:
+    rows = labelled(HEAD + '<tbody><tr><td>1</td><td class="n"> – </td><td>–</td></tr></tbody>')
+    assert '<td data-label="Sales net" class="n" data-empty>–</td><td>–</td>' in rows

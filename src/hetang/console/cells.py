@@ -8,11 +8,13 @@ from django.utils.html import strip_tags
 
 _HEAD = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
 _CELL = re.compile(r"<(tr|th|td)\b([^>]*)>")
+_NOTHING = re.compile(r'(<td data-label="[^"]*"[^>]*)>\s*–\s*</td>')
 _COLSPAN = re.compile(r'\bcolspan="(\d+)"')
 
 
 def labelled(rows: str) -> str:
-    """The HTML of a table's parts with `data-label` on each `<td>` whose column has a heading.
+    """The HTML of a table's parts with `data-label` on each `<td>` whose column has a heading, and
+    `data-empty` where it holds a dash only: a card leaves that line out.
 
     `rows` is what templates wrote (escaped already, no table within a table). Linear in its length.
     """
@@ -35,4 +37,4 @@ def labelled(rows: str) -> str:
             return cell[0]
         return f'<td data-label="{names[place]}"{attributes}>'
 
-    return head + closed + _CELL.sub(name, body)
+    return head + closed + _NOTHING.sub(r"\1 data-empty>–</td>", _CELL.sub(name, body))

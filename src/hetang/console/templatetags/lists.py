@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from hetang.console.figures import UNKNOWN
 from hetang.console.lists.tables import Column, Listing, address_of
 
 register = template.Library()
@@ -76,7 +77,9 @@ class _CellNode(Node):
         opening = cells[code]
         if opening is None:
             return SafeString("")
-        content = self.body.render(context).strip()  # an empty cell is not shown on phones
+        content = self.body.render(context).strip()
+        if content in {"", UNKNOWN} and opening.startswith("<td"):
+            opening = f"{opening[:-1]} data-empty>"  # not shown on phones
         return SafeString(f"{opening}{content}</{opening[1:3]}>")  # both drawn and escaped by templates
 
 
