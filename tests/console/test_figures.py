@@ -10,6 +10,7 @@ import pytest
 from django.utils import translation
 
 from hetang.console import figures, theme
+from hetang.console.templatetags import hetang
 from hetang.platform import brand, clock
 from hetang.platform.masking import mask_email, mask_name, mask_phone
 from hetang.platform.models import Brand
@@ -78,3 +79,12 @@ def test_every_accent_is_readable(accent: str) -> None:
 @pytest.mark.parametrize(("cell", "written"), [("=1+1", "'=1+1"), ("-5", "'-5"), (-5, -5), ("plain", "plain")])
 def test_no_cell_runs(cell: object, written: object) -> None:
     assert safe(cell) == written
+
+
+def test_a_sentence_is_escaped_and_its_dates_and_amounts_stay_whole() -> None:
+    said = hetang.unbroken("<b> 2026-12-11 到期，2026-12-11 08:00 提醒；编号 12026-1-2")
+    assert hetang.unbroken("频次（−$29,197.72）。") == '频次（<span class="nowrap">−$29,197.72</span>）。'
+    assert said == (
+        '&lt;b&gt; <span class="nowrap">2026-12-11</span> 到期，<span class="nowrap">2026-12-11 08:00</span> 提醒；'
+        "编号 12026-1-2"
+    )

@@ -10,7 +10,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
 from hetang.console import figures
 from hetang.platform import approvals, clock
@@ -92,7 +92,7 @@ def _export(approval: Approval) -> Shown:
     content = approval.content
     kind = exports.kinds().get(content["kind"])
     lines: list[tuple[str, Any]] = [
-        (_("What"), kind.label if kind else content["kind"]),
+        (pgettext("approval", "What"), kind.label if kind else content["kind"]),
         *[(label, value) for label, value in content["lines"]],
         (_("Purpose"), exports.PURPOSES.get(content["purpose"], content["purpose"])),
     ]
@@ -104,7 +104,7 @@ def _bulk(approval: Approval) -> Shown:
 
     content = approval.content
     until = content["until"]
-    lines: list[tuple[str, Any]] = [(_("What"), bulk.KINDS.get(content["kind"], content["kind"]))]
+    lines: list[tuple[str, Any]] = [(pgettext("approval", "What"), bulk.KINDS.get(content["kind"], content["kind"]))]
     if content["tag"]:
         lines.append((_("Tag"), content["tag_name"]))
     elif content["kind"] == "do_not_disturb":

@@ -408,6 +408,6 @@ def _bucket(leaf: dict[str, Any]) -> list[Field]:
     """Each of the hundred buckets holds about one per cent of everybody."""
     return [
         Field("from", _("From bucket"), "number", leaf.get("from", 1)),
-        Field("to", _("To bucket"), "number", leaf.get("to", 10), hint=_("of 100, about 1 % each")),
+        Field("to", _("To bucket"), "number", leaf.get("to", 10), hint=_("of 100, about 1% each")),
         Field("draw", _("Name of the draw (another name draws anew)"), "text", leaf.get("draw", ""), optional=True),
     ]

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from hetang.console.audit.wording import ACTIONS, LOOKS, TARGETS, action_label, field_label, target_label
+from hetang.console.audit.wording import ACTIONS, LOOKS, TARGETS, action_label, field_label, target_label, value_label
 from hetang.console.days import iso_day
 from hetang.console.lists.tables import Column, Table, read
 from hetang.customers import queries as customers
@@ -152,7 +152,9 @@ def _describe(row: Any) -> None:
     row.action_label = action_label(row.action)
     row.target_label = target_label(row.target_type)
     row.change_list = [
-        (field_label(name), *_before_after(value)) for name, value in row.changes.items() if value not in ("", None)
+        (field_label(name), *_before_after(value_label(name, value)))
+        for name, value in row.changes.items()
+        if value not in ("", None)
     ]
     row.more_changes = len(row.change_list) - _SHOWN_CHANGES
     row.is_look = row.action.startswith(audit.LOOK)

@@ -6,6 +6,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from hetang.console.campaigns.words import REASONS
+
 LOOKS: dict[str, str | Promise] = {
     "look.portrait": _("looked at a customer"),
     "look.reveal": _("saw a masked value in full"),
@@ -187,10 +189,12 @@ FIELDS: dict[str, str | Promise] = {
     "state": pgettext_lazy("audit value", "state"),
     "rows": pgettext_lazy("audit value", "rows"),
     "filters": pgettext_lazy("audit value", "filters"),
+    "of": pgettext_lazy("audit value", "list"),
     "audience": pgettext_lazy("audit value", "audience"),
     "rule": pgettext_lazy("audit value", "rule"),
     "value": pgettext_lazy("audit value", "value"),
     "shown": pgettext_lazy("audit value", "shown"),
+    "found": pgettext_lazy("audit value", "found"),
     "permissions": pgettext_lazy("audit value", "permissions"),
     "language": pgettext_lazy("audit value", "language"),
 }
@@ -209,3 +213,11 @@ def target_label(code: str) -> str:
 def field_label(code: str) -> str:
     """The name of a value in the current language."""
     return str(FIELDS.get(code, code))
+
+
+def value_label(name: str, value: object) -> object:
+    """A value in the current language: whose list was looked at has a name, everything else is shown as it is."""
+    if name != "of" or not isinstance(value, str):
+        return value
+    known = REASONS.get("" if value == "send" else value)
+    return str(known[0]) if known else target_label(value)

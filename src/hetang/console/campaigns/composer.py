@@ -46,7 +46,7 @@ TABLE = Table(
         Column("campaign", _("Campaign")),
         Column("audience", _("Audience")),
         Column("slot", _("Planned for")),
-        Column("control", _("Control group (not sent)")),
+        Column("control", _("Control group (not sent)"), css="n"),
         Column("changed", _("Last changed"), sort="updated_at", hidden=True),
         Column("state", _("State")),
         Column("report", _("Report")),

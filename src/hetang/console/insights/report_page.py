@@ -212,7 +212,7 @@ def _checks(report: Report) -> Iterator[Check]:
     if isinstance(effect, Estimate):
         yield _enough(report, effect)
         yield Check(
-            _("Range (95 %)"),
+            _("Range (95%)"),
             _("Zero lies outside the range: chance alone hardly does that.")
             if effect.distinct
             else _("Zero lies inside the range: it may be chance."),

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import get_language, gettext_lazy, pgettext_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
@@ -33,7 +33,7 @@ TABLE = Table(
     url_name="privacy:requests",
     columns=(
         Column("asked", gettext_lazy("Asked"), sort="id", fixed=True),
-        Column("kind", gettext_lazy("What")),
+        Column("kind", pgettext_lazy("request", "What")),
         Column("by", gettext_lazy("Came by")),
         Column("due", gettext_lazy("Due")),
         Column("state", gettext_lazy("State")),

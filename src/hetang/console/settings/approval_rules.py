@@ -43,7 +43,7 @@ def approval_rules(request: HttpRequest) -> HttpResponse:
 def _concerned(kind: Kind) -> list[tuple[str, Any]]:
     """Roles that may do it, with their labels, and everybody else."""
     able = [(role.code, role.label) for role in roles().values() if kind.does in role.permissions]
-    return [*able, ("", _("everybody else"))]
+    return [*able, ("", _("Everybody else"))]
 
 
 def _lines(request: HttpRequest, kind: Kind, errors: dict[str, str]) -> list[dict[str, Any]]:

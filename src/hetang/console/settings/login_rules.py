@@ -35,7 +35,7 @@ class RulesForm(forms.Form):
     )
     absolute_hours = _number(
         "absolute_hours",
-        gettext_lazy("and in any case so many hours after the log-in"),
+        gettext_lazy("A session ends in any case after so many hours"),
         gettext_lazy("1 to 168."),
     )
     password_length = _number(

@@ -58,6 +58,7 @@ class GrantForm(forms.Form):
         label=gettext_lazy("Where"),
         queryset=OrgNode.objects.none(),
         widget=LongSelect(),
+        empty_label=gettext_lazy("Choose…"),
         help_text=gettext_lazy("It holds for this place and everything below."),
     )
     until = forms.DateField(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.http import HttpRequest
 from django.template import Context
 from django.template.loader import render_to_string
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, pgettext
 
@@ -25,6 +26,7 @@ from hetang.platform.brand import brand
 
 register = template.Library()
 _dialogs = itertools.count(1)
+_WHOLE = re.compile(r"\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2})?|[+−][^\s\d]{0,3}\d[\d,.]*\d")  # dates and signed amounts
 _NOTICE_ICONS = {"good": "success", "warn": "warning", "bad": "error"}
 
 
@@ -333,6 +335,13 @@ def clock_time(at: Any) -> SafeString:
 def day(value: Any) -> SafeString:
     """A calendar day in the brand's zone."""
     return figures.day(value)
+
+
+@register.filter
+def unbroken(text: str) -> SafeString:
+    """A plain sentence whose dates and signed amounts stay on one line: browsers break them at their signs. Escaped."""
+    whole = _WHOLE.sub(r'<span class="nowrap">\g<0></span>', conditional_escape(text))
+    return mark_safe(whole)  # noqa: S308 - escaped above
 
 
 @register.filter
