@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "hetang.audiences",
     "hetang.touch",
     "hetang.campaigns",
+    "hetang.communities",
     "hetang.insights",
     "hetang.connectors.wecom",
     "hetang.imports",
@@ -60,6 +61,7 @@ SUBSCRIPTIONS: list[str] = [
     "hetang.customers.subscriptions:customers",
     "hetang.commerce.subscriptions:commerce",
     "hetang.commerce.subscriptions:history",
+    "hetang.connectors.wecom.tagging:subscription",
 ]
 
 # Loops that the worker process runs, each under its own lease: dotted paths to `hetang.platform.loops.Loop`s.
@@ -73,7 +75,10 @@ LOOPS: list[str] = [
     "hetang.touch.loops:dispatch",
     "hetang.touch.loops:outcomes",
     "hetang.console.tidying:loop",
+    "hetang.connectors.wecom.welcoming:loop",
     "hetang.connectors.wecom.callbacks:loop",
+    "hetang.connectors.wecom.tagging:loop",
+    "hetang.connectors.wecom.nightly:loop",
     "hetang.operations.schedule:loop",
     "hetang.operations.alerting:loop",
     "hetang.operations.notices:loop",
@@ -131,6 +136,7 @@ HOLDINGS: list[str] = [
     "hetang.imports.holdings:HOLDINGS",
     "hetang.privacy.export_files:HOLDINGS",
     "hetang.privacy.own_page:HOLDINGS",
+    "hetang.communities.holdings:HOLDINGS",
     "hetang.connectors.wecom.holdings:HOLDINGS",
 ]
 
@@ -149,6 +155,7 @@ SEALED_COLUMNS: list[str] = [
     "wecom_app(id bigint).callback_aes_key",
     "wecom_accesstoken(app_id bigint).token",
     "wecom_callbackmessage(id bigint).body",
+    "wecom_welcome(id bigint).code",
 ]
 
 # How long kinds of data are kept: dotted paths to lists of `hetang.platform.keeping.Keeping`.
@@ -159,6 +166,7 @@ KEEPING: list[str] = [
     "hetang.audiences.keeping:KEEPING",
     "hetang.touch.keeping:KEEPING",
     "hetang.imports.keeping:KEEPING",
+    "hetang.communities.keeping:KEEPING",
     "hetang.connectors.wecom.keeping:KEEPING",
     "hetang.privacy.keeping:KEEPING",
 ]

@@ -129,6 +129,8 @@ class Quiet(Work):
 
     def progress(self, done: int, total: int | None = None, stage: str = "") -> None: ...
 
+    def checkpoint(self) -> None: ...
+
 
 @pytest.mark.django_db(transaction=True)
 def test_the_trial_makes_the_customers_that_are_here_friends_of_the_staff(

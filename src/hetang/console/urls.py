@@ -35,6 +35,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include((_own, "console"))),
     path("l/<slug:code>", short_link, name="short-link"),
     path("customers/", include("hetang.console.customers.urls")),
+    path("groups/", include("hetang.console.groups.urls")),
     path("imports/", include("hetang.console.imports.urls")),
     path("audiences/", include("hetang.console.audiences.urls")),
     path("campaigns/", include("hetang.console.campaigns.urls")),

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from django.db import connection
+from django.test import Client
 
 from hetang.connectors.wecom.models import App
-from hetang.connectors.wecom.services import connect
+from hetang.connectors.wecom.services import callback_path, connect
 from hetang.simulator.admin import SimulatorAdmin
 from tests.simulator.process import SimulatorProcess
-from tests.simulator.world import World, found
+from tests.simulator.world import AES_KEY, World, found
 from tests.touch import world as brand_world
 
 PEOPLE = 400
+TOKEN = "token123"
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +59,7 @@ def app(db: None, simulator: SimulatorProcess, world: World) -> App:
         callback_aes_key="abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG",
         simulated=True,
         calls_per_minute=60_000,
+        concurrency=1,  # side by side needs committed rows: see the tests marked as transactional
     )
 
 
@@ -88,3 +95,62 @@ def members(db: None, simulator: SimulatorProcess, admin: SimulatorAdmin) -> lis
     )
     assert App.objects.count() == 1
     return external
+
+
+@pytest.fixture
+def web(app: App) -> Client:
+    return Client()
+
+
+@pytest.fixture
+def receiver(web: Client, app: App) -> Iterator[tuple[str, list[Any]]]:
+    """Listens where the simulator posts. Requests wait here for the test's own thread, which owns the database."""
+    waiting: list[tuple[str, bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            waiting.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}{callback_path(app)}", waiting
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Post:
+    """What the simulated WeCom has posted and nobody has taken yet."""
+
+    def __init__(self, web: Client, waiting: list[tuple[str, bytes]]) -> None:
+        self._web, self._waiting = web, waiting
+
+    def take(self, count: int) -> list[tuple[str, bytes]]:
+        """Wait for so many events, and take all that came."""
+        deadline = time.monotonic() + 60
+        while len(self._waiting) < count and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(self._waiting) >= count
+        taken, self._waiting[:] = list(self._waiting), []
+        return taken
+
+    def deliver(self, taken: list[tuple[str, bytes]]) -> None:
+        """Hand events to Hetang."""
+        for path, body in taken:
+            assert self._web.post(path, body, content_type="text/xml").status_code == 200
+
+
+@pytest.fixture
+def post_office(web: Client, world: World, receiver: tuple[str, list[Any]]) -> Post:
+    """The simulated corp posts its events here."""
+    url, waiting = receiver
+    callback = {"callback_url": url, "callback_token": TOKEN, "callback_aes_key": AES_KEY}
+    world.admin.corp("Lotus", [{"agentid": 1000002, **callback}])
+    return Post(web, waiting)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -14,18 +11,17 @@ from django.test import Client
 
 from hetang.connectors.wecom import callbacks, events
 from hetang.connectors.wecom.crypto import CallbackRefused
-from hetang.connectors.wecom.models import App, CallbackMessage
+from hetang.connectors.wecom.models import App, CallbackMessage, CorpNotice, Pair
 from hetang.connectors.wecom.services import callback_path
+from hetang.customers.models import Relation
+from hetang.facts import subscriptions
 from hetang.resources.models import Staff
+from hetang.resources.rules import StoreRow
+from hetang.resources.services import upsert_stores
 from hetang.simulator import crypto as platform_side
 from tests.simulator.world import AES_KEY, World
 
 TOKEN = "token123"
-
-
-@pytest.fixture
-def web(app: App) -> Client:
-    return Client()
 
 
 def signed(encrypted: str) -> dict[str, str]:
@@ -94,9 +90,6 @@ def test_one_event_delivered_three_times_is_one(web: Client, app: App) -> None:
     for _ in range(3):  # each with new random bytes, as the platform repeats them
         assert post(web, app, event("del_follow_user")) == 200
     assert CallbackMessage.objects.count() == 1
-    with connection.cursor() as cursor:
-        cursor.execute("select count(*) from facts_intake where door = 'callback' and source = 'wecom'")
-        assert cursor.fetchone() == (1,)
     assert callbacks.run_once() == 0.0
     assert post(web, app, event("del_follow_user")) == 200
     assert callbacks.run_once() > 0
@@ -115,11 +108,84 @@ def test_events_of_the_same_second_are_distinct(web: Client, app: App) -> None:
     }
 
 
+def other(name: str, change: str = "", more: str = "", at: int = 1_795_400_000) -> str:
+    return (
+        f"<xml><ToUserName>ww0123456789abcdef</ToUserName><CreateTime>{at}</CreateTime><MsgType>event</MsgType>"
+        f"<Event>{name}</Event>" + (f"<ChangeType>{change}</ChangeType>" if change else "") + f"{more}</xml>"
+    )
+
+
 def test_other_events_are_kept_and_ignored(web: Client, app: App) -> None:
-    post(web, app, event("edit_external_contact"))
+    post(web, app, other("enter_agent"))
     callbacks.run_once()
-    assert list(CallbackMessage.objects.values_list("state", flat=True)) == [CallbackMessage.IGNORED]
+    assert list(CallbackMessage.objects.values_list("state", "event")) == [(CallbackMessage.IGNORED, "enter_agent")]
     assert relation_facts() == []
+
+
+def test_what_somebody_should_know_is_noted(web: Client, app: App) -> None:
+    post(web, app, other("customer_acquisition", "balance_low"))
+    post(web, app, other("customer_acquisition", "link_unavailable", "<LinkId>ca1</LinkId>"))
+    post(web, app, event("transfer_fail", more="<FailReason>customer_refused</FailReason>"))
+    callbacks.run_once()
+    assert set(CorpNotice.objects.values_list("kind", "detail__LinkId", "detail__FailReason")) == {
+        ("customer_acquisition.balance_low", None, None),
+        ("customer_acquisition.link_unavailable", "ca1", None),
+        ("change_external_contact.transfer_fail", None, "customer_refused"),
+    }
+
+
+def test_members_and_departments_change(web: Client, app: App) -> None:
+    upsert_stores([StoreRow(code="S9", name="Ninth")])
+    more = "<UserID>zoe</UserID><Name>Zoe</Name><Department>77,78</Department><Status>1</Status>"
+    post(web, app, other("change_contact", "create_party", "<Id>78</Id><Name>Ninth</Name><ParentId>1</ParentId>"))
+    post(web, app, other("change_contact", "create_user", more, at=1_795_400_001))
+    callbacks.run_once()
+    zoe = Staff.objects.get(userid="zoe")
+    assert (zoe.name, zoe.store.code, zoe.active) == ("Zoe", "S9", True)  # type: ignore[union-attr]
+    post(web, app, event("add_half_external_contact", user="zoe"))
+    renamed = "<UserID>zoe</UserID><NewUserID>zoe2</NewUserID>"
+    post(web, app, other("change_contact", "update_user", renamed, at=1_795_400_002))
+    callbacks.run_once()
+    post(web, app, other("change_contact", "delete_user", "<UserID>zoe2</UserID>", at=1_795_400_003))
+    callbacks.run_once()
+    gone = Staff.objects.get(pk=zoe.pk)
+    assert (gone.userid, gone.name, gone.active) == ("zoe2", "Zoe", False)
+    assert not CallbackMessage.objects.exclude(state="applied").exists()
+
+
+def test_an_edit_waits_for_wecom_and_can_be_applied_again(web: Client, app: App, world: World) -> None:
+    world.admin.fault("drop_before", "externalcontact/get", times=3)
+    post(web, app, event("edit_external_contact", external=world.people[0]))
+    callbacks.run_once()
+    (message,) = CallbackMessage.objects.all()
+    assert (message.state, message.tries) == ("waiting", 1)
+    assert "externalcontact/get" in message.error
+    assert callbacks.run_once() > 0  # not before its time
+    CallbackMessage.objects.update(again_at=None)
+    callbacks.run_once()
+    assert CallbackMessage.objects.get().state == "applied"
+    assert callbacks.apply_again([message.pk]) == 1
+    callbacks.run_once()
+    assert CallbackMessage.objects.get().state == "applied"
+
+
+@pytest.mark.django_db(transaction=True)  # streams read what is committed
+def test_any_order_ends_the_same(web: Client, app: App, world: World) -> None:
+    told = [
+        event("add_external_contact", at=1_795_400_000, external=world.people[0]),
+        event("del_follow_user", at=1_795_400_001, external=world.people[0]),
+        event("add_external_contact", at=1_795_400_002, external=world.people[0]),
+        event("del_external_contact", at=1_795_400_002, external=world.people[0]),
+    ]
+    ends = set()
+    for order in ([0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]):
+        for place in order:
+            post(web, app, told[place])
+            callbacks.run_once()
+        subscriptions.run_until_idle()
+        relation = Relation.objects.get(external_userid=world.people[0])
+        ends.add((relation.state, Pair.objects.get(external_userid=world.people[0]).standing))
+    assert ends == {("lost_by_staff", "gone")}
 
 
 def test_unknown_member_is_made(web: Client, app: App) -> None:
@@ -140,30 +206,6 @@ def test_split_cdata_and_bare_text() -> None:
     assert fields == {"A": "a]]>b", "CreateTime": "12"}
     with pytest.raises(CallbackRefused):
         events.fields_of("<xml")
-
-
-@pytest.fixture
-def receiver(web: Client, app: App) -> Iterator[tuple[str, list[Any]]]:
-    """Listens where the simulator posts. Requests wait here for the test's own thread, which owns the database."""
-    waiting: list[tuple[str, bytes]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            waiting.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}{callback_path(app)}", waiting
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def test_what_the_simulator_sends_is_understood(

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from hetang.connectors.wecom.channel import WeComChannel, channel
-from hetang.connectors.wecom.models import App, Corp
+from hetang.connectors.wecom.models import App, Corp, Pace
 from hetang.platform import clock
 from hetang.touch.ports import OutcomeUnknown, Refused, TaskChannel, TaskRequest
 from tests.simulator.process import SimulatorProcess
@@ -147,6 +147,7 @@ def test_refusals_that_pass(wecom: WeComChannel, world: World, code: int, name: 
     with pytest.raises(Refused) as caught:
         wecom.create_task(request(world))
     assert (caught.value.code, caught.value.permanent) == (name, False)
+    Pace.objects.update(held_until=None)  # the limit's minute is over
     assert wecom.create_task(request(world))
 
 

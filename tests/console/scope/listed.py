@@ -143,6 +143,10 @@ LISTED: dict[str, Listed] = {
     "customers:bulk-undo": Listed(by("bulk_done"), mine="bulk_done"),
     "customers:bulk-ask": Listed(_of_bulk, mine="bulk", silent=True),  # one customer needs no approval
     "customers:bulk-discard": Listed(_of_bulk, mine="bulk"),
+    # group chats
+    "groups:list": Listed(),
+    "groups:group": Listed(by("group")),
+    "groups:place": Listed(by("group"), body=lambda p: {"kind": "store", "store": p.store.pk}),
     # audiences
     **dict.fromkeys(("audiences:list", "audiences:new"), Listed()),
     "audiences:values": Listed(path=sending(source="stores"), query=sending(q="shop")),

@@ -16,6 +16,7 @@ from pyroaring import BitMap
 
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
 from hetang.campaigns.models import Broadcast, Campaign, Picture
+from hetang.communities.models import GroupChat
 from hetang.console.models import SavedView
 from hetang.customers.bulk import content_of
 from hetang.customers.models import (
@@ -95,6 +96,9 @@ def _place(letter: str, node: OrgNode, tag: Tag) -> SimpleNamespace:
     place.grant = Grant.objects.create(user=place.owner, role=STORE_MANAGER, org_node=node)
     place.session = Session.objects.create(
         key_hash=f"{letter:0>64}", data="", user=place.owner, started_at=now, seen_at=now
+    )
+    place.group = GroupChat.objects.create(
+        chat_id=f"wr{letter}", name=f"{thing} group", owner=place.staff, org_node=node, store=store, told_at=now, size=2
     )
     _people(place)
     _decisions(place)

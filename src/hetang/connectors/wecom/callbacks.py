@@ -1,98 +1,100 @@
-"""The loop that applies stored events: friendships become facts. Runs in the worker, under its lease."""
+"""The loop that applies stored events. Runs in the worker, under its lease, and needs PostgreSQL and WeCom only.
+
+An event says that something changed; what it is now, WeCom is asked: so it does not matter in which order or how often
+events come. Without an answer a new friend counts all the same, and what needs one waits for it.
+"""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections import defaultdict
+from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
 
-from hetang.connectors.wecom import events, protocol
-from hetang.connectors.wecom.client import client_of
-from hetang.connectors.wecom.errors import NotConnected, NotSent, Unanswered, WeComError
-from hetang.connectors.wecom.models import CallbackMessage
-from hetang.connectors.wecom.relations import ensure_staff, relation_draft
-from hetang.connectors.wecom.webhook import SOURCE
-from hetang.facts import intake
-from hetang.facts.intake import Draft
+from hetang.connectors.wecom import asking, events
+from hetang.connectors.wecom.applying import DirectoryEvents, GroupEvents, Outcome, PairEvents, note
+from hetang.connectors.wecom.events import CHAT, CONTACT, DIRECTORY, TAG
+from hetang.connectors.wecom.models import App, CallbackMessage
 from hetang.platform import clock
 from hetang.platform.loops import Loop
 from hetang.platform.sealing import unseal
 
 log = logging.getLogger(__name__)
 BATCH = 200
-_IDLE_S = 0.5
-
-
-@dataclass
-class _Applied:
-    message: CallbackMessage
-    event: events.RelationEvent | None
-    draft: Draft | None
-
-
-class _Asked:
-    """Asks WeCom who new friends are; when it does not answer once, nobody is asked for in this batch any more."""
-
-    def __init__(self) -> None:
-        self._silent = False
-
-    def details(self, message: CallbackMessage, event: events.RelationEvent) -> protocol.Contact | None:
-        """The new friend's details. Without them the event counts all the same; the next sync fills the rest."""
-        if self._silent:
-            return None
-        try:
-            return client_of(message.app).call(protocol.CUSTOMER, {"external_userid": event.external_userid})
-        except (NotConnected, NotSent, Unanswered) as problem:
-            self._silent = True
-            log.warning("no details of new friends: %s", problem)
-        except WeComError as problem:
-            log.info("no details of a new friend: %s", problem)
-        return None
+MOST_TRIES = 6
+_IDLE_S = 0.25
+_PAUSE = timedelta(seconds=5)  # doubled with each try
+_NOTED = frozenset({"customer_acquisition", "upload_media_job_finish", "batch_job_result", "kf_msg_or_event"})
 
 
 def run_once() -> float:
-    """Apply one batch of waiting events in order. Returns seconds until the next look."""
-    waiting = list(
-        CallbackMessage.objects.select_related("app__corp").filter(state=CallbackMessage.WAITING).order_by("id")[:BATCH]
-    )
+    """Apply one batch of waiting events. Returns seconds until the next look."""
+    due = Q(again_at=None) | Q(again_at__lte=Now())
+    rows = CallbackMessage.objects.select_related("app__corp").filter(due, state=CallbackMessage.WAITING)
+    waiting = list(rows.order_by("id")[:BATCH])
     if not waiting:
         return _IDLE_S
-    asked = _Asked()
-    applied = [_read(message, asked) for message in waiting]  # may ask WeCom: no transaction is open
-    with transaction.atomic():
-        ensure_staff(
-            (one.event.userid for one in applied if one.event is not None),
-            simulated=any(one.message.app.corp.simulated for one in applied),
-        )
-        intake.record(SOURCE, [one.draft for one in applied if one.draft is not None], "callback")
-        for state, ids in _by_state(applied).items():
-            CallbackMessage.objects.filter(id__in=ids, state=CallbackMessage.WAITING).update(
-                state=state, applied_at=clock.now()
-            )
+    by_app: dict[int, list[CallbackMessage]] = defaultdict(list)
+    for message in waiting:
+        by_app[message.app_id].append(message)
+    for messages in by_app.values():
+        _apply(messages[0].app, messages)
     return 0.0
 
 
-def _by_state(applied: list[_Applied]) -> dict[str, list[int]]:
-    states: dict[str, list[int]] = {CallbackMessage.APPLIED: [], CallbackMessage.IGNORED: []}
-    for one in applied:
-        state = CallbackMessage.APPLIED if one.draft is not None else CallbackMessage.IGNORED
-        states[state].append(one.message.pk)
-    return states
+def apply_again(messages_ids: list[int]) -> int:
+    """Let events be applied once more (they may have failed, or been ignored by an older version). Harmless for those
+    that were applied: facts count once. Returns how many."""
+    again = CallbackMessage.objects.filter(pk__in=messages_ids).exclude(state=CallbackMessage.WAITING)
+    return again.update(state=CallbackMessage.WAITING, tries=0, again_at=None, error="", applied_at=None)
 
 
-def _read(message: CallbackMessage, asked: _Asked) -> _Applied:
-    event = events.relation_event(events.fields_of(unseal(message.body).decode()))
-    if event is None:
-        return _Applied(message, None, None)
-    contact = asked.details(message, event) if event.state == "active" else None
-    draft = relation_draft(
-        key=f"event:{message.dedupe_key}",
-        event=event,
-        contact=contact,
-        simulated=message.app.corp.simulated,
-    )
-    return _Applied(message, event, draft)
+def _apply(app: App, messages: list[CallbackMessage]) -> None:
+    """One app's events: read them, ask WeCom with no transaction open, then write everything at once."""
+    outcome = Outcome()
+    read: dict[str, list[tuple[CallbackMessage, dict[str, str]]]] = defaultdict(list)
+    for message in messages:
+        fields = events.fields_of(unseal(message.body).decode())
+        read[fields.get("Event", "")].append((message, fields))
+    pairs = PairEvents(app, read[CONTACT], outcome)
+    groups = GroupEvents(app, read[CHAT], outcome)
+    directory = DirectoryEvents(app, read[DIRECTORY], read[TAG], outcome)
+    asked = asking.Asked(app)
+    pairs.ask(asked)
+    groups.ask(asked)
+    directory.ask(asked)
+    with transaction.atomic():
+        pairs.write()
+        groups.write()
+        directory.write()
+        for event, some in read.items():
+            if event in _NOTED:
+                note(app, some, outcome)
+        _settle(messages, outcome)
+
+
+def _settle(messages: list[CallbackMessage], outcome: Outcome) -> None:
+    """What became of each: applied, waiting for WeCom, or nothing of ours."""
+    by_state: dict[str, list[int]] = defaultdict(list)
+    for message in messages:
+        if message.pk in outcome.waiting:
+            last = message.tries + 1 >= MOST_TRIES
+            CallbackMessage.objects.filter(pk=message.pk, state=CallbackMessage.WAITING).update(
+                state=CallbackMessage.FAILED if last else CallbackMessage.WAITING,
+                tries=F("tries") + 1,
+                again_at=Now() + _PAUSE * 2**message.tries,
+                error=outcome.waiting[message.pk][:200],
+            )
+        else:
+            done = message.pk in outcome.applied
+            by_state[CallbackMessage.APPLIED if done else CallbackMessage.IGNORED].append(message.pk)
+    for state, ids in by_state.items():
+        CallbackMessage.objects.filter(id__in=ids, state=CallbackMessage.WAITING).update(
+            state=state, applied_at=clock.now()
+        )
 
 
 loop = Loop("wecom.callbacks", run_once)

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hetang.connectors.wecom import protocol
 from hetang.connectors.wecom.client import Client, client_of, default_app
 from hetang.connectors.wecom.errors import (
     BUSY,
@@ -21,6 +20,8 @@ from hetang.connectors.wecom.errors import (
     WeComError,
 )
 from hetang.connectors.wecom.models import RefusedRecipient
+from hetang.connectors.wecom.protocol import media, messages
+from hetang.connectors.wecom.protocol.messages import Attachment, Image, Link, MessageId, TaskQuery, Text
 from hetang.platform import clock
 from hetang.touch.ports import OutcomeUnknown, PersonResult, PersonState, Refused, SenderState, TaskRequest
 
@@ -51,16 +52,15 @@ class WeComChannel:
 
     def create_task(self, request: TaskRequest) -> str:
         """Make one task for one sender. Raises Refused or OutcomeUnknown."""
-        body = {
-            "chat_type": "single",
-            "sender": request.sender,
-            "external_userid": request.recipients,
-            "allow_select": False,
-            "text": {"content": _marked_text(request)},
-            "attachments": [_attachment(one) for one in request.attachments],
-        }
+        task = messages.TaskRequest(
+            chat_type="single",
+            sender=request.sender,
+            external_userid=list(request.recipients),
+            text=Text(content=_marked_text(request)),
+            attachments=[_attachment(one) for one in request.attachments],
+        )
         with _outcomes():
-            made = _client().call(protocol.MAKE_TASK, body)
+            made = _client().call(messages.MAKE_TASK, task)
         refused = (RefusedRecipient(msgid=made.msgid, external_userid=one) for one in made.fail_list)
         RefusedRecipient.objects.bulk_create(refused, ignore_conflicts=True)
         return made.msgid
@@ -78,19 +78,13 @@ class WeComChannel:
 
     def task_states(self, provider_id: str) -> list[SenderState]:
         """Who of the task's senders has confirmed."""
-        states: list[SenderState] = []
-        cursor = ""
         with _outcomes():
-            while True:
-                page = _client().call(
-                    protocol.TASK_SENDERS, {"msgid": provider_id, "limit": _PAGE_OF_RESULTS, "cursor": cursor}
-                )
-                states += [
-                    SenderState(one.userid, one.status == _SENT_BY_MEMBER, _at(one.send_time)) for one in page.task_list
-                ]
-                cursor = page.next_cursor
-                if not cursor:
-                    return states
+            pages = _client().pages(messages.TASK_SENDERS, TaskQuery(msgid=provider_id), _PAGE_OF_RESULTS)
+            return [
+                SenderState(one.userid, one.status == _SENT_BY_MEMBER, _at(one.send_time))
+                for page in pages
+                for one in page.task_list
+            ]
 
     def results(self, provider_id: str, sender: str) -> list[PersonResult]:
         """The state of every recipient of this sender; those whom WeCom did not take are not his friends.
@@ -99,26 +93,20 @@ class WeComChannel:
         """
         refused = RefusedRecipient.objects.filter(msgid=provider_id).values_list("external_userid", flat=True)
         found: list[PersonResult] = [PersonResult(one, "not_friend") for one in refused]
-        cursor = ""
+        asked = messages.ResultsQuery(msgid=provider_id, userid=sender)
         with _outcomes():
-            while True:
-                page = _client().call(
-                    protocol.TASK_RESULTS,
-                    {"msgid": provider_id, "userid": sender, "limit": _PAGE_OF_RESULTS, "cursor": cursor},
-                )
+            for page in _client().pages(messages.TASK_RESULTS, asked, _PAGE_OF_RESULTS):
                 found += [
                     PersonResult(one.external_userid, _PERSON_STATES.get(one.status, "unsent"), _at(one.send_time))
                     for one in page.send_list
                 ]
-                cursor = page.next_cursor
-                if not cursor:
-                    return found
+        return found
 
     def remind(self, provider_id: str) -> None:
         """Remind those who have not confirmed. Raises Refused("reminder_limit") over three in 24 hours."""
         try:
             with _outcomes():
-                _client().call(protocol.REMIND, {"msgid": provider_id})
+                _client().call(messages.REMIND, MessageId(msgid=provider_id))
         except Refused as refused:
             if refused.code == "rate_limited":
                 raise Refused("reminder_limit", permanent=False) from None
@@ -127,12 +115,12 @@ class WeComChannel:
     def cancel(self, provider_id: str) -> None:
         """Stop what is not yet sent."""
         with _outcomes():
-            _client().call(protocol.CANCEL, {"msgid": provider_id})
+            _client().call(messages.CANCEL, MessageId(msgid=provider_id))
 
     def upload_image(self, data: bytes, name: str) -> str:
         """The permanent address of a picture (JPG or PNG, at most 2 MB)."""
         with _outcomes():
-            return _client().call(protocol.UPLOAD_IMAGE, upload=(name, data)).url
+            return _client().call(media.UPLOAD_IMAGE, upload=(name, data)).url
 
 
 def channel() -> WeComChannel:
@@ -171,38 +159,28 @@ def _marked_text(request: TaskRequest) -> str:
     return f"{request.text}\n{request.link}".strip()
 
 
-def _attachment(one: dict[str, Any]) -> dict[str, Any]:
+def _attachment(one: dict[str, Any]) -> Attachment:
     if one.get("type") == "image":
-        return {"msgtype": "image", "image": {"pic_url": one["image"]}}
+        return Attachment(msgtype="image", image=Image(pic_url=one["image"]))
     if one.get("type") == "link":
-        fields = {name: one[name] for name in ("title", "url", "desc", "picurl") if one.get(name)}
-        return {"msgtype": "link", "link": fields}
+        fields = {name: one[name] for name in ("desc", "picurl") if one.get(name)}
+        return Attachment(msgtype="link", link=Link(title=one.get("title", ""), url=one.get("url", ""), **fields))
     raise Refused("attachment_kind", str(one.get("type")))
 
 
-def _messages(client: Client, start: datetime, end: datetime) -> Iterator[protocol.GroupMessage]:
+def _messages(client: Client, start: datetime, end: datetime) -> Iterator[messages.GroupMessage]:
     """Messages made in a time, newest month first."""
     while end > start:
         begin = max(start, end - _SPAN)
-        cursor = ""
-        while True:
-            body = {
-                "chat_type": "single",
-                "start_time": int(begin.timestamp()),
-                "end_time": int(end.timestamp()),
-                "filter_type": 0,
-                "limit": _PAGE_OF_TASKS,
-                "cursor": cursor,
-            }
-            page = client.call(protocol.TASKS, body)
+        asked = messages.TasksRequest(
+            chat_type="single", start_time=int(begin.timestamp()), end_time=int(end.timestamp()), filter_type=0
+        )
+        for page in client.pages(messages.TASKS, asked, _PAGE_OF_TASKS):
             yield from page.group_msg_list
-            cursor = page.next_cursor
-            if not cursor:
-                break
         end = begin
 
 
-def _texts(message: protocol.GroupMessage) -> Iterator[str]:
+def _texts(message: messages.GroupMessage) -> Iterator[str]:
     yield str(message.text.get("content", ""))
     for attachment in message.attachments:
         link = attachment.get("link")

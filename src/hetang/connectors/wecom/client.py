@@ -1,4 +1,7 @@
-"""The HTTP client of one app: token, limits, and the retry rules of section 27. Logs paths and codes, never values."""
+"""The HTTP client of one app: token, limits, and the retry rules of section 27. Logs paths and codes, never values.
+
+It asks the database for its turn and its token, so it is never called inside a transaction that others wait for.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,21 @@ import msgspec
 from hetang.connectors.wecom import tokens
 from hetang.connectors.wecom.errors import (
     BUSY,
+    CONCURRENCY,
     RATE_LIMIT,
+    TOO_LARGE,
     Action,
     NotConnected,
     NotSent,
+    RateLimited,
     Unanswered,
     WeComError,
 )
 from hetang.connectors.wecom.limiter import Limiter
 from hetang.connectors.wecom.models import App
-from hetang.connectors.wecom.protocol import GET_TOKEN, Answer, Api
+from hetang.connectors.wecom.protocol.access import GET_TOKEN, TokenRequest
+from hetang.connectors.wecom.protocol.envelope import Answer, Api, Page, Request, encoded, queried
+from hetang.platform import clock
 from hetang.platform.metrics import Counter, Histogram
 from hetang.platform.sealing import unseal
 
@@ -39,6 +47,9 @@ TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 _PAUSES_S = (0.2, 0.8)
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _A = TypeVar("_A", bound=Answer)
+_P = TypeVar("_P", bound=Page)
+_Q = TypeVar("_Q", bound=Request)
+Upload = tuple[str, bytes]  # file name and content
 
 
 class Client:
@@ -48,7 +59,12 @@ class Client:
         self._app_id = app.pk
         self._corpid = app.corp.corpid
         self._secret = unseal(app.secret).decode()
-        self._limiter = Limiter(app.corp.calls_per_minute, app.corp.concurrency)
+        self._limiter = Limiter(
+            app.corp_id,
+            calls_per_minute=app.corp.calls_per_minute,
+            calls_per_hour=app.corp.calls_per_hour,
+            concurrency=app.corp.concurrency,
+        )
         self._address = f"{app.corp.address}/cgi-bin/"
         self._http = self._open()
         self._calls = 0
@@ -70,16 +86,40 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def call(self, api: Api[_A], request: dict[str, Any] | None = None, upload: tuple[str, bytes] | None = None) -> _A:
-        """One call with its retries. `request` is the query of a GET and the body of a POST; `upload` (name, bytes).
+    def call(self, api: Api[_Q, _A], request: _Q | None = None, upload: Upload | None = None) -> _A:
+        """One call with its retries; an upload has the request in its query.
 
-        Raises WeComError for an answer other than 0, NotSent when nothing left this machine, Unanswered when it is not
-        known whether the call took effect (only for APIs that are not `repeatable`, or after three tries).
+        Raises WeComError for an answer other than 0, RateLimited (one of them) when the API may not be called for
+        longer than a minute, NotSent when nothing left this machine, Unanswered when it is not known whether the call
+        took effect (only for APIs that are not `repeatable`, or after three tries).
         """
         with self._under_way():
             return self._call(api, request, upload)
 
-    def _call(self, api: Api[_A], request: dict[str, Any] | None, upload: tuple[str, bytes] | None) -> _A:
+    def pages(self, api: Api[_Q, _P], request: _Q, limit: int) -> Iterator[_P]:
+        """All pages from the request's cursor on. A page that is too large (45029) is asked for in halves from then on.
+
+        Raises like `call`.
+        """
+        cursor = getattr(request, "cursor", "")
+        while True:
+            page, limit = self.page(api, msgspec.structs.replace(request, cursor=cursor, limit=limit), limit)
+            yield page
+            cursor = page.next_cursor
+            if not cursor:
+                return
+
+    def page(self, api: Api[_Q, _P], request: _Q, limit: int) -> tuple[_P, int]:
+        """One page at the request's cursor, and the limit that worked. Raises like `call`."""
+        while True:
+            try:
+                return self.call(api, msgspec.structs.replace(request, limit=limit)), limit
+            except WeComError as problem:
+                if problem.code != TOO_LARGE or limit == 1:
+                    raise
+                limit = max(1, limit // 2)
+
+    def _call(self, api: Api[_Q, _A], request: _Q | None, upload: Upload | None) -> _A:
         token = tokens.current(self._app_id, self._fetch_token)
         refreshed = False
         tried = 0
@@ -98,11 +138,17 @@ class Client:
                     raise
                 _pause(tried)
 
-    def _give_up_or_wait(self, api: Api[Any], problem: WeComError, tried: int) -> None:
+    def _give_up_or_wait(self, api: Api[Any, Any], problem: WeComError, tried: int) -> None:
         """Raise unless waiting a moment may help. Busy (-1) says nothing about whether the work was done."""
+        if isinstance(problem, RateLimited):
+            raise problem
+        if problem.code == RATE_LIMIT:
+            raise RateLimited(api.path, self._limiter.met_limit(api.path, clock.zone().key)) from None
         if problem.code == BUSY and not api.repeatable:
             raise Unanswered(f"{api.path} answered busy") from None
-        if problem.action is not Action.WAIT or problem.code == RATE_LIMIT or tried >= TRIES:
+        if problem.code == CONCURRENCY:
+            self._limiter.met_crowd(api.path)
+        if problem.action is not Action.WAIT or problem.code == TOO_LARGE or tried >= TRIES:
             raise problem
         _pause(tried)
 
@@ -121,21 +167,22 @@ class Client:
             if last:
                 self.close()
 
-    def _once(self, api: Api[_A], request: dict[str, Any] | None, upload: tuple[str, bytes] | None, token: str) -> _A:
+    def _once(self, api: Api[_Q, _A], request: _Q | None, upload: Upload | None, token: str) -> _A:
         query: dict[str, Any] = {"access_token": token}
         body: dict[str, Any] = {}
-        if upload is not None:
-            query |= request or {}
-            body["files"] = {"media": upload}
-        elif api.method == "GET":
-            query |= request or {}
-        else:
-            body["content"] = msgspec.json.encode(request or {})
+        if request is not None and (api.method == "GET" or upload is not None):
+            query |= queried(request)
+        elif api.method == "POST":
+            body["content"] = encoded(request) if request is not None else b"{}"
             body["headers"] = {"Content-Type": "application/json"}
-        with self._limiter.slot(api.path):
-            return self._send(api, query, body)
+        if upload is not None:
+            body = {"files": {"media": upload}}
+        with self._limiter.slot(api.path, api.at_once):
+            answer = self._send(api, query, body)
+        self._limiter.went_well(api.path)
+        return answer
 
-    def _send(self, api: Api[_A], query: dict[str, Any], body: dict[str, Any]) -> _A:
+    def _send(self, api: Api[_Q, _A], query: dict[str, Any], body: dict[str, Any]) -> _A:
         started = time.monotonic()
         try:
             response = self._http.request(api.method, api.path, params=query, **body)
@@ -160,7 +207,8 @@ class Client:
             raise Unanswered(f"{api.path}: the answer cannot be read") from None
 
     def _fetch_token(self) -> tuple[str, int]:
-        answer = self._send(GET_TOKEN, {"corpid": self._corpid, "corpsecret": self._secret}, {})
+        asked = TokenRequest(corpid=self._corpid, corpsecret=self._secret)
+        answer = self._send(GET_TOKEN, queried(asked), {})
         if not answer.access_token:
             raise Unanswered("gettoken answered no token")
         return answer.access_token, answer.expires_in
@@ -175,13 +223,26 @@ def client_of(app: App) -> Client:
     if app.listen_only:
         raise NotConnected("this app only listens")
     corp = app.corp
-    key = (app.pk, (app.changed_at, corp.address, corp.calls_per_minute, corp.concurrency))
+    limits = (corp.calls_per_minute, corp.calls_per_hour, corp.concurrency)
+    key = (app.pk, (app.changed_at, corp.address, *limits))
     with _lock:
         if key not in _clients:
             for old in [known for known in _clients if known[0] == app.pk]:
                 _clients.pop(old).retire()
             _clients[key] = Client(app)
         return _clients[key]
+
+
+def calling_app(app: App) -> App:
+    """The app by which something of this one's is asked or said: itself, or for one that only listens another one of
+    its corp. Raises NotConnected."""
+    if not app.listen_only:
+        return app
+    others = App.objects.select_related("corp").filter(corp_id=app.corp_id, listen_only=False)
+    found = others.order_by("agentid").first()
+    if found is None:
+        raise NotConnected("all apps of this corp only listen")
+    return found
 
 
 def default_app() -> App:

@@ -19,23 +19,31 @@ _REFRESH = (40014, 42001, 41001, 40082, 42009)
 _WAIT = (-1, 6000, 41063, 41096, 45009, 45029, 45033)
 _CONFIGURATION = (
     *(40001, 40013, 40091, 41002, 41004, 40056, 40093, 42012, 40126, 41055, 41057, 43004, 43009, 43012),
-    *(48001, 48002, 48004, 48005, 48006, 50001, 50002, 50003, 60011, 60020, 60021, 84074, 90206, 90207),
+    *(48001, 48002, 48004, 48005, 48006, 50001, 50002, 50003, 60011, 60020, 60021, 84074, 90206, 90207, 2000002),
 )
-_SKIP = (84061, 40128, 40129, 41049, 41050, 41051, 41053)
+_SKIP = (84061, *range(40097, 40101), *range(40128, 40132), *range(41049, 41052), 41053, 41061, 41062)
+_SKIP_OF_GROUPS = tuple(range(90500, 90509))
 
 ACTIONS: dict[int, Action] = {
     **dict.fromkeys(_REFRESH, Action.REFRESH),
     **dict.fromkeys(_WAIT, Action.WAIT),
     **dict.fromkeys(_CONFIGURATION, Action.CONFIGURATION),
-    **dict.fromkeys(_SKIP, Action.SKIP),
+    **dict.fromkeys((*_SKIP, *_SKIP_OF_GROUPS), Action.SKIP),
 }
 
-BUSY, NO_RELATION, RATE_LIMIT, CONCURRENCY = -1, 84061, 45009, 45033
+BUSY, NO_RELATION, RATE_LIMIT, CONCURRENCY, TOO_LARGE = -1, 84061, 45009, 45033, 45029
+# What concerns one member of those asked for, not the app: she left, lacks the function or a licence, is out of range.
+OF_ONE_MEMBER = frozenset({40003, 40031, 60111, 301021, 84074, 50002, 60011, 41054, 40098, NO_RELATION})
+
+
+def is_licence(code: int) -> bool:
+    """Whether a code says that somebody lacks an interface licence (互通账号)."""
+    return 701000 <= code < 702000
 
 
 def action_of(code: int) -> Action:
-    """What to do about a code; unknown ones and the licence codes (701xxx) count as permanent and configuration."""
-    if 701000 <= code < 702000:
+    """What to do about a code; licence codes count as configuration, unknown ones as permanent."""
+    if is_licence(code):
         return Action.CONFIGURATION
     return ACTIONS.get(code, Action.PERMANENT)
 
@@ -48,6 +56,17 @@ class WeComError(Exception):
         self.path = path
         self.code = code
         self.action = action_of(code)
+
+
+class RateLimited(WeComError):
+    """WeCom's limit of this API is used up (45009), or our own of the hour: it may be called again in `wait_s` seconds.
+
+    Known limits are not tried out: while one lasts, calls end with this at once, in every process.
+    """
+
+    def __init__(self, path: str, wait_s: float) -> None:
+        super().__init__(path, RATE_LIMIT)
+        self.wait_s = wait_s
 
 
 class NotConnected(Exception):

@@ -1,12 +1,15 @@
-"""What the WeCom connector keeps of a person: callbacks as they came, and recipients that WeCom refused."""
+"""What the WeCom connector keeps of a person: callbacks as they came, what WeCom said of her and her friends here,
+welcomes, and recipients that WeCom refused."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from hetang.connectors.wecom.models import CallbackMessage, RefusedRecipient
+from hetang.connectors.wecom.models import CallbackMessage, CorpNotice, Pair, RefusedRecipient, Skipped, Welcome
 from hetang.platform.holdings import Checkpoint, Holding, Person
 from hetang.platform.sealing import seal, unseal
 
@@ -29,9 +32,21 @@ def _callbacks(person: Person) -> Iterator[int]:
             yield pk
 
 
+def _rows(person: Person) -> Iterator[QuerySet[Any]]:
+    """Rows that name her by her id, a handful each."""
+    ids = _ids(person)
+    yield RefusedRecipient.objects.filter(external_userid__in=ids)
+    yield Pair.objects.filter(external_userid__in=ids, told_at__lte=person.at)
+    yield Welcome.objects.filter(external_userid__in=ids, happened_at__lte=person.at)
+    yield CorpNotice.objects.filter(detail__ExternalUserID__in=ids, at__lte=person.at)
+    named = Q(pk__in=[])
+    for value in ids:
+        named |= Q(name__contains=f":{value}:")
+    yield Skipped.objects.filter(named, kind="customer", at__lte=person.at)
+
+
 def _count(person: Person) -> int:
-    refused = RefusedRecipient.objects.filter(external_userid__in=_ids(person)).count()
-    return refused + sum(1 for _pk in _callbacks(person))
+    return sum(rows.count() for rows in _rows(person)) + sum(1 for _pk in _callbacks(person))
 
 
 def _erase(person: Person, checkpoint: Checkpoint) -> int:
@@ -40,8 +55,11 @@ def _erase(person: Person, checkpoint: Checkpoint) -> int:
     for start in range(0, len(found), CHUNK):
         CallbackMessage.objects.filter(pk__in=found[start : start + CHUNK]).update(body=seal(_EMPTY))
         checkpoint()
-    refused, _per_model = RefusedRecipient.objects.filter(external_userid__in=_ids(person)).delete()
-    return len(found) + refused
+    removed = 0
+    for rows in _rows(person):
+        removed += rows.delete()[0]
+        checkpoint()
+    return len(found) + removed
 
 
 HOLDINGS = [

@@ -15,5 +15,29 @@ KEEPING = [
         least=2,
         most=730,
         store=Rows("wecom_callbackmessage", "id", "received_at", "state <> 'waiting'"),
-    )
+    ),
+    Keeping(
+        "wecom_pairs",
+        _("What WeCom says of friendships"),
+        _("To see what changed in WeCom and which tags differ, it stays as long as the friendship is listed there."),
+        until=_("A friendship that has ended is removed with the person, or with the corp."),
+    ),
+    Keeping(
+        "wecom_skipped",
+        _("What a sync with WeCom skipped"),
+        _("To put right what WeCom did not tell, with its reason."),
+        days=90,
+        least=7,
+        most=730,
+        store=Rows("wecom_skipped", "id", "at"),
+    ),
+    Keeping(
+        "wecom_notices",
+        _("Notices of WeCom about the corp"),
+        _("To see what WeCom said of links, quotas and hand-overs."),
+        days=365,
+        least=30,
+        most=1095,
+        store=Rows("wecom_corpnotice", "id", "at"),
+    ),
 ]

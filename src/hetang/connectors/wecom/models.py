@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from hetang.audiences.models import Audience
+from hetang.customers.models import Tag
 from hetang.platform.ids import public_id
+from hetang.platform.models import OrgNode
 
 OFFICIAL_URL = "https://qyapi.weixin.qq.com"
 
@@ -22,7 +26,8 @@ class Corp(models.Model):
     is_default = models.BooleanField(default=False)
     simulated = models.BooleanField(default=False)
     calls_per_minute = models.IntegerField(default=1000)  # per API; the platform allows 10,000
-    concurrency = models.IntegerField(default=5)  # per API
+    calls_per_hour = models.IntegerField(default=140_000, db_default=140_000)  # per API; the platform allows 150,000
+    concurrency = models.IntegerField(default=5)  # calls of one API in flight, all processes together
     created_at = models.DateTimeField()
 
     @property
@@ -66,6 +71,148 @@ class AccessToken(models.Model):
     leased_until = models.DateTimeField(null=True)
 
 
+class Pace(models.Model):
+    """How fast an API of a corp is called, for all processes: see `pace`, which alone reads and writes it.
+
+    `corp_id` 0 with the path `*` counts all calls of this address. Times are real ones.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    corp_id = models.BigIntegerField()
+    path = models.CharField(max_length=80)
+    free_at = models.DateTimeField()
+    hour = models.DateTimeField()
+    used = models.IntegerField(default=0)
+    held_until = models.DateTimeField(null=True)
+    holds = models.SmallIntegerField(default=0)
+    in_flight = models.SmallIntegerField(default=0)
+    lowered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["corp_id", "path"], name="wecom_pace_once")]
+
+
+class Pair(models.Model):
+    """What WeCom last said of a member and a customer: the mirror by which the sync tells what is new, and tags differ.
+
+    `standing`: `listed` while WeCom lists them as friends; `half` is never listed; a customer who deleted the member
+    stays listed, so only her event tells (`lost_by_customer`); `gone` is no longer listed. `run` is the sync that saw
+    them last. `digest` changes when the name, the remark or anything else told of them does.
+    """
+
+    LISTED, HALF, LOST, GONE = "listed", "half", "lost_by_customer", "gone"
+
+    id = models.BigAutoField(primary_key=True)
+    corp = models.ForeignKey(Corp, models.CASCADE, db_index=False)
+    userid = models.CharField(max_length=64)
+    external_userid = models.CharField(max_length=64)
+    standing = models.CharField(max_length=16, default=LISTED)
+    friends_since = models.DateTimeField()
+    digest = models.BinaryField(default=bytes)  # 8 bytes
+    tags = ArrayField(models.CharField(max_length=64), default=list)  # ids of corp tags, sorted
+    told_at = models.DateTimeField()  # when WeCom said what stands here, by the event's time or ours
+    run = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["corp", "userid", "external_userid"], name="wecom_pair_once")
+        ]
+        indexes: ClassVar = [models.Index(fields=["external_userid"], name="wecom_pair_customer")]
+
+
+class CorpTag(models.Model):
+    """A tag of the corp (企业标签) and the tag of ours that it is.
+
+    `outgoing`: marks that are put on or taken off here go to WeCom as well.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    corp = models.ForeignKey(Corp, models.CASCADE, db_index=False)
+    tag_id = models.CharField(max_length=64)
+    group_id = models.CharField(max_length=64)
+    name = models.CharField(max_length=64)
+    position = models.BigIntegerField(default=0)
+    ours = models.ForeignKey(Tag, models.SET_NULL, null=True, related_name="+")
+    outgoing = models.BooleanField(default=True)
+    deleted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["corp", "tag_id"], name="wecom_corp_tag_once")]
+
+
+class TagWait(models.Model):
+    """A pair whose tags may differ from ours, once however often its customer changed. `asked` counts that: who put it
+    right takes it off only if it was not asked for again meanwhile."""
+
+    id = models.BigAutoField(primary_key=True)
+    pair = models.OneToOneField(Pair, models.CASCADE)
+    asked = models.IntegerField(default=1)
+    tries = models.SmallIntegerField(default=0)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["tries", "id"], name="wecom_tagwait_order")]
+
+
+class SyncRun(models.Model):
+    """One pass over everything WeCom lists. `begun_at` is when it began to ask: what it did not see was gone by then.
+
+    A worker that dies leaves it `running`; the job that is started again goes on with it.
+    """
+
+    RUNNING, DONE, CANCELLED, FAILED = "running", "done", "cancelled", "failed"
+
+    id = models.BigAutoField(primary_key=True)
+    corp = models.ForeignKey(Corp, models.CASCADE, related_name="runs")
+    job_run_id = models.BigIntegerField(null=True)
+    state = models.CharField(max_length=10, default=RUNNING)
+    stage = models.CharField(max_length=20, default="staff")
+    begun_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    counts = models.JSONField(default=dict)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["corp"], name="wecom_one_run", condition=models.Q(state="running"))
+        ]
+
+
+class SyncPart(models.Model):
+    """A part of a sync that is asked for by itself: some members with their customers, or some groups.
+
+    `cursor` is where it goes on; it moves in the transaction that keeps what came before it.
+    """
+
+    CUSTOMERS, GROUPS = "customers", "groups"
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(SyncRun, models.CASCADE, related_name="parts")
+    kind = models.CharField(max_length=10)
+    ids = ArrayField(models.CharField(max_length=64))
+    status = models.SmallIntegerField(default=0)  # of groups: what WeCom says of their owners
+    cursor = models.TextField(default="")
+    done = models.BooleanField(default=False)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["run", "kind"], name="wecom_part_open", condition=models.Q(done=False))
+        ]
+
+
+class Skipped(models.Model):
+    """Something WeCom would not tell, with its reason: a member without the function, a group that is gone …"""
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(SyncRun, models.CASCADE, related_name="skipped")
+    kind = models.CharField(max_length=10)  # member, customer, group, tag
+    name = models.CharField(max_length=130)  # the userid, chat id …
+    reason = models.CharField(max_length=40)
+    code = models.IntegerField(default=0)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["run", "kind", "name"], name="wecom_skipped_once")]
+
+
 class RefusedRecipient(models.Model):
     """Somebody whom WeCom did not take into a task (`fail_list`): its results never mention her."""
 
@@ -80,20 +227,131 @@ class RefusedRecipient(models.Model):
 
 
 class CallbackMessage(models.Model):
-    """An event as it was decrypted, once per event however often it is delivered; applied by the callbacks loop."""
+    """An event as it was decrypted, once per event however often it is delivered; applied by the callbacks loop.
 
-    WAITING, APPLIED, IGNORED = "waiting", "applied", "ignored"
-    STATES: ClassVar = [(state, state) for state in (WAITING, APPLIED, IGNORED)]
+    `event` and `change` are its Event and ChangeType. One that needs WeCom's answer waits until `again_at` (real time)
+    when there is none; after some tries it is `failed`, and can be applied again by hand.
+    """
+
+    WAITING, APPLIED, IGNORED, FAILED = "waiting", "applied", "ignored", "failed"
+    STATES: ClassVar = [(state, state) for state in (WAITING, APPLIED, IGNORED, FAILED)]
 
     id = models.BigAutoField(primary_key=True)
     app = models.ForeignKey(App, models.CASCADE)
     dedupe_key = models.CharField(max_length=64, unique=True)
+    event = models.CharField(max_length=40, default="", db_default="")
+    change = models.CharField(max_length=40, default="", db_default="")
     received_at = models.DateTimeField()
     body = models.BinaryField()  # sealed clear text
     state = models.CharField(max_length=10, choices=STATES, default=WAITING)
     applied_at = models.DateTimeField(null=True)
+    tries = models.SmallIntegerField(default=0, db_default=0)
+    again_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=200, default="", db_default="")
 
     class Meta:
         indexes: ClassVar = [
-            models.Index(fields=["id"], name="wecom_callback_waiting", condition=models.Q(state="waiting"))
+            models.Index(fields=["id"], name="wecom_callback_waiting", condition=models.Q(state="waiting")),
+            models.Index(fields=["-id"], name="wecom_callback_failed", condition=models.Q(state="failed")),
+        ]
+
+
+class Department(models.Model):
+    """A department of the corp, as WeCom names it; which store it is, a rule or a person decides."""
+
+    id = models.BigAutoField(primary_key=True)
+    corp = models.ForeignKey(Corp, models.CASCADE, db_index=False)
+    number = models.BigIntegerField()
+    name = models.CharField(max_length=120)
+    parent = models.BigIntegerField(default=0)
+    gone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["corp", "number"], name="wecom_department_once")]
+
+
+class CorpNotice(models.Model):
+    """Something WeCom told about the corp that somebody should know: quota of links low, a link unusable, a hand-over
+    that failed. `detail` holds ids, never names."""
+
+    id = models.BigAutoField(primary_key=True)
+    corp = models.ForeignKey(Corp, models.CASCADE, db_index=False)
+    kind = models.CharField(max_length=60)  # Event.ChangeType
+    at = models.DateTimeField()
+    detail = models.JSONField(default=dict)
+    message = models.OneToOneField(CallbackMessage, models.SET_NULL, null=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["corp", "-at"], name="wecom_notice_newest")]
+
+
+class WelcomeRule(models.Model):
+    """What a new friend is told at once, and to whom it is told. The first rule in order that fits wins.
+
+    An empty condition fits everybody: `channel_states` (of codes and links), `org_node` (whose staff), times of the
+    brand's day (`from_minute` to `until_minute`, over midnight if it is the smaller one), `audience` (people we know).
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    name = models.CharField(max_length=60)
+    position = models.IntegerField(default=0)
+    enabled = models.BooleanField(default=True)
+    channel_states = ArrayField(models.CharField(max_length=64), default=list)
+    org_node = models.ForeignKey(OrgNode, models.PROTECT, null=True, related_name="+")
+    staff = ArrayField(models.CharField(max_length=64), default=list)  # userids
+    from_minute = models.SmallIntegerField(null=True)
+    until_minute = models.SmallIntegerField(null=True)
+    audience = models.ForeignKey(Audience, models.PROTECT, null=True, related_name="+")
+    text = models.TextField(blank=True, default="")  # at most 4,000 bytes
+    link = models.JSONField(default=dict)  # title, url, desc
+    picture_url = models.CharField(max_length=500, blank=True, default="")  # of media/uploadimg: it stays for ever
+    picture_name = models.CharField(max_length=120, blank=True, default="")
+    version = models.IntegerField(default=1)
+    changed_at = models.DateTimeField()
+    changed_by = models.CharField(max_length=80, default="")
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["position", "id"], name="wecom_welcome_order")]
+
+    @property
+    def summary(self) -> str:
+        """What it says, in short."""
+        return self.text or str(self.link.get("title", "")) or self.picture_name
+
+    @property
+    def hours(self) -> str:
+        """From when until when, as 09:00–18:00; empty for the whole day."""
+        if self.from_minute is None or self.until_minute is None:
+            return ""
+        return "–".join(f"{at // 60:02}:{at % 60:02}" for at in (self.from_minute, self.until_minute))
+
+
+class Welcome(models.Model):
+    """A welcome code and what became of it; it works for 20 seconds from `happened_at`, and once.
+
+    `none`: no rule fits. `late`: we came too late. `refused`: WeCom said why in `code_of_refusal`. A code whose
+    sending was tried before and is answered with "already sent" was sent then.
+    """
+
+    WAITING, SENT, NONE, LATE, REFUSED = "waiting", "sent", "none", "late", "refused"
+
+    id = models.BigAutoField(primary_key=True)
+    message = models.OneToOneField(CallbackMessage, models.CASCADE)
+    app = models.ForeignKey(App, models.CASCADE, db_index=False)
+    userid = models.CharField(max_length=64)
+    external_userid = models.CharField(max_length=64)
+    channel_state = models.CharField(max_length=64, default="")
+    code = models.BinaryField(null=True)  # sealed; emptied when it is used up
+    happened_at = models.DateTimeField()
+    state = models.CharField(max_length=8, default=WAITING)
+    rule = models.ForeignKey(WelcomeRule, models.SET_NULL, null=True, related_name="sent")
+    tries = models.SmallIntegerField(default=0)
+    code_of_refusal = models.IntegerField(default=0, db_default=0)
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["id"], name="wecom_welcome_waiting", condition=models.Q(state="waiting")),
+            models.Index(fields=["-happened_at"], name="wecom_welcome_newest"),
         ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 
-from hetang.connectors.wecom import protocol
+from hetang.connectors.wecom import webhook
 from hetang.connectors.wecom.client import client_of
 from hetang.connectors.wecom.models import OFFICIAL_URL, AccessToken, App, Corp
+from hetang.connectors.wecom.protocol.directory import FOLLOW_USERS
 from hetang.platform import clock
 from hetang.platform.sealing import seal
 
@@ -23,29 +26,23 @@ def connect(
     callback_aes_key: str = "",
     simulated: bool = False,
     calls_per_minute: int = 1000,
+    concurrency: int = 5,
 ) -> App:
     """Create or change the default corp and one app of it. Secrets are sealed; a stored token is forgotten.
 
     The callback's address is `callback_path(app)`. Repeating it with the same values is harmless.
     """
     Corp.objects.filter(is_default=True).exclude(corpid=corpid).update(is_default=False)
+    said: dict[str, Any] = {
+        "name": name,
+        "base_url": base_url,
+        "is_default": True,
+        "simulated": simulated,
+        "calls_per_minute": calls_per_minute,
+        "concurrency": concurrency,
+    }
     corp, _ = Corp.objects.update_or_create(
-        corpid=corpid,
-        defaults={
-            "name": name,
-            "base_url": base_url,
-            "is_default": True,
-            "simulated": simulated,
-            "calls_per_minute": calls_per_minute,
-        },
-        create_defaults={
-            "name": name,
-            "base_url": base_url,
-            "is_default": True,
-            "simulated": simulated,
-            "calls_per_minute": calls_per_minute,
-            "created_at": clock.now(),
-        },
+        corpid=corpid, defaults=said, create_defaults={**said, "created_at": clock.now()}
     )
     app, _ = App.objects.update_or_create(
         corp=corp,
@@ -59,6 +56,7 @@ def connect(
         },
     )
     AccessToken.objects.filter(app=app).delete()
+    webhook.forget()
     return app
 
 
@@ -72,4 +70,4 @@ def members_with_customers(app: App) -> int:
 
     Raises WeComError, NotSent or Unanswered. Up to three tries of ten seconds each.
     """
-    return len(client_of(app).call(protocol.FOLLOW_USERS).follow_user)
+    return len(client_of(app).call(FOLLOW_USERS).follow_user)

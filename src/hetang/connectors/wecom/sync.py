@@ -1,118 +1,195 @@
-"""The first sync, and any later one: departments and staff, then every friendship, as the job `wecom.sync`.
+"""The first sync, and every later one: departments and staff, tags, friendships and groups, as the job `wecom.sync`.
 
-Idempotent: a run that starts again records nothing twice, since a friendship's fact has the same key each time.
+A later one finds and repairs what events did not tell: it is the nightly reconciliation. WeCom is asked side by side,
+as much as its limits allow; one writer keeps what was found together with the place where it goes on (`SyncPart`), so
+that a worker that dies costs nothing but the pages under way. Memory does not grow with the corp.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
-from hetang.connectors.wecom import protocol
-from hetang.connectors.wecom.client import Client, client_of, default_app
-from hetang.connectors.wecom.errors import NO_RELATION, WeComError
-from hetang.connectors.wecom.models import Corp
-from hetang.connectors.wecom.relations import ensure_staff, listed_draft
-from hetang.connectors.wecom.webhook import SOURCE
-from hetang.facts import intake
-from hetang.facts.intake import Draft
-from hetang.platform.jobs import Work, job
-from hetang.resources.models import Store
-from hetang.resources.rules import StaffRow
-from hetang.resources.services import upsert_staff
+from django.db import transaction
 
-MEMBERS_PER_CALL = 100
-CUSTOMERS_PER_CALL = 100
-FACTS_PER_CHUNK = 1000  # committed together, well under a second
-_LEFT = 5
+from hetang.communities import services as communities
+from hetang.connectors.wecom import corp_tags, listing, pairs, staffing
+from hetang.connectors.wecom.client import Client, client_of, default_app
+from hetang.connectors.wecom.feed import Feed
+from hetang.connectors.wecom.listing import Found
+from hetang.connectors.wecom.models import App, Skipped, SyncPart, SyncRun
+from hetang.connectors.wecom.protocol.directory import FOLLOW_USERS
+from hetang.connectors.wecom.relations import ensure_staff
+from hetang.platform import clock
+from hetang.platform.jobs import Cancelled, HandedBack, Work, job
+
+ROWS_AT_ONCE = 1000  # kept in one transaction, well under a second
+GATHER_S = 0.25
+SLACK = timedelta(seconds=3)  # WeCom's seconds and clock against ours: within it an event counts as the newer word
+
+
+@dataclass
+class _Progress:
+    """The run, what was counted so far, and how the console is told."""
+
+    run: SyncRun
+    work: Work
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, **more: int) -> None:
+        for name, number in more.items():
+            self.counts[name] = self.counts.get(name, 0) + number
 
 
 @job("wecom.sync")
 def sync(work: Work) -> dict[str, Any]:
-    """Bring in departments, staff and friendships of the default corp. Returns the counts.
+    """Bring in everything that the default corp lists and this app may see. Returns the counts.
 
-    Stages `staff` and `customers`. About 6,000 friendships a second are recorded; WeCom's limits come first.
+    Stages `staff`, `tags`, `customers`, `groups`, `gone`. What WeCom does not tell is kept as `Skipped` with its
+    reason.
     """
-    app = default_app()
-    client = client_of(app)
-    staff = _sync_staff(client, app.corp, work)
-    members = client.call(protocol.FOLLOW_USERS).follow_user
-    ensure_staff(members, simulated=app.corp.simulated)
-    counts = {"staff": staff, "members": len(members), "relations": 0, "new": 0, "refused": 0}
-    for done, page in _pages(client, members):
-        drafts = [listed_draft(app.corp.corpid, one, simulated=app.corp.simulated) for one in page]
-        for chunk in _chunks(drafts):
-            outcome = intake.record(SOURCE, chunk, "callback")
-            counts["relations"] += len(chunk)
-            counts["new"] += outcome.accepted
-            counts["refused"] += len(outcome.rejected)
-        work.progress(done, len(members), "customers")
-    return counts
-
-
-def _sync_staff(client: Client, corp: Corp, work: Work) -> int:
-    """Members of all departments; a department named like a store (name or code) places its members there."""
-    departments = client.call(protocol.DEPARTMENTS).department
-    stores = _stores_by_name()
-    rows: dict[str, StaffRow] = {}
-    for number, department in enumerate(departments, 1):
-        store = stores.get(department.name, "")
-        for member in client.call(protocol.MEMBERS, {"department_id": department.id, "fetch_child": 0}).userlist:
-            known = rows.get(member.userid)
-            rows[member.userid] = StaffRow(
-                userid=member.userid,
-                name=member.name,
-                store=store or (known.store if known else "") or "",
-                active=member.status != _LEFT,
-                simulated=corp.simulated,
-            )
-        work.progress(number, len(departments), "staff")
-    if rows:
-        upsert_staff(rows.values())
-    return len(rows)
-
-
-def _stores_by_name() -> dict[str, str]:
-    """Code of a store by its code and by its name; a name that two stores share places nobody."""
-    found: dict[str, str] = {}
-    doubled: set[str] = set()
-    for code, name in Store.objects.values_list("code", "name"):
-        if name in found:
-            doubled.add(name)
-        found[name] = code
-    for name in doubled:
-        del found[name]
-    return found | {code: code for code in Store.objects.values_list("code", flat=True)}
-
-
-def _pages(client: Client, members: list[str]) -> Iterator[tuple[int, list[protocol.ContactOfMember]]]:
-    """(members begun, friendships) page by page; an empty page with a cursor is not the end."""
-    for start in range(0, len(members), MEMBERS_PER_CALL):
-        part = members[start : start + MEMBERS_PER_CALL]
-        cursor = ""
-        gathered: list[protocol.ContactOfMember] = []
-        while True:
-            body = {"userid_list": part, "limit": CUSTOMERS_PER_CALL, "cursor": cursor}
-            page = _customers(client, body)
-            gathered += page.external_contact_list
-            cursor = page.next_cursor
-            if len(gathered) >= FACTS_PER_CHUNK or not cursor:
-                yield start + (0 if cursor else len(part)), gathered
-                gathered = []
-            if not cursor:
-                break
-
-
-def _customers(client: Client, body: dict[str, Any]) -> protocol.ContactsOfMembers:
-    """One page; members who have no customers at all are no error."""
+    app = work_app(work)
+    run = _begin(app, work)
+    progress = _Progress(run, work, dict(run.counts))
     try:
-        return client.call(protocol.CUSTOMERS, body)
-    except WeComError as problem:
-        if problem.code != NO_RELATION:
-            raise
-        return protocol.ContactsOfMembers()
+        _carry_out(app, progress)
+    except HandedBack:
+        raise  # another process goes on with it
+    except BaseException as problem:
+        _end(run, SyncRun.CANCELLED if isinstance(problem, Cancelled) else SyncRun.FAILED, progress)
+        raise
+    _end(run, SyncRun.DONE, progress)
+    return {**progress.counts, "skipped": run.skipped.count()}
 
 
-def _chunks(drafts: list[Draft]) -> Iterator[list[Draft]]:
-    for start in range(0, len(drafts), FACTS_PER_CHUNK):
-        yield drafts[start : start + FACTS_PER_CHUNK]
+def work_app(work: Work) -> App:
+    """The app by which a job works: the one that it names, or the default one. Raises NotConnected."""
+    named = work.arguments.get("app")
+    return App.objects.select_related("corp").get(pk=named) if named else default_app()
+
+
+def _begin(app: App, work: Work) -> SyncRun:
+    """The run that an earlier attempt of this job left, or a new one. Another job's run that is open has ended."""
+    with transaction.atomic():
+        open_runs = SyncRun.objects.select_for_update().filter(corp=app.corp, state=SyncRun.RUNNING)
+        for run in open_runs:
+            if run.job_run_id == work.job_run_id:
+                return run
+        open_runs.update(state=SyncRun.FAILED, ended_at=clock.now())
+        return SyncRun.objects.create(corp=app.corp, job_run_id=work.job_run_id, begun_at=clock.now() - SLACK)
+
+
+def _end(run: SyncRun, state: str, progress: _Progress) -> None:
+    SyncRun.objects.filter(pk=run.pk, state=SyncRun.RUNNING).update(
+        state=state, ended_at=clock.now(), counts=progress.counts
+    )
+    SyncPart.objects.filter(run=run).delete()
+
+
+def _carry_out(app: App, progress: _Progress) -> None:
+    client, run = client_of(app), progress.run
+    if run.stage == "staff":
+        progress.counts = {"relations": 0, "new": 0, "back": 0, "changed": 0, "groups": 0, "refused": 0, "gone": 0}
+        progress.counts["staff"] = staffing.bring_in(client, app.corp, progress.work)
+        _step(progress, "tags")
+    if run.stage == "tags":
+        progress.counts["tags"] = corp_tags.bring_in(client, app.corp)
+        _step(progress, "parts")
+    if run.stage == "parts":
+        _make_parts(client, app, progress)
+    if run.stage == "pages":
+        _read_pages(client, app, progress)
+        _step(progress, "gone")
+    _note_gone(app, progress)
+
+
+def _step(progress: _Progress, stage: str) -> None:
+    progress.run.stage = stage
+    progress.run.counts = progress.counts
+    progress.run.save(update_fields=["stage", "counts"])
+    progress.work.checkpoint()
+
+
+def _make_parts(client: Client, app: App, progress: _Progress) -> None:
+    """What will be asked for, written down before the first page is."""
+    members = client.call(FOLLOW_USERS).follow_user
+    ensure_staff(members, simulated=app.corp.simulated)
+    groups = listing.groups_listed(client, members)
+    progress.counts |= {"members": len(members), "groups_listed": sum(len(ids) for ids in groups.values())}
+    with transaction.atomic():
+        parts = listing.parts(progress.run, members, groups, at_once=app.corp.concurrency)
+        SyncPart.objects.bulk_create(parts, batch_size=500)
+        _step(progress, "pages")
+
+
+def _read_pages(client: Client, app: App, progress: _Progress) -> None:
+    run = progress.run
+    parts = list(SyncPart.objects.filter(run=run, done=False).order_by("id"))
+    by_kind = {kind: [part for part in parts if part.kind == kind] for kind in (SyncPart.CUSTOMERS, SyncPart.GROUPS)}
+    codes = corp_tags.codes(app.corp)
+    begun_at = time.monotonic()
+    with Feed(
+        by_kind,
+        lambda part, patience: listing.ask(client, part, patience),
+        at_once=app.corp.concurrency,
+        checkpoint=progress.work.checkpoint,
+    ) as feed:
+        waiting: list[Found] = []
+        for found in feed:
+            if found is not None:
+                waiting.append(found)
+            full = sum(one.size for one in waiting) >= ROWS_AT_ONCE
+            if waiting and (full or found is None or time.monotonic() - begun_at > GATHER_S):
+                _keep(app, progress, waiting, codes)
+                waiting, begun_at = [], time.monotonic()
+        if waiting:
+            _keep(app, progress, waiting, codes)
+
+
+def _keep(app: App, progress: _Progress, found: Sequence[Found], codes: dict[str, str]) -> None:
+    """Keep what was found and where each part goes on, in one transaction."""
+    run = progress.run
+    customers = [one for each in found for one in each.customers]
+    groups = [each for each in found if each.group is not None]
+    with transaction.atomic():
+        if customers:
+            asked_at = min(each.asked_at for each in found if each.customers) - SLACK
+            kept = pairs.keep_listed(app.corp, run.pk, customers, asked_at, codes)
+            progress.add(relations=kept.listed, new=kept.new, back=kept.back, changed=kept.changed)
+            progress.add(refused=len(kept.refused))
+            _skip(run, [listing.refused(key, reason) for key, reason in kept.refused])
+        progress.add(groups=len(groups))
+        communities.keep(
+            [listing.told(each.group, app.corp, each.asked_at, each.part.status) for each in groups if each.group]
+        )
+        _skip(run, [skipped for each in found for skipped in each.skipped])
+        for part_id, each in {each.part.pk: each for each in found}.items():
+            SyncPart.objects.filter(pk=part_id).update(cursor=each.cursor, done=each.last)
+        SyncRun.objects.filter(pk=run.pk).update(counts=progress.counts)
+    progress.work.progress(progress.counts["relations"], None, "customers")
+
+
+def _skip(run: SyncRun, some: Sequence[Skipped]) -> None:
+    for one in some:
+        one.run, one.at = run, clock.now()
+    Skipped.objects.bulk_create(some, ignore_conflicts=True)
+
+
+def _note_gone(app: App, progress: _Progress) -> None:
+    """Friendships and groups that a whole pass did not see. Members that were skipped are left alone."""
+    run = progress.run
+    skipped = set(run.skipped.filter(kind="member").values_list("name", flat=True))
+    for members in _members_of_parts(run):
+        asked = [member for member in members if member not in skipped]
+        while gone := pairs.note_gone(app.corp, run.pk, asked, run.begun_at):
+            progress.add(gone=gone)
+            progress.work.progress(progress.counts["gone"], None, "gone")
+    missing = listing.groups_gone(app.corp, run)
+    progress.add(groups_gone=communities.dissolve(missing, run.begun_at))
+
+
+def _members_of_parts(run: SyncRun) -> Iterator[list[str]]:
+    yield from SyncPart.objects.filter(run=run, kind=SyncPart.CUSTOMERS).values_list("ids", flat=True).iterator()

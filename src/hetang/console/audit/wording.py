@@ -79,6 +79,11 @@ ACTIONS: dict[str, str | Promise] = {
     "wecom.connected": _("connected WeCom"),
     "wecom.synced": _("brought in staff and friends from WeCom"),
     "wecom.keys_shown": _("saw the keys of WeCom's callback"),
+    "wecom.welcome_saved": _("changed a welcome"),
+    "wecom.welcome_moved": _("changed the order of welcomes"),
+    "wecom.welcome_removed": _("removed a welcome"),
+    "wecom.applied_again": _("let events of WeCom be applied again"),
+    "group_chat.placed": _("said what a group chat is"),
     "wecom.tried": _("peopled the simulated WeCom"),
     "settings.changed": _("changed the system's settings"),
     "alert.acknowledged": _("took care of an alert"),
@@ -177,6 +182,7 @@ TARGETS: dict[str, str | Promise] = {
     "import": _("import"),
     "simulator": _("simulated WeCom"),
     "wecom": _("connection to WeCom"),
+    "group_chat": _("group chat"),
 }
 
 # What the values of an entry are called; names without wording are shown as they are.

@@ -10,6 +10,7 @@ from hetang.console.customers.bulk import TABLE as BULK_CHANGES
 from hetang.console.customers.lists import TABLE as CUSTOMERS
 from hetang.console.customers.review import TABLE as REVIEW
 from hetang.console.exports.views import TABLE as EXPORTS
+from hetang.console.groups.views import TABLE as GROUPS
 from hetang.console.lists.tables import Table
 from hetang.console.operations.held import TABLE as HELD
 from hetang.console.operations.jobs import TABLE as JOBS
@@ -19,6 +20,7 @@ TABLES: dict[str, Table] = {
     table.code: table
     for table in (
         CUSTOMERS,
+        GROUPS,
         REVIEW,
         BULK_CHANGES,
         AUDIENCES,

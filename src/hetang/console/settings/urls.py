@@ -14,6 +14,8 @@ from hetang.console.settings import (
     system,
     users,
     wecom,
+    wecom_activity,
+    wecom_welcomes,
 )
 
 app_name = "settings"
@@ -23,6 +25,14 @@ urlpatterns = [
     path("wecom/sync", wecom.sync_now, name="wecom-sync"),
     path("wecom/keys", wecom.callback_keys, name="wecom-keys"),
     path("wecom/trial", wecom.try_out, name="wecom-trial"),
+    path("wecom/activity/", wecom_activity.activity, name="wecom-activity"),
+    path("wecom/activity/skipped.csv", wecom_activity.skipped_file, name="wecom-skipped"),
+    path("wecom/activity/again", wecom_activity.apply_again, name="wecom-again"),
+    path("wecom/welcomes/", wecom_welcomes.welcome_list, name="welcomes"),
+    path("wecom/welcomes/new", wecom_welcomes.welcome_edit, name="welcome-new"),
+    path("wecom/welcomes/<uuid:public_id>/", wecom_welcomes.welcome_edit, name="welcome"),
+    path("wecom/welcomes/<uuid:public_id>/move", wecom_welcomes.welcome_move, name="welcome-move"),
+    path("wecom/welcomes/<uuid:public_id>/remove", wecom_welcomes.welcome_remove, name="welcome-remove"),
     path("system/", system.system_settings, name="system"),
     path("system/<slug:group>", system.save_group, name="system-save"),
     path("keys/", keys.key_list, name="keys"),

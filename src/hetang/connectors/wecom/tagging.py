@@ -1,0 +1,242 @@
+"""Our tags to WeCom: what differs is queued once per pair of member and customer, and marked with at most five in
+flight.
+
+The person's tags are what our facts say. A pair differs when a tag that was put on here is missing in it, or when one
+that was taken off (here, or by a colleague in WeCom) is still there; tags that colleagues put on are left to their own
+pair. A bulk change is one statement that queues pairs; however often a customer changes before her turn comes, she is
+one call.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from django.db import connection, transaction
+
+from hetang.connectors.wecom.client import Client, client_of
+from hetang.connectors.wecom.errors import (
+    NO_RELATION,
+    Action,
+    NotConnected,
+    NotSent,
+    RateLimited,
+    Unanswered,
+    WeComError,
+)
+from hetang.connectors.wecom.models import App
+from hetang.connectors.wecom.protocol.tags import MARK, MARKS_AT_ONCE, Mark
+from hetang.facts.staging import stage
+from hetang.facts.subscriptions import Subscription, Window
+from hetang.platform import clock
+from hetang.platform.loops import Loop
+from hetang.platform.metrics import Counter
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+MOST_TRIES = 5
+_IDLE_S = 1.0
+_AWAY_S = 10.0
+_LONGEST_S = 60.0
+STREAM = "wecom_tags"
+
+MARKED = Counter("hetang_wecom_marks_total", "Pairs whose tags were put right in WeCom, by outcome.", ("outcome",))
+
+
+@dataclass(frozen=True)
+class Due:
+    """A pair in the queue, and what its tags in WeCom lack or have too many."""
+
+    pair_id: int
+    corp_id: int
+    asked: int
+    tries: int
+    userid: str
+    external_userid: str
+    add: list[str]
+    remove: list[str]
+
+
+@dataclass(frozen=True)
+class _Done:
+    due: Due
+    outcome: str  # marked, nothing, gone, refused, later
+
+
+def handle(window: Window) -> None:
+    """Queue the pairs of customers whose tags changed in a window of facts."""
+    if stage(window, ["tag.changed"])["tag.changed"]:
+        with connection.cursor() as cursor:
+            cursor.execute(_QUEUE)
+
+
+def queue_tags(tag_ids: Sequence[int]) -> int:
+    """Queue every pair that differs in some of our tags (their ids), after they were linked. One statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(_QUEUE_ALL, {"tags": list(tag_ids)})
+        return int(cursor.rowcount)
+
+
+def waiting() -> int:
+    """How many pairs wait for their turn."""
+    with connection.cursor() as cursor:
+        cursor.execute("select count(*) from wecom_tagwait")
+        return int(cursor.fetchone()[0])
+
+
+def run_once() -> float:
+    """Put one batch right. Returns seconds until the next look."""
+    due = _due()
+    if not due:
+        return _IDLE_S
+    pause = 0.0
+    for corp_id in sorted({one.corp_id for one in due}):
+        some = [one for one in due if one.corp_id == corp_id]
+        app = App.objects.select_related("corp").filter(corp_id=corp_id, listen_only=False).order_by("agentid").first()
+        if app is None:
+            _drop(some)
+            continue
+        pause = max(pause, _mark_all(app, some))
+    return pause
+
+
+def _mark_all(app: App, due: list[Due]) -> float:
+    """Mark side by side, note what became of it at once; returns the seconds to wait if WeCom wants that."""
+    try:
+        client = client_of(app)
+    except NotConnected:
+        _drop(due)
+        return 0.0
+    pauses: list[float] = [0.0]
+    at_once = min(MARKS_AT_ONCE, app.corp.concurrency)
+    if at_once <= 1:
+        done = [_mark(client, one, pauses) for one in due]
+    else:
+        with ThreadPoolExecutor(at_once, thread_name_prefix="marks") as pool:
+            parts = [due[number::at_once] for number in range(at_once)]
+            done = [one for some in pool.map(lambda part: _mark_part(client, part, pauses), parts) for one in some]
+    _note(done)
+    return max(pauses)
+
+
+def _mark_part(client: Client, part: list[Due], pauses: list[float]) -> list[_Done]:
+    try:
+        return [_mark(client, one, pauses) for one in part]
+    finally:
+        connection.close()
+
+
+def _mark(client: Client, one: Due, pauses: list[float]) -> _Done:
+    if not one.add and not one.remove:
+        return _Done(one, "nothing")
+    return _Done(one, "later" if max(pauses) > 0 else _outcome(client, one, pauses))
+
+
+def _outcome(client: Client, one: Due, pauses: list[float]) -> str:
+    request = Mark(userid=one.userid, external_userid=one.external_userid, add_tag=one.add, remove_tag=one.remove)
+    try:
+        client.call(MARK, request)
+    except RateLimited as problem:
+        pauses.append(min(problem.wait_s, _LONGEST_S))
+        return "later"
+    except (NotSent, Unanswered) as problem:
+        log.warning("tags wait for WeCom: %s", problem)
+        pauses.append(_AWAY_S)
+        return "later"
+    except WeComError as problem:
+        log.info("a mark was refused: %s", problem)
+        if problem.code == NO_RELATION:
+            return "gone"
+        return "later" if problem.action is Action.WAIT and one.tries < MOST_TRIES else "refused"
+    return "marked"
+
+
+def _due() -> list[Due]:
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE, {"batch": BATCH, "now": clock.now()})
+        return [Due(*row) for row in cursor.fetchall()]
+
+
+@transaction.atomic
+def _note(done: list[_Done]) -> None:
+    """Write what WeCom has now into the mirror, and take off the queue what was not asked for again meanwhile."""
+    for one in done:
+        MARKED.add(one.outcome)
+    marked = [one.due for one in done if one.outcome == "marked"]
+    gone = [one.due.pair_id for one in done if one.outcome == "gone"]
+    later = [one.due.pair_id for one in done if one.outcome == "later"]
+    with connection.cursor() as cursor:
+        for due in marked:
+            cursor.execute(_MIRROR, {"id": due.pair_id, "add": due.add, "remove": due.remove, "now": clock.now()})
+        if gone:
+            cursor.execute("update wecom_pair set standing = 'gone', tags = '{}' where id = any(%s)", [gone])
+        if later:
+            cursor.execute("update wecom_tagwait set tries = tries + 1 where pair_id = any(%s)", [later])
+    _drop([one.due for one in done if one.outcome != "later"])
+
+
+def _drop(due: list[Due]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "delete from wecom_tagwait w using unnest(%s::bigint[], %s::int[]) as d(pair_id, asked)"
+            " where w.pair_id = d.pair_id and w.asked = d.asked",
+            [[one.pair_id for one in due], [one.asked for one in due]],
+        )
+
+
+# What a pair should have of the tags that go out, against what it has. Words of WeCom itself put nothing on other
+# pairs.
+_WANTED = """
+select p.id as pair_id, p.corp_id, p.userid, p.external_userid,
+  array(select c.tag_id from wecom_corptag c
+        join customers_customertag ct on ct.tag_id = c.ours_id and ct.customer_id = i.customer_id
+        where c.corp_id = p.corp_id and c.outgoing and c.deleted_at is null and ct."on" and ct.source <> 'wecom'
+          and (ct.expires_at is null or ct.expires_at > %(now)s) and c.tag_id <> all(p.tags)
+        order by c.tag_id) as missing,
+  array(select c.tag_id from wecom_corptag c
+        join customers_customertag ct on ct.tag_id = c.ours_id and ct.customer_id = i.customer_id
+        where c.corp_id = p.corp_id and c.outgoing and c.deleted_at is null and c.tag_id = any(p.tags)
+          and (not ct."on" or ct.expires_at <= %(now)s)
+        order by c.tag_id) as surplus
+from wecom_pair p
+left join customers_identity i on i.kind = 'external_userid' and i.key = p.external_userid
+"""
+_DUE = f"""
+with next as (select pair_id, asked, tries from wecom_tagwait order by tries, id limit %(batch)s)
+select next.pair_id, w.corp_id, next.asked, next.tries, w.userid, w.external_userid, w.missing, w.surplus
+from next join ({_WANTED}) w on w.pair_id = next.pair_id
+"""
+_ASK = """
+on conflict (pair_id) do update set asked = wecom_tagwait.asked + 1
+"""
+_QUEUE = f"""
+insert into wecom_tagwait (pair_id, asked, tries)
+select distinct p.id, 1, 0 from window_fact f
+join customers_identity named on named.kind = f.subject_kind and named.key = f.subject_key
+join customers_identity hers on hers.customer_id = named.customer_id and hers.kind = 'external_userid'
+join wecom_pair p on p.external_userid = hers.key and p.standing in ('listed', 'lost_by_customer')
+join customers_tag t on t.code = f.body->>'tag'
+join wecom_corptag c on c.ours_id = t.id and c.corp_id = p.corp_id and c.outgoing and c.deleted_at is null
+where f.kind = 'tag.changed' and (f.source <> 'wecom' or not (f.body->>'on')::boolean)
+{_ASK}
+"""
+_QUEUE_ALL = f"""
+insert into wecom_tagwait (pair_id, asked, tries)
+select distinct p.id, 1, 0 from customers_customertag ct
+join customers_identity hers on hers.customer_id = ct.customer_id and hers.kind = 'external_userid'
+join wecom_pair p on p.external_userid = hers.key and p.standing in ('listed', 'lost_by_customer')
+join wecom_corptag c on c.ours_id = ct.tag_id and c.corp_id = p.corp_id and c.outgoing and c.deleted_at is null
+where ct.tag_id = any(%(tags)s) and ct."on" and ct.source <> 'wecom' and c.tag_id <> all(p.tags)
+{_ASK}
+"""
+_MIRROR = """
+update wecom_pair set told_at = greatest(told_at, %(now)s),
+  tags = array(select distinct t from unnest(tags || %(add)s::varchar[]) as t where t <> all(%(remove)s) order by t)
+where id = %(id)s
+"""
+
+subscription = Subscription(STREAM, handle, kinds=frozenset({"tag.changed"}), after="customers", patient=True)
+loop = Loop("wecom.tags", run_once)

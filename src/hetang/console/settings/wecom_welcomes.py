@@ -1,0 +1,279 @@
+"""Welcomes to new friends: rules in order, who gets which, and what became of the last ones."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, cast
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_GET, require_POST
+
+from hetang.audiences.models import Audience
+from hetang.connectors.wecom import welcome_rules
+from hetang.connectors.wecom.errors import NotConnected, NotSent, Unanswered, WeComError
+from hetang.connectors.wecom.models import Welcome, WelcomeRule
+from hetang.connectors.wecom.rules import DESC_BYTES, TEXT_BYTES, TITLE_BYTES, URL_BYTES, Friend
+from hetang.console.settings.tabs import tabs
+from hetang.platform import clock
+from hetang.platform.access import actor_of, needs
+from hetang.platform.models import OrgNode
+from hetang.resources.models import Staff
+
+PICTURE_BYTES = 2 << 20  # of uploadimg
+_STATES = {
+    Welcome.SENT: gettext_lazy("Sent"),
+    Welcome.NONE: gettext_lazy("No rule fits"),
+    Welcome.LATE: gettext_lazy("Too late"),
+    Welcome.REFUSED: gettext_lazy("Refused by WeCom"),
+    Welcome.WAITING: gettext_lazy("Being sent"),
+}
+_TONES = {Welcome.SENT: "good", Welcome.LATE: "warn", Welcome.REFUSED: "warn"}
+
+
+def _bytes(limit: int) -> Any:
+    def check(value: str) -> None:
+        if len(value.encode()) > limit:
+            raise forms.ValidationError(
+                _("WeCom takes %(limit)s bytes here; a Chinese character is three.") % {"limit": limit}
+            )
+
+    return check
+
+
+class WelcomeForm(forms.Form):
+    """A rule: to whom it is told, and what."""
+
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=60)
+    channel_states = forms.CharField(
+        label=gettext_lazy("Channels"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=gettext_lazy("States of codes and links, one a line. Empty: all."),
+    )
+    org_node = forms.ModelChoiceField(
+        label=gettext_lazy("Staff of"),
+        queryset=OrgNode.objects.none(),
+        required=False,
+        empty_label=gettext_lazy("The whole brand"),
+    )
+    staff = forms.CharField(
+        label=gettext_lazy("Only these members"),
+        required=False,
+        help_text=gettext_lazy("Their userids, separated by commas. Empty: all of them."),
+    )
+    starts = forms.TimeField(
+        label=gettext_lazy("From"), required=False, widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
+    )
+    ends = forms.TimeField(
+        label=gettext_lazy("Until"), required=False, widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
+    )
+    audience = forms.ModelChoiceField(
+        label=gettext_lazy("Only people of this audience"),
+        queryset=Audience.objects.none(),
+        required=False,
+        empty_label=gettext_lazy("All new friends"),
+        help_text=gettext_lazy("Who is known already: a member who adds an adviser, for example."),
+    )
+    text = forms.CharField(
+        label=gettext_lazy("Text"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 5}),
+        validators=[_bytes(TEXT_BYTES)],
+    )
+    link_title = forms.CharField(
+        label=gettext_lazy("Title of the link"), required=False, validators=[_bytes(TITLE_BYTES)]
+    )
+    link_url = forms.URLField(
+        label=gettext_lazy("Address of the link"), required=False, assume_scheme="https", validators=[_bytes(URL_BYTES)]
+    )
+    link_desc = forms.CharField(
+        label=gettext_lazy("Line below the title"), required=False, validators=[_bytes(DESC_BYTES)]
+    )
+    picture = forms.FileField(
+        label=gettext_lazy("Picture of the welcome"),
+        required=False,
+        help_text=gettext_lazy("JPG or PNG, up to 2 MB. It is given to WeCom when you save."),
+    )
+    without_picture = forms.BooleanField(label=gettext_lazy("Without picture"), required=False)
+    enabled = forms.BooleanField(label=gettext_lazy("In use"), required=False, initial=True)
+
+    def __init__(self, *args: Any, rule: WelcomeRule | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._rule = rule
+        cast("forms.ModelChoiceField[OrgNode]", self.fields["org_node"]).queryset = OrgNode.objects.exclude(
+            parent=None
+        ).order_by("path")[:2000]
+        cast("forms.ModelChoiceField[Audience]", self.fields["audience"]).queryset = Audience.objects.filter(
+            archived_at=None
+        ).order_by("name")
+
+    def clean_picture(self) -> UploadedFile | None:
+        """Small enough and of a kind that WeCom takes."""
+        upload = cast("UploadedFile | None", self.cleaned_data.get("picture"))
+        if upload is None:
+            return None
+        if (upload.size or 0) > PICTURE_BYTES:
+            raise forms.ValidationError(_("The picture is larger than 2 MB."))
+        head = upload.read(8)
+        upload.seek(0)
+        if not (head.startswith(b"\xff\xd8\xff") or head == b"\x89PNG\r\n\x1a\n"):
+            raise forms.ValidationError(_("This is neither a JPG nor a PNG picture."))
+        return upload
+
+    def clean(self) -> dict[str, Any]:
+        """Something must be said, and a link has both its parts."""
+        said = super().clean() or {}
+        if bool(said.get("link_title")) != bool(said.get("link_url")):
+            self.add_error("link_title", _("A link needs a title and an address."))
+        if (said.get("starts") is None) != (said.get("ends") is None):
+            self.add_error("ends", _("Say both from when and until when, or neither."))
+        stays = self._rule is not None and self._rule.picture_url and not said.get("without_picture")
+        if not (said.get("text") or said.get("link_url") or said.get("picture") or stays):
+            self.add_error("text", _("Say something: a text, a link or a picture."))
+        return said
+
+
+@require_GET
+@needs("settings:edit")
+def welcome_list(request: HttpRequest) -> HttpResponse:
+    """The rules in order, who gets which, and the last day's welcomes."""
+    rows = list(WelcomeRule.objects.select_related("org_node", "audience").order_by("position", "id"))
+    since = clock.now() - timedelta(days=1)
+    counts = dict(
+        Welcome.objects.filter(happened_at__gte=since)
+        .values_list("state")
+        .annotate(n=Count("id"))
+        .values_list("state", "n")
+    )
+    values = {
+        "rows": rows,
+        "shadowed": welcome_rules.never_winning(rows),
+        "counts": [(label, counts.get(state, 0), _TONES.get(state, "")) for state, label in _STATES.items()],
+        "tried": _tried(request, rows),
+        "tabs": tabs("wecom", actor_of(request)),
+    }
+    return render(request, "console/settings/welcomes.html", values)
+
+
+def _tried(request: HttpRequest, rows: list[WelcomeRule]) -> dict[str, Any]:
+    """Which rule somebody would get: the question as it was asked, and the answer."""
+    state, userid, at = (request.GET.get(name, "").strip() for name in ("state", "staff", "at"))
+    asked = "staff" in request.GET
+    hour, _colon, minute = at.partition(":")
+    minutes = int(hour) * 60 + int(minute) if hour.isdigit() and minute.isdigit() else 12 * 60
+    node = Staff.objects.filter(userid=userid).values_list("org_node__path", flat=True).first() or ""
+    enabled = [row for row in rows if row.enabled]
+    found = welcome_rules.winner_among(enabled, Friend(state, userid, node, minutes % 1440)) if asked else None
+    return {"asked": asked, "state": state, "staff": userid, "at": at, "rule": found, "known": bool(node)}
+
+
+@needs("settings:edit")
+def welcome_edit(request: HttpRequest, public_id: UUID | None = None) -> HttpResponse:
+    """One rule: change it, or make it."""
+    rule = get_object_or_404(WelcomeRule, public_id=public_id) if public_id else None
+    form = WelcomeForm(request.POST or None, request.FILES or None, rule=rule, initial=_initial(rule))
+    if request.method == "POST" and form.is_valid():
+        problem = _save(request, form, rule)
+        if not problem:
+            messages.success(request, _("Saved. New friends get it within two seconds."))
+            return redirect("settings:welcomes")
+        form.add_error("picture", problem)
+    values = {"form": form, "rule": rule, "tabs": tabs("wecom", actor_of(request))}
+    return render(request, "console/settings/welcome.html", values, status=422 if form.errors else 200)
+
+
+@require_POST
+@needs("settings:edit")
+def welcome_move(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Earlier or later in the order."""
+    rule = get_object_or_404(WelcomeRule, public_id=public_id)
+    welcome_rules.move(actor_of(request), rule, up=request.POST.get("to") == "up")
+    return redirect("settings:welcomes")
+
+
+@require_POST
+@needs("settings:edit")
+def welcome_remove(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Take a rule away; what was sent by it stays counted."""
+    rule = get_object_or_404(WelcomeRule, public_id=public_id)
+    welcome_rules.remove(actor_of(request), rule)
+    messages.success(request, _("Removed: “%(name)s”.") % {"name": rule.name})
+    return redirect("settings:welcomes")
+
+
+def _initial(rule: WelcomeRule | None) -> dict[str, Any]:
+    if rule is None:
+        return {}
+    return {
+        "name": rule.name,
+        "channel_states": "\n".join(rule.channel_states),
+        "org_node": rule.org_node_id,
+        "staff": ", ".join(rule.staff),
+        "starts": _clock(rule.from_minute),
+        "ends": _clock(rule.until_minute),
+        "audience": rule.audience_id,
+        "text": rule.text,
+        "link_title": rule.link.get("title", ""),
+        "link_url": rule.link.get("url", ""),
+        "link_desc": rule.link.get("desc", ""),
+        "enabled": rule.enabled,
+    }
+
+
+def _clock(minute: int | None) -> str:
+    return "" if minute is None else f"{minute // 60:02}:{minute % 60:02}"
+
+
+def _save(request: HttpRequest, form: WelcomeForm, rule: WelcomeRule | None) -> str:
+    """Give the picture to WeCom, then write the rule. Returns what is wrong, if something is."""
+    said = form.cleaned_data
+    picture: tuple[str, str] | None = None
+    upload = said.get("picture")
+    if upload is not None:
+        try:
+            picture = (welcome_rules.hand_over_picture(upload.read(), upload.name or "picture"), upload.name or "")
+        except NotConnected:
+            return _("Connect WeCom first: the picture is given to it.")
+        except (WeComError, NotSent, Unanswered) as problem:
+            return _("WeCom does not take the picture now: %(why)s") % {"why": problem}
+    elif said.get("without_picture"):
+        picture = ("", "")
+    with transaction.atomic():
+        welcome_rules.save(
+            actor_of(request),
+            rule,
+            welcome_rules.Said(
+                name=said["name"],
+                channel_states=_lines(said["channel_states"], "\n"),
+                org_node=said["org_node"],
+                staff=_lines(said["staff"], ","),
+                from_minute=_minutes(said["starts"]),
+                until_minute=_minutes(said["ends"]),
+                audience=said["audience"],
+                text=said["text"],
+                link={"title": said["link_title"], "url": said["link_url"], "desc": said["link_desc"]}
+                if said["link_url"]
+                else {},
+                picture=picture,
+                enabled=said["enabled"],
+            ),
+        )
+    return ""
+
+
+def _lines(value: str, separator: str) -> list[str]:
+    parts = (part.strip()[:64] for part in value.replace("，", ",").split(separator))
+    return list(dict.fromkeys(part for part in parts if part))
+
+
+def _minutes(value: Any) -> int | None:
+    return None if value is None else value.hour * 60 + value.minute
