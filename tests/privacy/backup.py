@@ -20,7 +20,11 @@ def restore() -> None:
         cursor.execute("set session_replication_role = replica")
         cursor.execute(f"truncate {', '.join(tables)} cascade")
         for table in tables:
-            cursor.execute(f'insert into public."{table}" overriding system value table backup."{table}"')
+            columns = ", ".join(_columns(table))
+            cursor.execute(
+                f'insert into public."{table}" ({columns}) overriding system value'
+                f' select {columns} from backup."{table}"'
+            )
         cursor.execute("set session_replication_role = origin")
         cursor.execute("update facts_epoch set epoch = epoch + 1")
         cursor.execute("drop schema backup cascade")
@@ -31,5 +35,16 @@ def _tables() -> list[str]:
         cursor.execute(
             "select relname from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace"
             " and not relispartition and relname not in ('django_migrations', 'django_content_type') order by 1"
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _columns(table: str) -> list[str]:
+    """All but the generated ones, which come by themselves."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select quote_ident(attname) from pg_attribute where attrelid = %s::regclass and attnum > 0"
+            " and not attisdropped and attgenerated = '' order by attnum",
+            [f'public."{table}"'],
         )
         return [row[0] for row in cursor.fetchall()]
