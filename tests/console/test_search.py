@@ -117,7 +117,7 @@ def test_the_lines_of_the_chinese_guide_join_without_a_blank() -> None:
     with override("zh-hans"):
         text = "".join(section.html for section in guide.sections())
     assert not re.search(r"[\u4e00-\u9fff，。；：、）]\n[\u4e00-\u9fff（“]", text)
-    assert "（只看得到自己的门店）。数据加载期间" in text
+    assert "（首页只有自己的任务和客户）。数据加载期间" in text
 
 
 def test_the_guide_has_the_same_chapters_in_both_languages() -> None:

@@ -52,7 +52,7 @@ def test_what_a_welcome_may_not_be(headquarters: Client, said: dict[str, str], p
     assert not WelcomeRule.objects.exists()
 
 
-def test_what_was_skipped_is_shown_and_handed_out(headquarters: Client) -> None:
+def test_what_was_skipped_is_shown(headquarters: Client) -> None:
     corp = Corp.objects.create(corpid="ww1", is_default=True, created_at=clock.now())
     app = App.objects.create(corp=corp, agentid=1, secret=seal(b"x"), changed_at=clock.now())
     run = SyncRun.objects.create(corp=corp, state=SyncRun.DONE, begun_at=clock.now(), counts={"relations": 7})
@@ -65,9 +65,7 @@ def test_what_was_skipped_is_shown_and_handed_out(headquarters: Client) -> None:
     page = headquarters.get("/settings/wecom/activity/").content.decode()
     assert "84074" in page
     assert "has not the customer contact function" in page
-    answer = headquarters.get("/settings/wecom/activity/skipped.csv")
-    lines = b"".join(answer.streaming_content).decode().splitlines()  # type: ignore[attr-defined]
-    assert lines[1].startswith("Member of staff,'=anna,")
+    assert "=anna" in page
     headquarters.post("/settings/wecom/activity/again")
     message.refresh_from_db()
     assert message.state == CallbackMessage.WAITING

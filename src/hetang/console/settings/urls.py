@@ -26,7 +26,6 @@ urlpatterns = [
     path("wecom/keys", wecom.callback_keys, name="wecom-keys"),
     path("wecom/trial", wecom.try_out, name="wecom-trial"),
     path("wecom/activity/", wecom_activity.activity, name="wecom-activity"),
-    path("wecom/activity/skipped.csv", wecom_activity.skipped_file, name="wecom-skipped"),
     path("wecom/activity/again", wecom_activity.apply_again, name="wecom-again"),
     path("wecom/welcomes/", wecom_welcomes.welcome_list, name="welcomes"),
     path("wecom/welcomes/new", wecom_welcomes.welcome_edit, name="welcome-new"),

@@ -3,16 +3,12 @@ way."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
-
 from django.contrib import messages
 from django.db import transaction
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET, require_POST
 
@@ -23,7 +19,7 @@ from hetang.console.settings.tabs import tabs
 from hetang.platform import audit
 from hetang.platform.access import actor_of, needs
 
-SHOWN = 50
+SHOWN = 500
 AGAIN_AT_ONCE = 1000
 
 REASONS: dict[str, str | Promise] = {
@@ -87,33 +83,6 @@ def activity(request: HttpRequest) -> HttpResponse:
         "tabs": tabs("wecom", actor_of(request)),
     }
     return render(request, "console/settings/wecom_activity.html", values)
-
-
-@require_GET
-@needs("settings:edit")
-def skipped_file(_request: HttpRequest) -> StreamingHttpResponse:
-    """Everything that the newest sync skipped, as CSV for Excel."""
-    newest = SyncRun.objects.order_by("-id").first()
-    rows = Skipped.objects.filter(run=newest).order_by("kind", "name").iterator() if newest else iter(())
-    answer = StreamingHttpResponse(_lines(rows), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = 'attachment; filename="skipped.csv"'
-    return answer
-
-
-class _Echo:
-    """A file whose lines are handed on."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _lines(rows: Iterator[Skipped]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    yield "\ufeff" + writer.writerow([_("Kind"), _("Which"), _("Reason"), _("Code"), _("Time")])
-    for one in rows:
-        name = f"'{one.name}" if one.name[:1] in "=+-@" else one.name  # Excel would calculate it
-        reason = str(REASONS.get(one.reason, one.reason))
-        yield writer.writerow([KINDS.get(one.kind, one.kind), name, reason, one.code or "", one.at.isoformat()])
 
 
 @require_POST
