@@ -28,7 +28,7 @@ def test_settings_that_are_misspelled_or_unusable_are_named(tmp_path: Path) -> N
     assert code == 1
     assert "HETANG_BACKUP_AT (Nightly backup) cannot be used: write hours and minutes, such as 02:30" in report
     assert "there is no setting HETANG_BACKUP_FOLDER: probably a misspelling" in report
-    assert "set in the environment: HETANG_HOME, HETANG_WEB_THREADS, HETANG_BACKUP_AT" in report
+    assert "set in the environment: HETANG_WEB_THREADS, HETANG_BACKUP_AT" in report
 
 
 def test_an_unfinished_restore_and_a_home_without_backups_are_named(tmp_path: Path) -> None:
