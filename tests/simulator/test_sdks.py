@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -162,7 +163,8 @@ def crm(corp: Corp, tmp_path: Path) -> Iterator[Callable[..., Any]]:
             async with WecomClient(config) as client:
                 return await getattr(module(client), method)(*arguments, **more)
 
-        return asyncio.run(call())
+        with ThreadPoolExecutor(1) as alone:  # a browser test may have left a running loop in ours
+            return alone.submit(asyncio.run, call()).result()
 
     yield run
 

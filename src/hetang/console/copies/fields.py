@@ -73,8 +73,21 @@ PARTS: Words = {
     "touches": pgettext_lazy("copy", "Messages to you"),
     "exports": pgettext_lazy("copy", "Files in which you are"),
     "own_page": pgettext_lazy("copy", "What you asked for"),
+    "groups": pgettext_lazy("copy", "Group chats you were in"),
 }
 TABLES: dict[str, tuple[Table, ...]] = {
+    "groups": (
+        Table(
+            "",
+            pgettext_lazy("copy", "Group chats"),
+            (
+                Field("group", pgettext_lazy("copy", "Group chat")),
+                Field("joined_at", pgettext_lazy("copy", "Joined"), MOMENT),
+                Field("left_at", pgettext_lazy("copy", "Left"), MOMENT),
+            ),
+            head=("group",),
+        ),
+    ),
     "customers": (
         Table(
             "",
