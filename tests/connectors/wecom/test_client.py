@@ -303,6 +303,7 @@ def test_a_process_that_dies_gives_its_place_back() -> None:
             entered.set()
             die.wait(5)
             connection.close()  # as the kernel does for a killed process
+        connection.close()  # leaving the slot opened another
 
     thread = threading.Thread(target=hang)
     thread.start()
