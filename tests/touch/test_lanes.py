@@ -50,7 +50,10 @@ def test_two_lanes_end_like_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(task.people == Touch.objects.filter(task=task.pk).count() for task in tasks)
 
 
-def test_a_split_is_made_again_where_somebody_else_reserved_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("known", [False, True])
+def test_a_split_is_made_again_where_somebody_else_reserved_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
     members = people(150, organisation())
     past_touches(150, 150, days=3)  # one each
     governor.set_caps([CapRule("wecom", 2, 7)])
@@ -58,6 +61,8 @@ def test_a_split_is_made_again_where_somebody_else_reserved_meanwhile(monkeypatc
         planning.begin(members.serialize(), asked, programme(asked))
         for asked in (request(seed="1"), request(seed="2", slot_at=NOW + timedelta(hours=1)))
     )
+    if known:  # the other plan has had the last turn already, and has another one
+        planning.step(second.pk, members.to_array(), 40)
     overtaken = _after_the_first_split(monkeypatch, lambda: planning.run(second))
     planning.run(first)
     assert {reason: group.count for group in first.groups.all() for reason in [group.reason]} == {"capped": 150}
@@ -66,12 +71,16 @@ def test_a_split_is_made_again_where_somebody_else_reserved_meanwhile(monkeypatc
 
 
 def test_a_plan_is_not_disturbed_by_itself_nor_by_other_channels() -> None:
-    seen = {"": ("", 0), "wecom": ("plan 7", 4)}
+    nobody, others = governor.Reserver(), governor.Reserver("plan 7", since=3, turns=4)
+    seen = {"": nobody, "wecom": others}
     assert governor.alone(seen, seen, "plan 8")
-    assert governor.alone(seen, {"": ("plan 8", 1), "wecom": ("plan 8", 5)}, "plan 8")
-    assert not governor.alone(seen, {"": ("", 0), "wecom": ("plan 8", 6)}, "plan 8")
-    assert not governor.alone(seen, {"": ("", 0), "wecom": ("", 5)}, "plan 8")
-    assert not governor.alone({"wecom": ("plan 8", 4)}, seen, "plan 8")  # a cap over all channels is new
+    mine = {"": governor.Reserver("plan 8", 1, 1), "wecom": governor.Reserver("plan 8", since=5, turns=7)}
+    assert governor.alone(seen, mine, "plan 8")
+    theirs = governor.Reserver("plan 7", since=3, turns=5)  # the last holder had another turn
+    assert not governor.alone(seen, seen | {"wecom": theirs}, "plan 8")
+    assert not governor.alone(seen, seen | {"wecom": governor.Reserver("plan 8", since=6, turns=6)}, "plan 8")
+    assert not governor.alone(seen, seen | {"wecom": governor.Reserver("", since=5, turns=5)}, "plan 8")
+    assert not governor.alone({"wecom": others}, seen, "plan 8")  # a cap over all channels is new
 
 
 def test_a_lane_that_fails_ends_the_plan_and_it_goes_on_later(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,40 +49,52 @@ def limits(channel: str, message_class: str, slot: datetime) -> Limits:
     return Limits(slot, channel, tuple(caps), window)
 
 
-Reservers = dict[str, tuple[str, int]]  # channel ("": all) -> (who reserved last, how often that changed)
+@dataclass(frozen=True)
+class Reserver:
+    """A channel's count of turns at reserving: `holder` had the last ones, beginning with turn `since`."""
 
-_LAST = """
-insert into touch_reserver (channel, holder, changes) values (%(channel)s, %(holder)s, 1)
-on conflict (channel) do update set holder = excluded.holder, changes = touch_reserver.changes + 1
-where touch_reserver.holder <> excluded.holder or excluded.holder = ''
+    holder: str = ""
+    since: int = 0
+    turns: int = 0
+
+
+Reservers = dict[str, Reserver]  # by channel ("": all together)
+
+_TURN = """
+insert into touch_reserver as r (channel, holder, since, turns) values (%(channel)s, %(holder)s, 1, 1)
+on conflict (channel) do update set
+  since = case when r.holder = excluded.holder and r.holder <> '' then r.since else r.turns + 1 end,
+  holder = excluded.holder, turns = r.turns + 1
 """
 
 
 def lock(cursor: CursorWrapper, channel: str, holder: str = "") -> Reservers:
     """Wait for the right to reserve on this channel until the transaction ends: the lock over all channels first (where
-    such a cap is set), then the channel's own. Leaves `holder` as the last who reserved, and returns who was."""
+    such a cap is set), then the channel's own. Counts a turn of `holder` ("": somebody), and returns the turns before
+    it."""
     if Cap.objects.filter(channel="").exists():
         cursor.execute("select pg_advisory_xact_lock(%s, 0)", [LOCK_SPACE])
     cursor.execute("select pg_advisory_xact_lock(%s, hashtext(%s))", [LOCK_SPACE, channel])
     before = reservers(cursor, channel)
     for name in before:
-        cursor.execute(_LAST, {"channel": name, "holder": holder})
+        cursor.execute(_TURN, {"channel": name, "holder": holder})
     return before
 
 
 def reservers(cursor: CursorWrapper, channel: str) -> Reservers:
-    """Who reserved last on this channel, and on any where a cap over all of them is set. What a later statement of the
-    same transaction counts is right as long as `alone` says so under the lock."""
+    """The turns until now on this channel, and on all together where a cap over all of them is set. What a later
+    statement of the same transaction counts is right as long as `alone` says so under the lock."""
     names = ["", channel] if Cap.objects.filter(channel="").exists() else [channel]
-    cursor.execute("select channel, holder, changes from touch_reserver where channel = any(%s)", [names])
-    found = {name: (holder, changes) for name, holder, changes in cursor.fetchall()}
-    return {name: found.get(name, ("", 0)) for name in names}
+    cursor.execute("select channel, holder, since, turns from touch_reserver where channel = any(%s)", [names])
+    found = {name: Reserver(*values) for name, *values in cursor.fetchall()}
+    return {name: found.get(name, Reserver()) for name in names}
 
 
 def alone(seen: Reservers, found: Reservers, holder: str) -> bool:
-    """Whether nobody but `holder` has reserved between `reservers` and `lock`."""
+    """Whether all turns between `reservers` and `lock` were `holder`'s."""
     return seen.keys() == found.keys() and all(
-        found[name] == before or found[name] == (holder, before[1] + 1) for name, before in seen.items()
+        found[name].turns == before.turns or (found[name].holder == holder and found[name].since <= before.turns + 1)
+        for name, before in seen.items()
     )
 
 

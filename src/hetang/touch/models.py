@@ -237,11 +237,12 @@ class PlatformLimit(models.Model):
 
 
 class Reserver(models.Model):
-    """Who reserved last on a channel ("": on any), and how often that became somebody else. "" names nobody again."""
+    """Turns at reserving on a channel ("": on any): how many there were, and whose the last ones are, since which."""
 
     channel = models.CharField(max_length=20, primary_key=True)
     holder = models.CharField(max_length=40)
-    changes = models.BigIntegerField(default=0)
+    since = models.BigIntegerField()
+    turns = models.BigIntegerField()
 
 
 class QuietHours(models.Model):
