@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from hetang.connectors.wecom import callbacks, events
+from hetang.connectors.wecom import callbacks, events, inbox
 from hetang.connectors.wecom.crypto import CallbackRefused
 from hetang.connectors.wecom.models import App, CallbackMessage, CorpNotice, Pair
 from hetang.connectors.wecom.services import callback_path
@@ -68,6 +68,14 @@ def test_address_check(web: Client, app: App) -> None:
     assert (answer.status_code, answer.content) == (200, b"5927782489442352469")
     answer = web.get(callback_path(app), {**signed(echo), "echostr": echo, "msg_signature": "0" * 40})
     assert answer.status_code == 403
+
+
+def test_an_event_behind_a_full_batch_is_kept_before_it_is_answered(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "_MOST", 1)
+    first, second = (inbox.Arrived(app.pk, key, "change_external_contact", "", b"x") for key in ("first", "second"))
+    inbox._waiting.append(inbox._Waiting(first))
+    inbox.keep(second)
+    assert set(CallbackMessage.objects.values_list("dedupe_key", flat=True)) == {"first", "second"}
 
 
 def test_unknown_address(web: Client) -> None:

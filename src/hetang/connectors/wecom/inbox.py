@@ -51,7 +51,7 @@ def keep(arrived: Arrived) -> None:
     with _lock:
         _waiting.append(mine)
     with _writing:
-        if not mine.done.is_set():
+        while not mine.done.is_set():  # more may wait before us than one batch takes
             _write_batch()
     if mine.problem is not None:
         raise mine.problem
