@@ -12,6 +12,7 @@ STAGES = frozenset(
         gettext_noop("customers"),
         gettext_noop("orders"),
         gettext_noop("refunds"),
+        gettext_noop("visits"),
         gettext_noop("checking"),
         gettext_noop("reading"),
         gettext_noop("grouping"),
@@ -26,6 +27,9 @@ STAGES = frozenset(
         gettext_noop("log"),
         gettext_noop("counts"),
         gettext_noop("settling"),
+        gettext_noop("gone"),
+        gettext_noop("rotating"),
+        gettext_noop("done"),
     }
 )
 
