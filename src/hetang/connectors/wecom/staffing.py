@@ -54,7 +54,7 @@ def bring_in(client: Client, corp: Corp, work: Work) -> int:
     return len(rows)
 
 
-def _ask(client: Client):  # type: ignore[no-untyped-def]
+def _ask(client: Client) -> Callable[[Department, Patience], Iterator[tuple[Department, list[Member]]]]:
     def ask(department: Department, patience: Patience) -> Iterator[tuple[Department, list[Member]]]:
         asked = MembersQuery(department_id=department.id)
         yield department, patience(lambda: client.call(MEMBERS, asked)).userlist
