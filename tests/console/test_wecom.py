@@ -10,15 +10,17 @@ from django.test import Client
 from hetang.connectors.wecom import client as wecom_client
 from hetang.connectors.wecom import services
 from hetang.connectors.wecom.errors import NotSent, WeComError
-from hetang.connectors.wecom.models import App, Corp
+from hetang.connectors.wecom.models import App, Corp, Skipped, SyncRun
 from hetang.customers.models import Relation
 from hetang.demo import trial
-from hetang.platform import brand, environment
+from hetang.platform import brand, clock, environment
 from hetang.platform.jobs import Work
 from hetang.platform.models import AuditEntry, JobRun
 from hetang.platform.sealing import unseal
+from hetang.privacy.models import Export
 from tests.console import cast as cast_of_all
 from tests.console import people
+from tests.console.taking_out import exported
 from tests.simulator.process import SimulatorProcess
 
 VALUES = {"name": "Lotus", "corpid": "ww0123", "agentid": "1000002", "secret": "s3cret"}
@@ -81,6 +83,26 @@ def test_a_connection_that_fails_says_what_to_do(
     assert said in page
     assert App.objects.count() == 1
     assert not JobRun.objects.exists()
+
+
+def test_all_that_a_sync_skipped_leaves_by_the_register_of_exports(headquarters: Client, manager: Client) -> None:
+    corp = Corp.objects.create(corpid="ww1", created_at=clock.now())
+    runs = [SyncRun.objects.create(corp=corp, state=SyncRun.DONE, begun_at=clock.now()) for _ in range(2)]
+    Skipped.objects.bulk_create(
+        Skipped(run=runs[1], kind="member", name=f"u{n:04}", reason="no_licence", code=701008, at=clock.now())
+        for n in range(600)
+    )
+    page = headquarters.get("/settings/wecom/activity/").text
+    assert "and 100 more" in page
+    address = f"wecom-skipped?run={runs[1].pk}"
+    assert address in page
+    rows = exported(headquarters, address)
+    assert len(rows) == 601
+    assert rows[1][:4] == ["u0000", "Member of staff", "has no interface licence", "701008"]
+    assert Export.objects.get().rows == 600
+    assert exported(headquarters, "wecom-skipped") == rows  # without a number: the newest
+    assert manager.get(f"/exports/new/{address}").status_code == 403
+    assert headquarters.get("/exports/new/wecom-skipped?run=99999999").status_code == 404
 
 
 def test_store_managers_connect_nothing(manager: Client) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from django.utils.translation import gettext_lazy
 
-from hetang.console.exports import figures, people, registers
+from hetang.console.exports import connections, figures, people, registers
 from hetang.platform import approvals
 from hetang.privacy.exports import ExportKind
 
@@ -66,6 +66,15 @@ KINDS = [
         registers.choose_problems,
         registers.about_problems,
         registers.sheet_of_problems,
+    ),
+    ExportKind(
+        "wecom-skipped",
+        gettext_lazy("What a sync with WeCom skipped"),
+        "settings:edit",
+        True,
+        connections.choose_skipped,
+        connections.about_skipped,
+        connections.sheet_of_skipped,
     ),
     ExportKind(
         "consents",

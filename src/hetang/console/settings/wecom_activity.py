@@ -70,6 +70,7 @@ def activity(request: HttpRequest) -> HttpResponse:
     failed = CallbackMessage.objects.filter(state=CallbackMessage.FAILED)
     values = {
         "runs": [(run, *_STATES[run.state], skipped.get(run.pk, 0)) for run in runs],
+        "newest": newest,
         "skipped": [
             (KINDS.get(one.kind, one.kind), one, REASONS.get(one.reason, one.reason))
             for one in (newest.skipped.order_by("kind", "name")[:SHOWN] if newest else [])
