@@ -50,6 +50,8 @@ SECTIONS: tuple[Section, ...] = (
             Item(_("Customers"), "customers:list", "customers", "customers:view"),
             Item(_("Same person?"), "customers:review", "merge", "customers:merge"),
             Item(_("Group chats"), "groups:list", "chat", "customers:view"),
+            Item(_("Hand-overs"), "handovers:list", "person", "customers:hand_over"),
+            Item(_("Friends lost"), "handovers:lost", "heart", "board:view"),
             Item(_("Tags"), "customers:tags", "tag", "customers:view"),
             Item(_("Audiences"), "audiences:list", "audience", "audiences:view"),
             Item(_("Imports"), "imports:list", "import", "imports:run"),

@@ -36,6 +36,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("l/<slug:code>", short_link, name="short-link"),
     path("customers/", include("hetang.console.customers.urls")),
     path("groups/", include("hetang.console.groups.urls")),
+    path("handovers/", include("hetang.console.handovers.urls")),
     path("imports/", include("hetang.console.imports.urls")),
     path("audiences/", include("hetang.console.audiences.urls")),
     path("campaigns/", include("hetang.console.campaigns.urls")),

@@ -308,6 +308,11 @@ class Relation(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["staff", "state"], name="relation_of_staff"),
             models.Index(fields=["customer", "state"], name="relation_of_customer"),
+            models.Index(
+                fields=["occurred_at"],
+                name="relation_lost",
+                condition=models.Q(state__in=["lost_by_customer", "lost_by_staff"]),
+            ),
         ]
 
 

@@ -51,6 +51,12 @@ PERMISSIONS: dict[str, Permission] = {
         Permission(
             "customers:merge", _("Decide who is the same person: join two customers, tell them apart"), "people"
         ),
+        Permission(
+            "customers:hand_over",
+            _("Hand customers and group chats of staff who leave or move over to others"),
+            "people",
+            sensitive=True,
+        ),
         Permission("customers:export", _("Export customers and audiences"), "people", sensitive=True),
         Permission("audiences:view", _("See audiences"), "people"),
         Permission("audiences:edit", _("Make and change audiences"), "people"),
@@ -134,6 +140,7 @@ ROLES: dict[str, Role] = {
             frozenset(
                 {
                     *("customers:view", "customers:edit", "customers:merge", "customers:approve"),
+                    "customers:hand_over",
                     *("audiences:view", "audiences:edit"),
                     *("campaigns:view", "campaigns:edit", "campaigns:send", "campaigns:approve", "campaigns:remind"),
                     *("reports:view", "board:view"),

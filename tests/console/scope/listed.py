@@ -147,6 +147,17 @@ LISTED: dict[str, Listed] = {
     "groups:list": Listed(),
     "groups:group": Listed(by("group")),
     "groups:place": Listed(by("group"), body=lambda p: {"kind": "store", "store": p.store.pk}),
+    # hand-overs: preparing one asks WeCom, which is not there
+    **dict.fromkeys(("handovers:list", "handovers:lost"), Listed()),
+    "handovers:new": Listed(
+        query=lambda p: {"staff": str(p.staff.public_id)},
+        body=lambda p: {"customers": "on", "rule": "shared", "store": str(p.store.public_id)},
+        silent=True,
+    ),
+    "handovers:show": Listed(by("handover")),
+    "handovers:start": Listed(by("handover")),
+    "handovers:discard": Listed(by("handover")),
+    "handovers:give-up": Listed(by("handing_over")),
     # audiences
     **dict.fromkeys(("audiences:list", "audiences:new"), Listed()),
     "audiences:values": Listed(path=sending(source="stores"), query=sending(q="shop")),

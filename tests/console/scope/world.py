@@ -17,6 +17,7 @@ from pyroaring import BitMap
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
 from hetang.campaigns.models import Broadcast, Campaign, Picture
 from hetang.communities.models import GroupChat
+from hetang.connectors.wecom.models import Corp, Handover, HandoverItem
 from hetang.console.models import SavedView
 from hetang.customers.bulk import content_of
 from hetang.customers.models import (
@@ -101,6 +102,7 @@ def _place(letter: str, node: OrgNode, tag: Tag) -> SimpleNamespace:
         chat_id=f"wr{letter}", name=f"{thing} group", owner=place.staff, org_node=node, store=store, told_at=now, size=2
     )
     _people(place)
+    _handovers(place)
     _decisions(place)
     _audiences(place)
     _broadcasts(place)
@@ -157,6 +159,17 @@ def _people(place: SimpleNamespace) -> None:
         occurred_at=now,
         fact_key="test\x1fr",
     )
+
+
+def _handovers(place: SimpleNamespace) -> None:
+    """One that is prepared, and one that was stopped."""
+    corp, _ = Corp.objects.get_or_create(corpid="ww0", defaults={"created_at": clock.now()})
+    values: dict[str, Any] = {"corp": corp, "giver": place.staff, "org_node": place.node, "kind": "on_job"}
+    values |= {"rule": "one", "actor": place.thing, "created_at": clock.now()}
+    place.handover = Handover.objects.create(**values)
+    place.handing_over = Handover.objects.create(**values, state=Handover.RUNNING)
+    for one in (place.handover, place.handing_over):
+        HandoverItem.objects.create(handover=one, corp=corp, kind="customer", key=f"wm{place.letter}")
 
 
 def _decisions(place: SimpleNamespace) -> None:

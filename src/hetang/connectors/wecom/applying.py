@@ -12,7 +12,8 @@ from hetang.communities.rules import GroupTold, Leave
 from hetang.connectors.wecom import corp_tags, directory, listing
 from hetang.connectors.wecom.asking import Answer, Asked
 from hetang.connectors.wecom.events import EDITED, RelationEvent, at_of, relation_event
-from hetang.connectors.wecom.models import App, CallbackMessage, CorpNotice, Pair
+from hetang.connectors.wecom.handover import following
+from hetang.connectors.wecom.models import App, CallbackMessage, CorpNotice, HandoverItem, Pair
 from hetang.connectors.wecom.pairs import SOURCE, digest, told_pairs
 from hetang.connectors.wecom.protocol.contacts import Contact, Follow
 from hetang.connectors.wecom.protocol.groups import OneGroup
@@ -59,6 +60,12 @@ class PairEvents:
         self._edits: list[tuple[CallbackMessage, str, str]] = []
         self._answers: dict[str, Answer[Contact]] = {}
         others: Read = []
+        self._handed = {
+            fields["ExternalUserID"]
+            for _, fields in read
+            if fields.get("ExternalUserID")
+            and (fields.get("ChangeType") == "transfer_fail" or fields.get("Source") == "DELETE_BY_TRANSFER")
+        }
         for message, fields in read:
             event = relation_event(fields)
             if event is not None:
@@ -82,6 +89,7 @@ class PairEvents:
         for start in range(0, len(drafts), 1000):
             intake.record(SOURCE, drafts[start : start + 1000], "callback")
         note(self._app, self._others, self._outcome)
+        following.prompt(corp, HandoverItem.CUSTOMER, self._handed)
 
     def _relation(self, message: CallbackMessage, event: RelationEvent) -> Draft:
         self._outcome.applied.add(message.pk)
@@ -196,6 +204,8 @@ class GroupEvents:
             leaves += _leaves(fields)
         communities.keep(told)
         communities.note_leaves(leaves)
+        handed = {fields["ChatId"] for _, fields in self._read if fields.get("UpdateDetail") == "change_owner"}
+        following.prompt(self._app.corp, HandoverItem.GROUP, handed)
         for chat_id, at in gone.items():
             communities.dissolve([chat_id], at)
 

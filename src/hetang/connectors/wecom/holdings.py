@@ -9,7 +9,16 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from hetang.connectors.wecom.models import CallbackMessage, CorpNotice, Pair, RefusedRecipient, Skipped, Welcome
+from hetang.connectors.wecom.models import (
+    CallbackMessage,
+    CorpNotice,
+    HandoverItem,
+    Pair,
+    RefusedRecipient,
+    Skipped,
+    Unassigned,
+    Welcome,
+)
 from hetang.platform.holdings import Checkpoint, Holding, Person
 from hetang.platform.sealing import seal, unseal
 
@@ -38,6 +47,8 @@ def _rows(person: Person) -> Iterator[QuerySet[Any]]:
     yield RefusedRecipient.objects.filter(external_userid__in=ids)
     yield Pair.objects.filter(external_userid__in=ids, told_at__lte=person.at)
     yield Welcome.objects.filter(external_userid__in=ids, happened_at__lte=person.at)
+    yield Unassigned.objects.filter(external_userid__in=ids)
+    yield HandoverItem.objects.filter(kind=HandoverItem.CUSTOMER, key__in=ids, handover__created_at__lte=person.at)
     yield CorpNotice.objects.filter(detail__ExternalUserID__in=ids, at__lte=person.at)
     named = Q(pk__in=[])
     for value in ids:

@@ -40,4 +40,13 @@ KEEPING = [
         most=1095,
         store=Rows("wecom_corpnotice", "id", "at"),
     ),
+    Keeping(
+        "wecom_handovers",
+        _("Hand-overs: which customer and which group went to whom"),
+        _("WeCom allows two hand-overs of one customer in 90 days; and to answer who looked after whom."),
+        days=730,
+        least=91,
+        most=3650,
+        store=Rows("wecom_handoveritem", "id", "settled_at"),
+    ),
 ]

@@ -11,7 +11,8 @@ from django.db import models
 from hetang.audiences.models import Audience
 from hetang.customers.models import Tag
 from hetang.platform.ids import public_id
-from hetang.platform.models import OrgNode
+from hetang.platform.models import JobRun, OrgNode
+from hetang.resources.models import Staff
 
 OFFICIAL_URL = "https://qyapi.weixin.qq.com"
 
@@ -28,6 +29,8 @@ class Corp(models.Model):
     calls_per_minute = models.IntegerField(default=1000)  # per API; the platform allows 10,000
     calls_per_hour = models.IntegerField(default=140_000, db_default=140_000)  # per API; the platform allows 150,000
     concurrency = models.IntegerField(default=5)  # calls of one API in flight, all processes together
+    # How many customers a member may have: 5,000 at first, 20,000 after an extension (reference 25, not official).
+    customers_per_member = models.IntegerField(default=20_000, db_default=20_000)
     created_at = models.DateTimeField()
 
     @property
@@ -354,4 +357,96 @@ class Welcome(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["id"], name="wecom_welcome_waiting", condition=models.Q(state="waiting")),
             models.Index(fields=["-happened_at"], name="wecom_welcome_newest"),
+        ]
+
+
+class Unassigned(models.Model):
+    """A customer of somebody who left, whom WeCom lists as waiting to be handed over (section 14)."""
+
+    id = models.BigAutoField(primary_key=True)
+    corp = models.ForeignKey(Corp, models.CASCADE, db_index=False)
+    userid = models.CharField(max_length=64)
+    external_userid = models.CharField(max_length=64)
+    left_at = models.DateTimeField()
+    seen_at = models.DateTimeField()  # when WeCom listed it last
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["corp", "userid", "external_userid"], name="wecom_unassigned_once")
+        ]
+        indexes: ClassVar = [models.Index(fields=["external_userid"], name="wecom_unassigned_customer")]
+
+
+class Handover(models.Model):
+    """Customers and groups of one member of staff (`giver`) that go to others: prepared, confirmed, followed up.
+
+    `kind`: she left (离职继承) or is in service (在职继承). `counts` are the final ones, by kind and state of the
+    items.
+    """
+
+    LEFT, ON_JOB = "left", "on_job"
+    ONE, SHARED = "one", "shared"
+    PREPARED, RUNNING, DONE = "prepared", "running", "done"
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    corp = models.ForeignKey(Corp, models.PROTECT, db_index=False)
+    giver = models.ForeignKey(Staff, models.PROTECT, related_name="+")
+    org_node = models.ForeignKey(OrgNode, models.PROTECT, related_name="+")  # where the giver worked then
+    kind = models.CharField(max_length=8)
+    rule = models.CharField(max_length=8)
+    message = models.CharField(max_length=200, blank=True, default="")  # of one in service, to the customer
+    state = models.CharField(max_length=10, default=PREPARED)
+    job = models.ForeignKey(JobRun, models.SET_NULL, null=True, related_name="+")
+    actor = models.CharField(max_length=80)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    looked_at = models.DateTimeField(null=True)  # when WeCom was last asked what became of it
+    counts = models.JSONField(default=dict)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["looked_at"], name="wecom_handover_open", condition=models.Q(state="running")),
+        ]
+
+
+class HandoverItem(models.Model):
+    """One customer (`key`: external_userid) or group (chat id) of a hand-over, to whom it goes and how far it is.
+
+    It is `asking` before WeCom is called. `unknown`: the call was made and its outcome is looked up. `waiting`: WeCom
+    has taken it (a customer has 24 hours to refuse). One is under way once only, whoever hands over.
+    """
+
+    CUSTOMER, GROUP = "customer", "group"
+    PLANNED, LEFT_OUT, ASKING, UNKNOWN, WAITING = "planned", "left_out", "asking", "unknown", "waiting"
+    DONE, REFUSED, FULL, REJECTED = "done", "refused", "full", "rejected"
+    OPEN: ClassVar = (ASKING, UNKNOWN, WAITING)
+
+    id = models.BigAutoField(primary_key=True)
+    handover = models.ForeignKey(Handover, models.CASCADE, related_name="items", db_index=False)
+    corp = models.ForeignKey(Corp, models.CASCADE, db_index=False)
+    kind = models.CharField(max_length=8)
+    key = models.CharField(max_length=64)
+    taker = models.ForeignKey(Staff, models.PROTECT, null=True, related_name="+")
+    state = models.CharField(max_length=10, default=PLANNED)
+    reason = models.CharField(max_length=24, blank=True, default="")
+    code = models.IntegerField(default=0)  # what WeCom answered
+    asked_at = models.DateTimeField(null=True)
+    again_at = models.DateTimeField(null=True)  # not before then: a limit of the day
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["handover", "kind", "key"], name="wecom_item_once"),
+            models.UniqueConstraint(
+                fields=["corp", "kind", "key"],
+                name="wecom_item_under_way_once",
+                condition=models.Q(state__in=["asking", "unknown", "waiting"]),
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["handover", "state", "taker"], name="wecom_item_of"),
+            models.Index(fields=["key"], name="wecom_item_key"),
+            models.Index(fields=["taker", "asked_at"], name="wecom_item_asked"),
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hetang.connectors.wecom import directory
 from hetang.connectors.wecom.client import Client

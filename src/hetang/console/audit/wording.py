@@ -83,6 +83,12 @@ ACTIONS: dict[str, str | Promise] = {
     "wecom.welcome_moved": _("changed the order of welcomes"),
     "wecom.welcome_removed": _("removed a welcome"),
     "wecom.applied_again": _("let events of WeCom be applied again"),
+    "handover.prepared": _("prepared a hand-over"),
+    "handover.started": _("started a hand-over"),
+    "handover.continued": _("went on with a hand-over"),
+    "handover.given_up": _("gave up the rest of a hand-over"),
+    "handover.discarded": _("discarded a hand-over"),
+    "handover.finished": _("a hand-over was finished"),
     "group_chat.placed": _("said what a group chat is"),
     "wecom.tried": _("peopled the simulated WeCom"),
     "settings.changed": _("changed the system's settings"),
@@ -183,6 +189,7 @@ TARGETS: dict[str, str | Promise] = {
     "simulator": _("simulated WeCom"),
     "wecom": _("connection to WeCom"),
     "group_chat": _("group chat"),
+    "handover": _("hand-over"),
 }
 
 # What the values of an entry are called; names without wording are shown as they are.

@@ -28,6 +28,7 @@ STAGES = frozenset(
         gettext_noop("counts"),
         gettext_noop("settling"),
         gettext_noop("gone"),
+        gettext_noop("handing over"),
         gettext_noop("rotating"),
         gettext_noop("done"),
     }

@@ -6,7 +6,9 @@ import msgspec
 
 from hetang.connectors.wecom.protocol.envelope import Answer, Api, Page, Request
 
-CUSTOMERS_PER_CALL = 100
+CUSTOMERS_PER_CALL = GROUPS_PER_CALL = 100
+GROUPS_A_DAY = 300  # to one new owner
+UNASSIGNED_PER_PAGE = 1000
 
 
 class Transfer(Request):
@@ -98,12 +100,19 @@ class Behaviors(Answer):
     behavior_data: list[Behavior] = []
 
 
-# A repeated transfer is answered with 40129 for those under way.
-TRANSFER = Api("externalcontact/transfer_customer", "POST", OnJobTransfer, TransfersBegun)
+# A transfer that is repeated is answered with 40129 for those under way: what became of one without an answer is looked
+# up by its results instead.
+TRANSFER = Api("externalcontact/transfer_customer", "POST", OnJobTransfer, TransfersBegun, repeatable=False)
 TRANSFER_RESULT = Api("externalcontact/transfer_result", "POST", TransferQuery, TransferResults)
-TRANSFER_OF_LEAVER = Api("externalcontact/resigned/transfer_customer", "POST", Transfer, TransfersBegun)
+TRANSFER_OF_LEAVER = Api(
+    "externalcontact/resigned/transfer_customer", "POST", Transfer, TransfersBegun, repeatable=False
+)
 TRANSFER_RESULT_OF_LEAVER = Api("externalcontact/resigned/transfer_result", "POST", TransferQuery, TransferResults)
 UNASSIGNED = Api("externalcontact/get_unassigned_list", "POST", UnassignedRequest, UnassignedList)
-TRANSFER_GROUPS_OF_LEAVER = Api("externalcontact/groupchat/transfer", "POST", GroupTransfer, GroupsTransferred)
-TRANSFER_GROUPS = Api("externalcontact/groupchat/onjob_transfer", "POST", GroupTransfer, GroupsTransferred)
+TRANSFER_GROUPS_OF_LEAVER = Api(
+    "externalcontact/groupchat/transfer", "POST", GroupTransfer, GroupsTransferred, repeatable=False
+)
+TRANSFER_GROUPS = Api(
+    "externalcontact/groupchat/onjob_transfer", "POST", GroupTransfer, GroupsTransferred, repeatable=False
+)
 BEHAVIOR = Api("externalcontact/get_user_behavior_data", "POST", BehaviorRequest, Behaviors)
