@@ -1,15 +1,18 @@
 """Deciding a chunk of a plan, in the caller's transaction: its split by reasons, then reservations, tasks and counters.
 
-The split only reads. It is made before the right to reserve is waited for, so that one lane of a plan splits while
-another writes; if anybody else has reserved on the channel meanwhile, it is made once more under the lock.
+Whatever concerns the chunk's people alone - their split, and the keys of what they are promised - comes before the
+right to reserve is waited for, so that one lane of a plan does it while another writes; if anybody else has reserved on
+the channel meanwhile, it is taken back and done once more under the lock.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 from pyroaring import BitMap
 
@@ -22,12 +25,17 @@ from hetang.touch.rules import Request
 
 _MINOR, _OBJECTED = 1, 2  # what a person of a chunk is marked with
 _DENSE = 0.05  # of a chunk's number range: above it a range scan beats a probe per person
+_CROWDED = 0.5  # above it a look at everybody in the range costs less than finding out who is meant
 
 _COPY_HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_TAIL = b"\xff\xff"
 
-# A chunk is sorted in memory, and a sample of some thousands of its people tells the planner enough.
-_FOR_A_CHUNK = "set local work_mem = '32MB'; set local default_statistics_target = 10"
+# A chunk is sorted in memory, and a sample of some thousands of its people tells the planner enough. Its commit waits
+# for no disk: all of it is in one transaction, so that a crash takes the plan back to the chunk before, and the plan's
+# end, without which nothing is sent, waits for the disk with all that came before.
+_FOR_A_CHUNK = """
+set local work_mem = '32MB'; set local default_statistics_target = 10; set local synchronous_commit = off
+"""
 
 
 def decide(cursor: CursorWrapper, plan: Plan, numbers: array[int]) -> None:
@@ -36,24 +44,35 @@ def decide(cursor: CursorWrapper, plan: Plan, numbers: array[int]) -> None:
     cursor.execute(_FOR_A_CHUNK)
     _load(cursor, request, numbers)
     seen = governor.reservers(cursor, request.channel)
-    _split(cursor, request, numbers)
+    before = transaction.savepoint()
+    groups = _prepare(cursor, plan, request, numbers)
     if plan.programme_id is not None:
         found = governor.lock(cursor, request.channel, f"plan {plan.pk}")
         if not governor.alone(seen, found, f"plan {plan.pk}"):
-            _split(cursor, request, numbers)
+            transaction.savepoint_rollback(before)  # which gives the right back, too
+            governor.lock(cursor, request.channel, f"plan {plan.pk}")
+            groups = _prepare(cursor, plan, request, numbers)
     Plan.objects.select_for_update(of=("self",)).only("pk").get(pk=plan.pk)  # a dry run's lanes meet here
-    groups = _groups(cursor)
     _keep_groups(plan, groups)
     _keep_senders(cursor, plan)
     if plan.programme_id is None:
         return
     programme = Programme.objects.get(pk=plan.programme_id)
-    _keep_holdout(cursor, plan)
     written = _write_touches(cursor, plan, programme)
     sent = sum(len(members) for (reason, _), members in groups.items() if not reason)
     if written != sent:
         raise AssertionError(f"{written} touches written for {sent} people")
     ledger.add(_counts(programme, groups))
+
+
+def _prepare(cursor: CursorWrapper, plan: Plan, request: Request, numbers: array[int]) -> dict[tuple[str, int], BitMap]:
+    """All that touches nobody but the chunk's people: their split, its sets, and the keys of their promises."""
+    _split(cursor, request, numbers)
+    _load_senders(cursor)
+    if plan.programme_id is not None:
+        _keep_holdout(cursor, plan)
+        _take_keys(cursor, plan.programme_id)
+    return _groups(cursor)
 
 
 def count_tasks(cursor: CursorWrapper, plan: Plan, programme: Programme) -> None:
@@ -88,6 +107,35 @@ def _load(cursor: CursorWrapper, request: Request, numbers: array[int]) -> None:
     cursor.execute("analyze plan_person")
 
 
+@dataclass(frozen=True)
+class _Span:
+    """The chunk's people as conditions on a column of customer numbers."""
+
+    first: int
+    last: int
+    people: int
+
+    @classmethod
+    def of(cls, numbers: array[int]) -> _Span:
+        return cls(numbers[0], numbers[-1], len(numbers))
+
+    def near(self, column: str) -> str:
+        """For the planner, beside a join with the people."""
+        if self._share > _DENSE:
+            return f"{column} between {self.first} and {self.last}"
+        return f"{column} is not null"
+
+    def meant(self, column: str) -> str:
+        """Everybody of the chunk, and some others where they would cost more to leave out."""
+        if self._share > _CROWDED:
+            return self.near(column)
+        return f"{self.near(column)} and {column} in (select customer from plan_person)"
+
+    @property
+    def _share(self) -> float:
+        return self.people / (self.last - self.first + 1)
+
+
 def _split(cursor: CursorWrapper, request: Request, numbers: array[int]) -> None:
     """Put everybody of the chunk under the first reason that holds, in the order of `rules.REASONS`."""
     cursor.execute(
@@ -95,14 +143,13 @@ def _split(cursor: CursorWrapper, request: Request, numbers: array[int]) -> None
         " org_node bigint, store bigint, address text) on commit delete rows"
     )
     cursor.execute("truncate plan_split")
-    dense = len(numbers) > _DENSE * (numbers[-1] - numbers[0] + 1)
-    within = f"between {numbers[0]} and {numbers[-1]}" if dense else "is not null"
+    span = _Span.of(numbers)
     consent, basis = _no_consent(request.message_class)
     disturb = "d.on and d.until is null" if request.message_class != "transaction" else "false"
     quiet = "d.on and d.until > %s" if request.message_class != "transaction" else "%s::timestamptz is null"
     resting = governor.quiet(request.slot_at, request.message_class) is not None
-    capped, capped_params = _capped(request, within)
-    reach, reach_params = _direct(request, within) if is_direct(request.channel) else _owner(request, within)
+    capped, capped_params = _capped(request, span)
+    reach, reach_params = _direct(request, span) if is_direct(request.channel) else _owner(request, span)
     picked, picked_params = _cluster_variants(request)
     cursor.execute(
         f"""
@@ -116,10 +163,10 @@ def _split(cursor: CursorWrapper, request: Request, numbers: array[int]) -> None
           coalesce(v.variant, p.variant), r.staff_id, r.org_node_id, coalesce(r.store_id, k.home_store_id), r.address
         from plan_person p
         left join customers_customer k on k.number = p.customer and k.merged_into_id is null and k.erased_at is null
-          and k.number {within}
+          and {span.near("k.number")}
         left join customers_consent c on c.customer_id = p.customer and c.purpose = %s and c.channel = %s
-          and c.customer_id {within}
-        left join customers_donotdisturb d on d.customer_id = p.customer and d.customer_id {within}
+          and {span.near("c.customer_id")}
+        left join customers_donotdisturb d on d.customer_id = p.customer and {span.near("d.customer_id")}
         left join ({capped}) u on u.customer = p.customer
         left join ({reach}) r on r.customer_id = p.customer
         left join ({picked}) v on v.staff = r.staff_id
@@ -149,48 +196,48 @@ def _wishes(cursor: CursorWrapper, request: Request, numbers: array[int]) -> Ite
     yield _MINOR, wishes.minors(cursor, numbers[0], numbers[-1], clock.local_day(request.slot_at))
 
 
-def _capped(request: Request, within: str) -> tuple[str, list[Any]]:
+def _capped(request: Request, span: _Span) -> tuple[str, list[Any]]:
     limits = governor.limits(request.channel, request.message_class, request.slot_at)
     if not limits.counts:
         return "select null::bigint as customer, false as capped where false", []
-    return governor.capped_sql(limits, "plan_person", f"t.customer {within}")
+    return governor.capped_sql(limits, span.meant("t.customer"))
 
 
-def _owner(request: Request, within: str) -> tuple[str, list[Any]]:
+def _owner(request: Request, span: _Span) -> tuple[str, list[Any]]:
     """One sender per person: the bound owner with an active relation, else the adviser who served her last, else the
     newest friend. Orders are looked at only where friends compete."""
     scope = "join platform_orgnode n on n.id = s.org_node_id and n.path like %s" if request.org_path else ""
     sql = f"""
     with friend as materialized (
-      select r.customer_id, r.staff_id, r.since, r.external_userid as address, s.org_node_id, s.store_id,
-             count(*) over (partition by r.customer_id) as friends
-      from plan_person q
-      join customers_relation r on r.customer_id = q.customer and r.customer_id {within} and r.state = 'active'
-      join resources_staff s on s.id = r.staff_id and s.active {scope}
+      select r.customer_id, r.staff_id, r.since, r.external_userid as address, s.org_node_id, s.store_id
+      from customers_relation r join resources_staff s on s.id = r.staff_id and s.active {scope}
+      where {span.meant("r.customer_id")} and r.state = 'active'
+    ), several as materialized (
+      select customer_id from friend group by customer_id having count(*) > 1
     )
-    select customer_id, staff_id, org_node_id, store_id, address from friend where friends = 1
+    select customer_id, staff_id, org_node_id, store_id, address
+    from friend where customer_id not in (select customer_id from several)
     union all
     (select distinct on (f.customer_id) f.customer_id, f.staff_id, f.org_node_id, f.store_id, f.address
-     from friend f
+     from several join friend f using (customer_id)
      join customers_customer k on k.number = f.customer_id
      left join lateral (
        select max(o.placed_at) as at from commerce_order o
        where o.customer_id = f.customer_id and o.staff_id = f.staff_id
      ) served on true
-     where f.friends > 1
      order by f.customer_id, (k.owner_id is not distinct from f.staff_id) desc, served.at desc nulls last,
               f.since desc, f.staff_id)
     """
     return sql, [f"{request.org_path}%"] if request.org_path else []
 
 
-def _direct(request: Request, within: str) -> tuple[str, list[Any]]:
+def _direct(request: Request, span: _Span) -> tuple[str, list[Any]]:
     """Whoever has an address of the channel's kind; the one seen first. Nobody sends: staff is 0."""
     sql = f"""
     select distinct on (i.customer_id) i.customer_id, 0::bigint as staff_id, null::bigint as org_node_id,
            null::bigint as store_id, i.key as address
-    from plan_person q join customers_identity i on i.customer_id = q.customer and i.customer_id {within}
-    where i.kind = %s
+    from customers_identity i
+    where {span.meant("i.customer_id")} and i.kind = %s
     order by i.customer_id, i.first_seen_at, i.id
     """
     return sql, [identity_kind(request.channel)]
@@ -237,26 +284,30 @@ def _keep_groups(plan: Plan, groups: dict[tuple[str, int], BitMap]) -> None:
         group.save()
 
 
-def _keep_senders(cursor: CursorWrapper, plan: Plan) -> None:
-    """Count each sender's and text's people, and note in `plan_load` what this chunk adds, after how many."""
+def _load_senders(cursor: CursorWrapper) -> None:
+    """How many of the chunk's people each sender and text gets."""
     cursor.execute(
         "create temp table if not exists plan_load (staff bigint, variant smallint, people bigint, before bigint)"
         " on commit delete rows"
     )
     cursor.execute("truncate plan_load")
     cursor.execute(
+        "insert into plan_load select staff, variant, count(*), 0 from plan_split where reason = '' group by 1, 2"
+    )
+
+
+def _keep_senders(cursor: CursorWrapper, plan: Plan) -> None:
+    """Add the chunk's people to each sender's and text's, and note in `plan_load` how many they had before."""
+    cursor.execute(
         """
-        with added as (
-          select staff, variant, count(*) as people from plan_split where reason = '' group by 1, 2
-        ), kept as (
+        with kept as (
           insert into touch_plansender (plan_id, staff_id, variant, people)
-          select %s, staff, variant, people from added order by 2, 3
+          select %s, staff, variant, people from plan_load order by staff, variant
           on conflict (plan_id, staff_id, variant) do update set people = touch_plansender.people + excluded.people
           returning staff_id, variant, people
         )
-        insert into plan_load
-        select a.staff, a.variant, a.people, k.people - a.people
-        from added a join kept k on k.staff_id = a.staff and k.variant = a.variant
+        update plan_load l set before = k.people - l.people
+        from kept k where k.staff_id = l.staff and k.variant = l.variant
         """,
         [plan.pk],
     )
@@ -269,6 +320,15 @@ def _keep_holdout(cursor: CursorWrapper, plan: Plan) -> None:
         "insert into touch_planholdout (plan_id, customers, staff, stores, variants)"
         f" select %s, {packed} from plan_split where reason = 'control' having count(*) > 0",
         [plan.pk],
+    )
+
+
+def _take_keys(cursor: CursorWrapper, programme_id: int) -> None:
+    """A person who already has this promise breaks the unique key, and with it the whole chunk."""
+    cursor.execute(
+        "insert into touch_key (programme, step, customer, occurrence)"
+        " select %s, 1, customer, 0 from plan_split where reason = '' order by customer",
+        [programme_id],
     )
 
 
@@ -328,20 +388,11 @@ def _place_in_task(cursor: CursorWrapper, per_task: int) -> str:
 
 
 def _write_touches(cursor: CursorWrapper, plan: Plan, programme: Programme) -> int:
-    """The promises, and the tasks that they need: each sender's and text's people fill one task after the other.
-
-    A person who already has this promise breaks the unique key, and with it the whole chunk.
-    """
-    cursor.execute(
-        "insert into touch_key (programme, step, customer, occurrence)"
-        " select %s, 1, customer, 0 from plan_split where reason = '' order by customer",
-        [programme.pk],
-    )
+    """The promises, and the tasks that they need: each sender's and text's people fill one task after the other."""
     values = _facts_of(plan, programme)
-    place = _place_in_task(cursor, values["per"])
     _join_whole_sets(cursor)
     cursor.execute(_NEW_TASKS, values)
-    cursor.execute(_TOUCHES.format(place=place), values)
+    cursor.execute(_TOUCHES.format(place=_place_in_task(cursor, values["per"])), values)
     return int(cursor.rowcount)
 
 

@@ -98,11 +98,9 @@ def alone(seen: Reservers, found: Reservers, holder: str) -> bool:
     )
 
 
-def capped_sql(rules: Limits, people: str, within: str = "true") -> tuple[str, list[Any]]:
-    """A subselect `(customer, capped)` over the customers of `people` (a table or subselect with a column `customer`).
-
-    `within` may narrow `t.customer` to their range, for the planner. A customer without reservations in the windows has
-    no row.
+def capped_sql(rules: Limits, people: str) -> tuple[str, list[Any]]:
+    """A subselect `(customer, capped)` over the customers for whom `people`, a condition on `t.customer`, holds. A
+    customer without reservations in the windows has no row.
 
     Most people are settled by two counts per cap, before and after the slot; only where both sides together reach the
     limit without either doing so are the windows tried one by one.
@@ -121,9 +119,9 @@ def capped_sql(rules: Limits, people: str, within: str = "true") -> tuple[str, l
     first, last = _span(rules)
     sql = f"""
     select t.customer, case {" ".join(cases)} else false end as capped
-    from {people} q join touch_touch t on t.customer = q.customer
+    from touch_touch t
     where t.reserved and t.slot_at > %s and t.slot_at < %s and t.planned_at > %s
-      and {within}
+      and {people}
     group by t.customer
     """
     return sql, [*values, first, last, first - timedelta(days=PLANNED_AHEAD_DAYS)]

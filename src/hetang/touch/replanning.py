@@ -31,7 +31,9 @@ def move_to(task: SendTask, slot: datetime) -> int:
         )
         limits = governor.limits(task.channel, programme.message_class, slot)
         if limits.counts:
-            people = "(select customer from touch_touch where planned_at = %(planned)s and task = %(task)s"
+            people = (
+                "t.customer in (select customer from touch_touch where planned_at = %(planned)s and task = %(task)s"
+            )
             people = cursor.mogrify(people + " and state = 'tasked')", values)
             sql, params = governor.capped_sql(limits, people)
             cursor.execute(sql, params)
