@@ -23,6 +23,8 @@ PUBLIC = {
     "console:login-enrol",
     "console:login-password",
     "console:setup",
+    "console:login-wecom",  # the way to WeCom's log-in page, and back with its code
+    "console:login-wecom-back",
     "console:language",
     "console:appearance",
     "console:theme",

@@ -13,8 +13,15 @@ def test_a_member_comes_and_changes(corp: Corp) -> None:
     corp.act("staff_changes", userid="dora", name="Dora Li", departments=[3], own_welcome=True)
     common = {"Event": "change_contact", "UserID": "dora"}
     assert corp.events() == [
-        {**common, "ChangeType": "create_user", "Name": "Dora", "Department": "2,3", "Status": 1},
-        {**common, "ChangeType": "update_user", "Name": "Dora Li", "Department": "3"},
+        {
+            **common,
+            "ChangeType": "create_user",
+            "Name": "Dora",
+            "Department": "2,3",
+            "IsLeaderInDept": "0,0",
+            "Status": 1,
+        },
+        {**common, "ChangeType": "update_user", "Name": "Dora Li", "Department": "3", "IsLeaderInDept": "0"},
     ]
     assert corp.call("user/get", userid="dora")["department"] == [3]
     with pytest.raises(SimulatorRefused, match="taken"):

@@ -20,6 +20,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from hetang.connectors.wecom.accounts import sign_on
 from hetang.console import login_limit, sign_in
 from hetang.console.context import THEME_COOKIE, THEMES
 from hetang.console.theme import stylesheet
@@ -73,14 +74,15 @@ def log_in(request: HttpRequest) -> HttpResponse:
     if not User.objects.exists():
         return redirect("console:setup")
     if request.user.is_authenticated:
-        return redirect(_next(request))
+        return redirect(next_of(request))
     form = LoginForm(request, request.POST or None)
     if request.method == "POST" and form.is_valid():
         user = form.get_user()
         assert isinstance(user, User)  # noqa: S101 - the only backend gives ours
-        return sign_in.begin(request, user, _next(request))
+        return sign_in.begin(request, user, next_of(request))
     status = 422 if request.method == "POST" else 200
-    return render(request, "console/login.html", {"form": form, "next": request.GET.get("next", "")}, status=status)
+    values = {"form": form, "next": request.GET.get("next", ""), "by_wecom": sign_on.app() is not None}
+    return render(request, "console/login.html", values, status=status)
 
 
 @require_POST
@@ -96,7 +98,7 @@ def log_out(request: HttpRequest) -> HttpResponse:
 @login_not_required
 def choose_language(request: HttpRequest) -> HttpResponse:
     """Switch the console's language, for good when somebody is signed in."""
-    response = redirect(_next(request))
+    response = redirect(next_of(request))
     language = request.POST.get("language", "")
     if language in dict(settings.LANGUAGES):
         sign_in.remember_language(response, language)
@@ -109,7 +111,7 @@ def choose_language(request: HttpRequest) -> HttpResponse:
 @login_not_required
 def choose_appearance(request: HttpRequest) -> HttpResponse:
     """Light, dark, or as the system has it."""
-    response = redirect(_next(request))
+    response = redirect(next_of(request))
     theme = request.POST.get("theme", "")
     if theme in THEMES:
         response.set_cookie(THEME_COOKIE, theme, max_age=_YEAR, samesite="Lax", httponly=True)
@@ -126,7 +128,7 @@ def theme(_request: HttpRequest) -> HttpResponse:
     return HttpResponse(css, content_type="text/css; charset=utf-8", headers={"Cache-Control": "max-age=3600"})
 
 
-def _next(request: HttpRequest) -> str:
+def next_of(request: HttpRequest) -> str:
     """Where to go on to: an address of this console, or home."""
     target = request.POST.get("next") or request.GET.get("next") or ""
     ours = url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from hetang.console import entry, first_run, first_steps, home, login_steps, styleguide
+from hetang.console import entry, first_run, first_steps, home, login_steps, styleguide, wecom_sign_on
 from hetang.console.campaigns.links import short_link
 from hetang.console.help.views import help_page
 from hetang.console.homes import views as homes
@@ -19,6 +19,8 @@ _own: list[URLPattern | URLResolver] = [
     path("help", help_page, name="help"),
     path("login/code", login_steps.code, name="login-code"),
     path("login/two-factor", login_steps.enrol, name="login-enrol"),
+    path("login/wecom", wecom_sign_on.start, name="login-wecom"),
+    path("login/wecom/back", wecom_sign_on.back, name="login-wecom-back"),
     path("login/password", login_steps.password, name="login-password"),
     path("logout", entry.log_out, name="logout"),
     path("first-steps/put-away", first_steps.put_away, name="steps-put-away"),

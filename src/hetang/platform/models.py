@@ -70,6 +70,9 @@ class User(AbstractBaseUser):
     language = models.CharField(max_length=12, default="zh-hans")
     is_active = models.BooleanField(default=True)
     must_change_password = models.BooleanField(default=False)  # somebody else chose it
+    # Why a connected system switched her off, which it may take back; empty where a person did or she is on.
+    locked_for = models.CharField(max_length=20, blank=True, default="", db_default="")
+    signed_on_at = models.DateTimeField(null=True)  # when she last signed on by another system than this one
     created_at = models.DateTimeField()
 
     USERNAME_FIELD = "username"
@@ -100,6 +103,7 @@ class Grant(models.Model):
     role = models.CharField(max_length=40)
     org_node = models.ForeignKey(OrgNode, models.PROTECT)
     expires_at = models.DateTimeField(null=True)
+    by_rule = models.BooleanField(default=False, db_default=False)  # comes and goes with what the rule is about
     granted_at = models.DateTimeField(null=True)
     granted_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
 

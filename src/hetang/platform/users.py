@@ -1,16 +1,18 @@
 """People who may log in: made, given roles and taken them, switched off and on. Each step audited.
 
 Who manages users does so for her part of the organisation: she gives roles there, and changes only people all of whose
-roles lie there. Nobody changes her own roles, and somebody who manages users for the whole brand always remains.
+roles lie there. Nobody changes her own roles, and somebody who manages users for the whole brand and logs in with a
+password of this installation always remains: no other system that fails, or is lost, locks everybody out.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
@@ -83,6 +85,27 @@ def create(actor: Actor, username: str, password: str, *, display_name: str = ""
     return user
 
 
+def create_signing_on(actor: Actor, username: str, display_name: str) -> User:
+    """A user without role and password, whom another system vouches for; `username-2` … where the name is taken.
+
+    Raises Forbidden, UserRefused (name_unusable).
+    """
+    actor.require(MANAGE)
+    for number in range(1, 100):
+        name = username if number == 1 else f"{username}-{number}"
+        _check_name(name)
+        user = User(username=name, display_name=display_name[:80], language="", created_at=clock.now())
+        user.set_unusable_password()
+        try:
+            with transaction.atomic():
+                user.save()
+                audit.record(actor, "user.created", "user", user.pk, {"username": name})
+        except IntegrityError:
+            continue
+        return user
+    raise UserRefused("name_taken", f"{username} exists already")
+
+
 @transaction.atomic
 def give(actor: Actor, user: User, role: str, node: OrgNode, expires_at: datetime | None = None) -> Grant:
     """Give a role at a node, or set the expiry of one that she has there. Raises Forbidden, UserRefused."""
@@ -93,7 +116,12 @@ def give(actor: Actor, user: User, role: str, node: OrgNode, expires_at: datetim
     if expires_at is not None and expires_at <= clock.now():
         raise UserRefused("expiry_past", "the role would have expired already")
     with rights_change():
-        values = {"expires_at": expires_at, "granted_at": clock.now(), "granted_by_id": actor.user_id}
+        values = {
+            "expires_at": expires_at,
+            "granted_at": clock.now(),
+            "granted_by_id": actor.user_id,
+            "by_rule": False,
+        }
         grant, _made = Grant.objects.update_or_create(user=user, role=role, org_node=node, defaults=values)
         changes = {"role": role, "org_node": node.code, "expires_at": expires_at}
         audit.record(actor, "grant.added", "user", user.pk, changes, org_node_id=node.pk)
@@ -114,14 +142,45 @@ def take(actor: Actor, grant: Grant) -> None:
 
 
 @transaction.atomic
-def set_active(actor: Actor, user: User, active: bool) -> bool:
-    """Switch a user off or on; False when she was so already. Raises Forbidden, UserRefused."""
+def give_by_rule(actor: Actor, user: User, wanted: Collection[tuple[str, OrgNode]]) -> bool:
+    """Make the roles that rules give a user exactly these; what a person gave her stays. True when anything changed:
+    then her sessions end. Raises Forbidden, UserRefused."""
+    actor.require_everywhere(MANAGE)
+    with rights_change():
+        held = list(Grant.objects.select_related("org_node").filter(user=user))
+        keys = {(grant.role, grant.org_node_id) for grant in held}
+        target = {(role, node.pk) for role, node in wanted}
+        gone = [grant for grant in held if grant.by_rule and (grant.role, grant.org_node_id) not in target]
+        new = {(role, node.pk): node for role, node in wanted if (role, node.pk) not in keys}
+        Grant.objects.filter(pk__in=[grant.pk for grant in gone]).delete()
+        Grant.objects.bulk_create(
+            Grant(user=user, role=role, org_node_id=node, by_rule=True, granted_at=clock.now()) for role, node in new
+        )
+        for action, role, node in (
+            *(("grant.removed", grant.role, grant.org_node) for grant in gone),
+            *(("grant.added", role, node) for (role, _pk), node in new.items()),
+        ):
+            changes = {"role": role, "org_node": node.code, "by_rule": True}
+            audit.record(actor, action, "user", user.pk, changes, org_node_id=node.pk)
+        if gone or new:
+            sessions.end_all(user)
+    return bool(gone or new)
+
+
+@transaction.atomic
+def set_active(actor: Actor, user: User, active: bool, *, reason: str = "") -> bool:
+    """Switch a user off or on; False when she was so already. `reason`: why another system locks her.
+
+    Raises Forbidden, UserRefused.
+    """
     require_whole(actor, user)
     _not_herself(actor, user)
     with rights_change():
-        changed = User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active)
+        values = {"is_active": active, "locked_for": "" if active else reason}
+        changed = User.objects.filter(pk=user.pk, is_active=not active).update(**values)
         if changed:
-            audit.record(actor, "user.switched", "user", user.pk, {"active": [not active, active]})
+            why = {"reason": reason} if reason else {}
+            audit.record(actor, "user.switched", "user", user.pk, {"active": [not active, active], **why})
             sessions.end_all(user)
     return changed == 1
 
@@ -195,22 +254,25 @@ def require_whole(actor: Actor, user: User) -> None:
 
 @contextmanager
 def rights_change() -> Iterator[None]:
-    """Within the caller's transaction: one change of rights at a time, and none takes the last administrator away."""
+    """Within the caller's transaction: one change of rights at a time, and none takes the last administrator away who
+    logs in with a password."""
     with connection.cursor() as cursor:
         cursor.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
-    before = _administrator_exists()
+    before = local_administrators().exists()
     yield
-    if before and not _administrator_exists():
-        raise UserRefused("last_administrator", "nobody would be left who manages users for the whole brand")
+    if before and not local_administrators().exists():
+        raise UserRefused(
+            "last_administrator", "nobody with a password would be left who manages users for the whole brand"
+        )
 
 
-def _administrator_exists() -> bool:
-    """Whether somebody active manages users for the whole brand, without an end."""
+def local_administrators() -> QuerySet[User]:
+    """Who manages users for the whole brand, without an end and not by a rule, and logs in with a password."""
     managing = [role.code for role in ROLES.values() if MANAGE in role.permissions]
     managing += OwnRole.objects.filter(permissions__contains=[MANAGE]).values_list("code", flat=True)
-    return Grant.objects.filter(
-        role__in=managing, org_node__kind=OrgNode.BRAND, expires_at=None, user__is_active=True
-    ).exists()
+    lasting = Grant.objects.filter(role__in=managing, org_node__kind=OrgNode.BRAND, expires_at=None, by_rule=False)
+    active = User.objects.filter(is_active=True, pk__in=lasting.values("user"))
+    return active.exclude(password__startswith=UNUSABLE_PASSWORD_PREFIX).order_by("username")
 
 
 def _not_herself(actor: Actor, user: User) -> None:

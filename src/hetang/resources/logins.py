@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from hetang.platform import audit, users
-from hetang.platform.access import Actor
+from hetang.platform.access import Actor, system
 from hetang.platform.models import User
 from hetang.resources.models import Staff
 
@@ -38,7 +38,8 @@ def linkable(actor: Actor) -> QuerySet[Staff]:
 def link(actor: Actor, user: User, userid: str) -> None:
     """Tie a login to the account `userid`, instead of the one it was tied to; an empty one unties it.
 
-    It gives no right: what she sees is narrowed to what is hers. Raises Forbidden, LinkRefused.
+    It gives no right: what she sees is narrowed to what is hers. Roles that she had by her department go when she is
+    untied from it. Raises Forbidden, LinkRefused, UserRefused.
     """
     users.require_whole(actor, user)
     User.objects.select_for_update().get(pk=user.pk)  # one link of a login at a time
@@ -52,4 +53,6 @@ def link(actor: Actor, user: User, userid: str) -> None:
     Staff.objects.filter(user=user).update(user=None)
     if after is not None and not Staff.objects.filter(pk=after.pk, user=None).update(user=user):
         raise LinkRefused("staff_taken")
+    if before is not None:
+        users.give_by_rule(system("sign-on"), user, ())
     audit.record(actor, "user.linked", "user", user.pk, {"staff": [before.userid if before else "", wanted]})

@@ -30,7 +30,8 @@ create table if not exists member (
   own_welcome integer not null default 0, left_at real
 ) without rowid;
 create table if not exists member_department (
-  userid text not null collate nocase, department integer not null, primary key (department, userid)
+  userid text not null collate nocase, department integer not null, leads integer not null default 0,
+  primary key (department, userid)
 ) without rowid;
 
 create table if not exists person (

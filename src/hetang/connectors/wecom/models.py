@@ -12,7 +12,7 @@ from hetang.audiences.models import Audience
 from hetang.customers.models import Tag
 from hetang.platform.ids import public_id
 from hetang.platform.models import JobRun, OrgNode
-from hetang.resources.models import Staff
+from hetang.resources.models import Staff, Store
 
 OFFICIAL_URL = "https://qyapi.weixin.qq.com"
 
@@ -59,6 +59,7 @@ class App(models.Model):
     callback_token = models.BinaryField(null=True)  # sealed
     callback_aes_key = models.BinaryField(null=True)  # sealed
     listen_only = models.BooleanField(default=False)  # gets callbacks, never calls
+    sign_on = models.BooleanField(default=False, db_default=False)  # members log in to the console by it
     changed_at = models.DateTimeField()
 
     class Meta:
@@ -260,7 +261,8 @@ class CallbackMessage(models.Model):
 
 
 class Department(models.Model):
-    """A department of the corp, as WeCom names it; which store it is, a rule or a person decides."""
+    """A department of the corp, as WeCom names it. `decided`: a person said which store it is (`store`, or none);
+    otherwise its name or number decides (`accounts.places`)."""
 
     id = models.BigAutoField(primary_key=True)
     corp = models.ForeignKey(Corp, models.CASCADE, db_index=False)
@@ -268,9 +270,56 @@ class Department(models.Model):
     name = models.CharField(max_length=120)
     parent = models.BigIntegerField(default=0)
     gone_at = models.DateTimeField(null=True)
+    store = models.ForeignKey(Store, models.SET_NULL, null=True, related_name="+")
+    decided = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["corp", "number"], name="wecom_department_once")]
+
+
+class Member(models.Model):
+    """Where a member of the corp stands, as WeCom said last: `departments` in its order, `leads` those that he leads.
+
+    `status`: 1 active, 2 disabled, 4 not activated, 5 left (reference section 3).
+    """
+
+    ACTIVE, DISABLED, NOT_ACTIVATED, LEFT = 1, 2, 4, 5
+
+    id = models.BigAutoField(primary_key=True)
+    corp = models.ForeignKey(Corp, models.CASCADE, db_index=False)
+    userid = models.CharField(max_length=64)
+    departments = ArrayField(models.BigIntegerField(), default=list)
+    leads = ArrayField(models.BigIntegerField(), default=list)
+    main = models.BigIntegerField(default=0)  # the department that counts most; 0 where WeCom does not say
+    status = models.SmallIntegerField(default=ACTIVE)
+    told_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["corp", "userid"], name="wecom_member_once")]
+
+
+class RoleRule(models.Model):
+    """Which role members of a department get when they sign on. The first rule in order that fits a member in a
+    department gives him the role there; what other departments of his give is added.
+
+    `department` 0: any that is a store's; otherwise that one and those below it. `org_node` null: the place of the
+    department's store.
+    """
+
+    LEADERS, OTHERS, ALL = "leaders", "others", "all"
+
+    id = models.BigAutoField(primary_key=True)
+    corp = models.ForeignKey(Corp, models.CASCADE, related_name="role_rules")
+    position = models.IntegerField(default=0)
+    department = models.BigIntegerField(default=0)
+    members = models.CharField(max_length=8, default=ALL)
+    role = models.CharField(max_length=40)
+    org_node = models.ForeignKey(OrgNode, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["corp", "department", "members", "role"], name="wecom_role_rule_once")
+        ]
 
 
 class CorpNotice(models.Model):

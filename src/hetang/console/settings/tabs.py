@@ -20,8 +20,10 @@ ACCESS: tuple[tuple[str, str | Promise, str], ...] = (
     ("roles", _("Roles"), "users:view"),
     ("organisation", _("Organisation"), "users:view"),
     ("login-rules", _("Log-in rules"), "users:view"),
+    ("sign-on", _("Log-in by WeCom"), "users:manage"),
     ("approval-rules", _("Approval rules"), "users:view"),
 )
+WHOLE_BRAND = frozenset({"sign-on"})  # opened only by who has the permission for the whole brand
 
 
 def tabs(current: str, actor: Actor) -> list[dict[str, object]]:
@@ -30,5 +32,5 @@ def tabs(current: str, actor: Actor) -> list[dict[str, object]]:
     return [
         {"label": label, "url": reverse(f"settings:{name}"), "current": name == current}
         for name, label, permission in group
-        if actor.can(permission)
+        if (actor.scope(permission).everything if name in WHOLE_BRAND else actor.can(permission))
     ]

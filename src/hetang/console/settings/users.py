@@ -150,7 +150,7 @@ def user_detail(request: HttpRequest, user_id: int) -> HttpResponse:
     known, manages = roles(), actor.scope(users.MANAGE)
     itself = user.pk == request.user.pk
     grants = [
-        _line(grant, known, removable=not itself and manages.covers(grant.org_node.path))
+        _line(grant, known, removable=not itself and not grant.by_rule and manages.covers(grant.org_node.path))
         for grant in user.grants.select_related("org_node", "granted_by").order_by("id")
     ]
     values = {

@@ -57,6 +57,7 @@ class Member(msgspec.Struct):
     userid: str
     name: str
     departments: list[int] = msgspec.field(default_factory=lambda: [1])
+    leads: list[int] = msgspec.field(default_factory=list)
     store: str = ""
     position: str = ""
     customer_contact: bool = True
@@ -159,8 +160,8 @@ def put_members(db: sqlite3.Connection, rows: list[Member]) -> None:
     db.executemany(_PUT_MEMBER, (msgspec.to_builtins(row) for row in rows))
     db.executemany("delete from member_department where userid = ?", ((row.userid,) for row in rows))
     db.executemany(
-        "insert or ignore into member_department (userid, department) values (?, ?)",
-        ((row.userid, department) for row in rows for department in row.departments),
+        "insert or ignore into member_department (userid, department, leads) values (?, ?, ?)",
+        ((row.userid, department, department in row.leads) for row in rows for department in row.departments),
     )
 
 

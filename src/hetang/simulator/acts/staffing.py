@@ -13,6 +13,8 @@ from hetang.simulator.administration import Running, admin, convert
 from hetang.simulator.errors import AdminError
 
 EVENT = "change_contact"
+# What changes and what the event calls it; "" where it says nothing.
+_COLUMNS = {"name": "Name", "position": "Position", "status": "Status", "customer_contact": "", "own_welcome": ""}
 
 
 class Rename(msgspec.Struct):
@@ -24,6 +26,8 @@ class Change(msgspec.Struct):
     userid: str
     name: str | None = None
     departments: list[int] | None = None
+    leads: list[int] | None = None
+    status: int | None = None
     position: str | None = None
     customer_contact: bool | None = None
     own_welcome: bool | None = None
@@ -44,6 +48,7 @@ def staff_joins(running: Running, body: dict[str, Any]) -> dict[str, Any]:
         put_members(db, [member])
         db.execute("update member set left_at = null where userid = ?", [member.userid])
         fields = {"UserID": member.userid, "Name": member.name, "Department": _numbers(member.departments)}
+        fields["IsLeaderInDept"] = _numbers([int(one in member.leads) for one in member.departments])
         events.queue(state, db, EVENT, "create_user", {**fields, "Status": member.status})
     state.notify()
     return {}
@@ -51,25 +56,28 @@ def staff_joins(running: Running, body: dict[str, Any]) -> dict[str, Any]:
 
 @admin("staff_changes")
 def staff_changes(running: Running, body: dict[str, Any]) -> dict[str, Any]:
-    """`{userid, name?, departments?, position?, customer_contact?, own_welcome?}`, with `update_user`.
+    """`{userid, name?, departments?, leads?, status?, position?, customer_contact?, own_welcome?}`, with `update_user`.
 
-    The platform tells names, departments and positions; that the right to serve customers changed, it does not.
+    The platform tells names, departments (with `leads`, those of them that he leads), status and positions; that the
+    right to serve customers changed, it does not. Status 1 is active, 2 disabled.
     """
     change = convert(body, Change)
     state = running.state
     told: dict[str, events.Value] = {"UserID": change.userid}
     with state.transaction() as db:
         _present(db, change.userid)
-        for column, name in (("name", "Name"), ("position", "Position"), ("customer_contact", ""), ("own_welcome", "")):
+        for column, name in _COLUMNS.items():
             value = getattr(change, column)
             if value is not None:
                 db.execute(f"update member set {column} = ? where userid = ?", [value, change.userid])
                 told |= {name: value} if name else {}
         if change.departments is not None:
+            led = change.leads or []
             db.execute("delete from member_department where userid = ?", [change.userid])
-            rows = ((change.userid, department) for department in change.departments)
-            db.executemany("insert into member_department (userid, department) values (?, ?)", rows)
+            rows = ((change.userid, department, department in led) for department in change.departments)
+            db.executemany("insert into member_department (userid, department, leads) values (?, ?, ?)", rows)
             told["Department"] = _numbers(change.departments)
+            told["IsLeaderInDept"] = _numbers([int(department in led) for department in change.departments])
         if len(told) > 1:
             events.queue(state, db, EVENT, "update_user", told)
     state.notify()

@@ -51,6 +51,9 @@ class UserListId(msgspec.Struct):
 @api("department/list", "GET", DepartmentQuery)
 def department_list(call: Call, request: DepartmentQuery) -> dict[str, Any]:
     rows = _departments(call, request.id)
+    leaders: dict[int, list[str]] = {}
+    for led in call.db.execute("select department, userid from member_department where leads order by userid"):
+        leaders.setdefault(led["department"], []).append(led["userid"])
     return {
         "department": [
             {
@@ -58,7 +61,7 @@ def department_list(call: Call, request: DepartmentQuery) -> dict[str, Any]:
                 "name": row["name"],
                 "parentid": row["parentid"],
                 "order": row["position"],
-                "department_leader": [],
+                "department_leader": leaders.get(row["id"], []),
             }
             for row in rows
         ]
@@ -207,12 +210,10 @@ def _members_of(call: Call, request: UserList) -> list[sqlite3.Row]:
 
 
 def _member(call: Call, row: sqlite3.Row) -> dict[str, Any]:
-    departments = [
-        place["department"]
-        for place in call.db.execute(
-            "select department from member_department where userid = ? order by department", [row["userid"]]
-        )
-    ]
+    places = call.db.execute(
+        "select department, leads from member_department where userid = ? order by department", [row["userid"]]
+    ).fetchall()
+    departments = [place["department"] for place in places]
     return {
         "userid": row["userid"],
         "name": row["name"],
@@ -220,7 +221,7 @@ def _member(call: Call, row: sqlite3.Row) -> dict[str, Any]:
         "order": [0] * len(departments),
         "position": row["position"],
         "status": row["status"],
-        "is_leader_in_dept": [0] * len(departments),
+        "is_leader_in_dept": [place["leads"] for place in places],
         "direct_leader": [],
         "main_department": departments[0] if departments else 1,
         "alias": row["alias"],

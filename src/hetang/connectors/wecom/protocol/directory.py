@@ -36,6 +36,8 @@ class Member(msgspec.Struct):
     userid: str
     name: str = ""
     department: list[int] = []
+    is_leader_in_dept: list[int] = []
+    main_department: int = 0
     status: int = 1
 
 
@@ -47,6 +49,8 @@ class OneMember(Answer):
     userid: str = ""
     name: str = ""
     department: list[int] = []
+    is_leader_in_dept: list[int] = []
+    main_department: int = 0
     status: int = 1
 
 
