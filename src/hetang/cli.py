@@ -85,6 +85,10 @@ def _process_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
 
 def _operator_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _add(commands, "doctor", _doctor, "explain what is wrong 检查运行环境")
+    wecom = commands.add_parser("wecom", help="the connection to WeCom 企业微信连接")
+    verbs = wecom.add_subparsers(dest="wecom_command", required=True)
+    checks = _add(verbs, "doctor", _wecom_doctor, "what is wrong with it, and the remedy 检查企业微信连接")
+    checks.add_argument("--json", action="store_true", help="as JSON; the exit code is 1 when something is red")
     _add(commands, "rebuild-history", _rebuild_history, "empty the columnar history and read the log again, as a job")
     audit = commands.add_parser("audit", help="the audit log").add_subparsers(dest="audit_command", required=True)
     verify = _add(audit, "verify", _audit_verify, "say whether the audit log is as it was sealed, and what is not")
@@ -238,6 +242,15 @@ def _doctor(_options: argparse.Namespace) -> int:
     from hetang import doctor
 
     return doctor.main()
+
+
+def _wecom_doctor(options: argparse.Namespace) -> int:
+    def check() -> int:
+        from hetang.connectors.wecom.doctor import commands
+
+        return commands.doctor(as_json=options.json)
+
+    return _on_the_home(check)
 
 
 def _rebuild_history(_options: argparse.Namespace) -> int:

@@ -123,7 +123,7 @@ AFTER_RESTORE: list[str] = [
 # What the public listener serves, by the parts that `HETANG_PUBLIC_PARTS` names: beginnings of addresses. Pages of
 # customers (H5) lie below /h5/ and use static files.
 PUBLIC_PATHS: dict[str, tuple[str, ...]] = {
-    "callbacks": ("/wecom/callback/",),
+    "callbacks": ("/wecom/callback/", "/WW_verify_", "/MP_verify_"),  # and the files that prove the domain
     "links": ("/l/",),
     "pages": ("/h5/", "/static/"),
     "api": ("/api/v1/facts",),

@@ -29,6 +29,7 @@ PUBLIC = {
     "console:appearance",
     "console:theme",
     "wecom-callback",  # WeCom signs its calls
+    "wecom-verification",  # the file that shows WeCom whose domain it is
     # the customer's own page: whoever holds her link
     *(f"own-page:{name}" for name in ("page", "theme", "know", "choose", "ask", "copy", "leave", "arrive")),
     "short-link",  # the short link of a message: whoever holds it may follow it

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -45,6 +46,8 @@ TOOK = Histogram("hetang_wecom_call_seconds", "Time until WeCom answered.", ("ap
 TRIES = 3
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 _PAUSES_S = (0.2, 0.8)
+_NOT_TRUSTED = 60020
+_FROM = re.compile(r"from ip: ([0-9A-Fa-f.:]{3,45}?)(?=[,\s\"])")
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _A = TypeVar("_A", bound=Answer)
 _P = TypeVar("_P", bound=Page)
@@ -201,10 +204,14 @@ class Client:
             code = msgspec.json.decode(response.content, type=Answer).errcode
             CALLS.add(api.path, str(code))
             if code != 0:
-                raise WeComError(api.path, code)
+                raise WeComError(api.path, code, _seen_from(response.text) if code == _NOT_TRUSTED else "")
             return msgspec.json.decode(response.content, type=api.answer)
         except msgspec.DecodeError:
             raise Unanswered(f"{api.path}: the answer cannot be read") from None
+
+    def prove(self) -> None:
+        """Ask for a token, whatever is stored: whether corp and secret fit together. Raises as `call` does."""
+        self._fetch_token()
 
     def _fetch_token(self) -> tuple[str, int]:
         asked = TokenRequest(corpid=self._corpid, corpsecret=self._secret)
@@ -253,6 +260,12 @@ def default_app() -> App:
     if app is None:
         raise NotConnected("no WeCom corp is set up")
     return app
+
+
+def _seen_from(answer: str) -> str:
+    """Our address as a refusal names it (reference section 1): the one thing that only its text tells."""
+    found = _FROM.search(answer)
+    return found[1] if found else ""
 
 
 def _pause(tried: int) -> None:

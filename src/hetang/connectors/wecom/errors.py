@@ -49,12 +49,16 @@ def action_of(code: int) -> Action:
 
 
 class WeComError(Exception):
-    """WeCom answered with a code other than 0. Neither token nor secret is in the text."""
+    """WeCom answered with a code other than 0. Neither token nor secret is in the text.
 
-    def __init__(self, path: str, code: int) -> None:
+    `address`: ours as WeCom sees it, where it was refused (60020).
+    """
+
+    def __init__(self, path: str, code: int, address: str = "") -> None:
         super().__init__(f"{path} answered {code}")
         self.path = path
         self.code = code
+        self.address = address
         self.action = action_of(code)
 
 

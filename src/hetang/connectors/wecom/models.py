@@ -60,10 +60,37 @@ class App(models.Model):
     callback_aes_key = models.BinaryField(null=True)  # sealed
     listen_only = models.BooleanField(default=False)  # gets callbacks, never calls
     sign_on = models.BooleanField(default=False, db_default=False)  # members log in to the console by it
+    echoed_at = models.DateTimeField(null=True)  # when WeCom last proved the callback with these keys
+    echo_problem = models.CharField(max_length=40, default="", db_default="")  # why its newest try was refused
     changed_at = models.DateTimeField()
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["corp", "agentid"], name="wecom_app_once")]
+
+
+class CheckResult(models.Model):
+    """What a check of the connection found last: see `doctor.checks`. `detail` holds what its words name."""
+
+    id = models.BigAutoField(primary_key=True)
+    app = models.ForeignKey(App, models.CASCADE, db_index=False)
+    name = models.CharField(max_length=20)
+    state = models.CharField(max_length=8)
+    reason = models.CharField(max_length=24, default="")
+    code = models.IntegerField(default=0)
+    detail = models.JSONField(default=dict)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["app", "name"], name="wecom_check_once")]
+
+
+class VerificationFile(models.Model):
+    """A file that shows WeCom that the domain is ours; anybody may read it at the root."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=80, unique=True)
+    content = models.CharField(max_length=512)
+    uploaded_at = models.DateTimeField()
 
 
 class AccessToken(models.Model):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_not_required
@@ -16,6 +17,7 @@ from hetang.connectors.wecom import crypto, events, inbox
 from hetang.connectors.wecom.crypto import CallbackRefused
 from hetang.connectors.wecom.models import App
 from hetang.facts import refusals
+from hetang.platform import clock
 from hetang.platform.metrics import Counter
 from hetang.platform.sealing import seal, unseal
 
@@ -52,6 +54,7 @@ def callback(request: HttpRequest, app: UUID) -> HttpResponse:
         if request.method == "GET":
             # Some proxies turn the plus signs of base64 into spaces.
             echo = _open(found, request, request.GET.get("echostr", "").replace(" ", "+"))
+            _note_echo(found, "")
             return HttpResponse(echo, content_type="text/plain")
         if len(request.body) > MAX_BYTES:
             raise CallbackRefused("size")
@@ -60,6 +63,8 @@ def callback(request: HttpRequest, app: UUID) -> HttpResponse:
     except CallbackRefused as problem:
         ARRIVED.add("refused")
         log.warning("callback of app %s refused: %s", found.agentid, problem)
+        if request.method == "GET":
+            _note_echo(found, str(problem))
         return HttpResponse(status=403)
     return HttpResponse("success", content_type="text/plain")
 
@@ -67,6 +72,17 @@ def callback(request: HttpRequest, app: UUID) -> HttpResponse:
 def forget() -> None:
     """Look again at the apps at once."""
     _receivers.clear()
+
+
+def _note_echo(app: _Receiver, problem: str) -> None:
+    """Keep that WeCom proved the address, or why its try was refused as long as none was right: anybody may try, so at
+    most one write a minute, and what worked stays."""
+    rows = App.objects.filter(pk=app.app_id)
+    if problem:
+        rows.filter(echoed_at=None).exclude(echo_problem=problem[:40]).update(echo_problem=problem[:40])
+    else:
+        lately = clock.now() - timedelta(minutes=1)
+        rows.exclude(echoed_at__gt=lately).update(echoed_at=clock.now(), echo_problem="")
 
 
 def _receiver(public_id: UUID) -> _Receiver | None:

@@ -17,6 +17,7 @@ from hetang.console.settings import (
     users,
     wecom,
     wecom_activity,
+    wecom_setup,
     wecom_welcomes,
 )
 
@@ -25,7 +26,12 @@ urlpatterns = [
     path("", brand.brand_settings, name="brand"),
     path("wecom/", wecom.connection, name="wecom"),
     path("wecom/sync", wecom.sync_now, name="wecom-sync"),
-    path("wecom/keys", wecom.callback_keys, name="wecom-keys"),
+    path("wecom/setup/", wecom_setup.setup, name="wecom-setup"),
+    path("wecom/setup/check", wecom_setup.check, name="wecom-check"),
+    path("wecom/setup/file", wecom_setup.upload, name="wecom-file"),
+    path("wecom/setup/file/remove", wecom_setup.remove, name="wecom-file-remove"),
+    path("wecom/keys", wecom_setup.callback_keys, name="wecom-keys"),
+    path("wecom/keys/new", wecom_setup.new_keys, name="wecom-keys-new"),
     path("wecom/trial", wecom.try_out, name="wecom-trial"),
     path("wecom/activity/", wecom_activity.activity, name="wecom-activity"),
     path("wecom/activity/again", wecom_activity.apply_again, name="wecom-again"),

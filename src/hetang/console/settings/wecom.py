@@ -20,12 +20,12 @@ from django.views.decorators.http import require_POST
 
 from hetang.connectors.wecom import services
 from hetang.connectors.wecom.errors import NotSent, Unanswered, WeComError
-from hetang.connectors.wecom.models import App, Corp
+from hetang.connectors.wecom.models import App, CheckResult, Corp
 from hetang.console.figures import gap
 from hetang.console.paging import capped_count
 from hetang.console.settings.tabs import tabs
 from hetang.customers.models import Customer, Relation
-from hetang.platform import audit, environment, jobs
+from hetang.platform import audit, jobs
 from hetang.platform.access import Actor, actor_of, needs
 from hetang.platform.brand import brand
 from hetang.platform.models import JobRun, User
@@ -103,19 +103,6 @@ def sync_now(request: HttpRequest) -> HttpResponse:
     return redirect("settings:wecom")
 
 
-@never_cache
-@require_POST
-@needs("settings:edit")
-def callback_keys(request: HttpRequest) -> HttpResponse:
-    """The token and key that WeCom's console asks for, in this answer only; who saw them is noted."""
-    app = _app()
-    if app is None or app.callback_token is None or app.callback_aes_key is None:
-        raise Http404
-    audit.record(actor_of(request), "wecom.keys_shown", "wecom", app.corp.corpid)
-    shown = {"token": unseal(app.callback_token).decode(), "aes_key": unseal(app.callback_aes_key).decode()}
-    return render(request, "console/settings/wecom.html", _shown(request, app, ConnectionForm(app=app)) | shown)
-
-
 @require_POST
 @needs("settings:edit")
 def try_out(request: HttpRequest) -> HttpResponse:
@@ -135,7 +122,7 @@ def _shown(request: HttpRequest, app: App | None, form: ConnectionForm) -> dict[
     return {
         "form": form,
         "app": app,
-        "callback_url": environment.public_url() + services.callback_path(app) if app else "",
+        "red": CheckResult.objects.filter(app=app, state="bad").count() if app else 0,
         "staff": capped_count(Staff.objects.filter(active=True)),
         "friends": capped_count(Relation.objects.filter(state=Relation.ACTIVE)),
         "run": run,

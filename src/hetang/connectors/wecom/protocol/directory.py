@@ -92,12 +92,17 @@ class AllowedDepartments(msgspec.Struct):
     partyid: list[int] = []
 
 
+class AllowedTags(msgspec.Struct):
+    tagid: list[int] = []
+
+
 class Agent(Answer):
     name: str = ""
     close: int = 0
     redirect_domain: str = ""
     allow_userinfos: AllowedUsers = msgspec.field(default_factory=AllowedUsers)
     allow_partys: AllowedDepartments = msgspec.field(default_factory=AllowedDepartments)
+    allow_tags: AllowedTags = msgspec.field(default_factory=AllowedTags)
 
 
 DEPARTMENTS = Api("department/list", "GET", DepartmentQuery, Departments)

@@ -1,0 +1,62 @@
+"""`hetang wecom doctor`: the checks from a shell. Prints, and returns the exit code."""
+
+from __future__ import annotations
+
+import json
+
+from django.utils import translation
+
+from hetang.connectors.wecom.client import default_app
+from hetang.connectors.wecom.doctor import checks, words
+from hetang.connectors.wecom.doctor.checks import Finding
+from hetang.connectors.wecom.errors import NotConnected
+
+MARKS = {checks.GOOD: "✓", checks.BAD: "✗", checks.UNTRIED: "–"}
+LANGUAGES = ("zh-hans", "en")
+
+
+def doctor(*, as_json: bool) -> int:
+    """Carry all checks out. 0 when none is red, 1 when one is, or nothing is connected."""
+    try:
+        app = default_app()
+    except NotConnected:
+        print("还没有连接企业微信：设置 → 企业微信\n  WeCom is not connected yet: Settings → WeCom")
+        return 1
+    findings = checks.run(app)
+    if as_json:
+        print(json.dumps([_as_json(one) for one in findings], ensure_ascii=False, indent=1))
+    else:
+        print(f"企业微信 WeCom: {app.corp.corpid} · {app.agentid}\n")
+        for finding in findings:
+            print(_line(finding))
+    wrong = sum(one.state == checks.BAD for one in findings)
+    if not as_json:
+        print(f"\n{wrong} 项有问题 / {wrong} wrong" if wrong else "\n没有发现问题 / Nothing is wrong")
+    return 1 if wrong else 0
+
+
+def _line(finding: Finding) -> str:
+    lines = []
+    for language in LANGUAGES:
+        with translation.override(language):
+            said = words.said(finding.name, finding.state, finding.reason, finding.code, finding.detail)
+            text = f"{said.title}: {said.cause or said.state_label}"
+            lines.append(text)
+            if said.remedy and finding.state != checks.GOOD:
+                lines.append(f"→ {said.remedy}")
+                lines.append(f"  {said.where}")
+    return f"{MARKS[finding.state]} " + "\n  ".join(lines)
+
+
+def _as_json(finding: Finding) -> dict[str, object]:
+    found: dict[str, object] = {
+        "check": finding.name,
+        "state": finding.state,
+        "reason": finding.reason,
+        "code": finding.code,
+    }
+    for language in LANGUAGES:
+        with translation.override(language):
+            said = words.said(finding.name, finding.state, finding.reason, finding.code, finding.detail)
+            found[language] = {"title": said.title, "cause": said.cause, "remedy": said.remedy}
+    return found
