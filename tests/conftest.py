@@ -19,6 +19,7 @@ LONGEST_FIRST = [
     *("customers/test_people", "security/test_injection", "commerce/test_any_order", "security/test_layout"),
     *("console/scope/test_every_url", "privacy/test_rotation", "imports/test_crash", "privacy/test_replay"),
     *("privacy/test_erasing", "imports/test_online_retail", "connectors/wecom/test_broadcast"),
+    *("connectors/wecom/test_sign_on", "connectors/wecom/test_set_up"),
     *("browser/test_insights", "commerce/test_history", "audiences/test_evaluators"),
 ]
 

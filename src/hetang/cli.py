@@ -89,6 +89,18 @@ def _operator_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
     verbs = wecom.add_subparsers(dest="wecom_command", required=True)
     checks = _add(verbs, "doctor", _wecom_doctor, "what is wrong with it, and the remedy 检查企业微信连接")
     checks.add_argument("--json", action="store_true", help="as JSON; the exit code is 1 when something is red")
+    compare = _add(
+        verbs, "conformance", _wecom_conformance, "compare what a test corp answers with the simulator 与模拟器对比"
+    )
+    compare.add_argument(
+        "--corpid", default="", help="the test corp; without it the one that this home is connected to"
+    )
+    compare.add_argument(
+        "--agentid", type=int, default=0, help="its app; the secret is asked for, or HETANG_WECOM_SECRET"
+    )
+    compare.add_argument("--base-url", default="https://qyapi.weixin.qq.com", help="where the platform answers")
+    compare.add_argument("--write", action="store_true", help="also make, change and delete a tag and a live code")
+    compare.add_argument("--report", default="wecom-conformance.md", help="the report; the same as .json beside it")
     _add(commands, "rebuild-history", _rebuild_history, "empty the columnar history and read the log again, as a job")
     audit = commands.add_parser("audit", help="the audit log").add_subparsers(dest="audit_command", required=True)
     verify = _add(audit, "verify", _audit_verify, "say whether the audit log is as it was sealed, and what is not")
@@ -251,6 +263,22 @@ def _wecom_doctor(options: argparse.Namespace) -> int:
         return commands.doctor(as_json=options.json)
 
     return _on_the_home(check)
+
+
+def _wecom_conformance(options: argparse.Namespace) -> int:
+    if not options.corpid:
+        return _on_the_home(lambda: _compare_connected(options))
+    if not options.agentid:
+        return _refuse(ValueError("name the app of the test corp with --agentid"))
+    from hetang import conformance
+
+    return conformance.named(options)
+
+
+def _compare_connected(options: argparse.Namespace) -> int:
+    from hetang import conformance
+
+    return conformance.connected(options)
 
 
 def _rebuild_history(_options: argparse.Namespace) -> int:
