@@ -487,18 +487,20 @@ def test_a_department_with_a_store_in_its_name_is_suggested(boss: Client, world:
 
 
 def test_the_rules_page_adds_refuses_and_removes(boss: Client, cast: Cast) -> None:
-    page = boss.get("/settings/sign-on/").text
+    page = boss.get("/settings/users/sign-on/").text
     assert "every department that is a store" in page
     assert "headquarters" in page  # who comes in when WeCom fails
     wrong = boss.post(
-        "/settings/sign-on/", {"department": "4", "members": "all", "role": "administrator", "org_node": ""}
+        "/settings/users/sign-on/", {"department": "4", "members": "all", "role": "administrator", "org_node": ""}
     )
     assert wrong.status_code == 422
-    boss.post("/settings/sign-on/", {"department": "4", "members": "all", "role": "analyst", "org_node": cast.root.pk})
+    boss.post(
+        "/settings/users/sign-on/", {"department": "4", "members": "all", "role": "analyst", "org_node": cast.root.pk}
+    )
     rule = RoleRule.objects.get(department=4)
-    boss.post(f"/settings/sign-on/rules/{rule.pk}/remove")
+    boss.post(f"/settings/users/sign-on/rules/{rule.pk}/remove")
     assert not RoleRule.objects.filter(department=4).exists()
-    boss.post("/settings/sign-on/switch", {"on": "0"})
+    boss.post("/settings/users/sign-on/switch", {"on": "0"})
     assert not App.objects.get().sign_on
 
 

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_GET
 
 from hetang.connectors.wecom.accounts import places, services
@@ -36,7 +36,7 @@ class StoreForm(forms.Form):
         choices=[
             (BY_NAME, gettext_lazy("what its name says")),
             (STORE, gettext_lazy("this store")),
-            (NONE, gettext_lazy("no store")),
+            (NONE, pgettext_lazy("department", "no store")),
         ],
         widget=forms.RadioSelect,
     )

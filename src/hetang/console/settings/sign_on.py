@@ -23,7 +23,7 @@ from hetang.console.settings.users import indented, place_name
 from hetang.platform import users
 from hetang.platform.access import actor_of, needs
 from hetang.platform.models import OrgNode, User
-from hetang.platform.roles import roles
+from hetang.platform.roles import ADVISER, roles
 
 MEMBERS: dict[str, str | Promise] = {
     RoleRule.ALL: gettext_lazy("everybody"),
@@ -77,7 +77,7 @@ def sign_on(request: HttpRequest) -> HttpResponse:
     """The switch and the rules; a POST adds a rule."""
     actor, app = actor_of(request), _app()
     departments = _departments(app) if app else []
-    form = RuleForm(request.POST or None, departments=departments)
+    form = RuleForm(request.POST or None, departments=departments, initial={"role": ADVISER})
     if request.method == "POST" and app is not None and form.is_valid():
         said = form.cleaned_data
         try:
