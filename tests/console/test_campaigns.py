@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import Sum
 from django.test import Client
 
 from hetang.audiences.models import Audience, AudienceSnapshot
@@ -19,7 +20,7 @@ from hetang.platform import clock
 from hetang.platform.models import OrgNode
 from hetang.resources.models import Staff
 from hetang.touch import channels, dispatch, outcomes, planning
-from hetang.touch.models import Cap, Programme, QuietHours, ShortLink
+from hetang.touch.models import Cap, Programme, QuietHours, SendTask, ShortLink
 from tests.console.cast import Cast
 from tests.touch import provider
 from tests.touch.world import NOW, people
@@ -223,6 +224,22 @@ def test_a_manager_sees_but_neither_makes_nor_sends(manager: Client, headquarter
         assert manager.post(f"{at}{place}").status_code == 403
     assert manager.get("/campaigns/new").status_code == 403
     assert manager.get("/campaigns/governor").status_code == 403
+
+
+def test_a_manager_sees_the_progress_of_her_own_part(manager: Client, headquarters: Client, audience: Audience) -> None:
+    campaign = campaign_made(headquarters)
+    headquarters.post("/campaigns/broadcasts/new", composition(campaign, audience))
+    at = f"/campaigns/broadcasts/{Broadcast.objects.get().public_id}/"
+    headquarters.post(f"{at}split")
+    headquarters.post(f"{at}send")
+    planning.run(Programme.objects.get().plan)
+    dispatch.drain(lambda: dispatch.run_once() > 0, 10)
+    hers = SendTask.objects.filter(staff__store__code="A").aggregate(sum=Sum("people"))["sum"]
+    assert 0 < hers < SendTask.objects.aggregate(sum=Sum("people"))["sum"]
+    seen = text_of(manager.get(f"{at}progress"))
+    assert f"Your customers in it {hers} " in seen
+    assert "Control group" not in seen
+    assert "Control group" in text_of(headquarters.get(f"{at}progress"))
 
 
 def test_governor_settings_are_kept_and_audited(headquarters: Client) -> None:

@@ -128,6 +128,15 @@ def by_organisation(programme: Programme, scope: Scope) -> list[NodeProgress]:
     ]
 
 
+def together(lines: Sequence[NodeProgress]) -> NodeProgress:
+    """All that `by_organisation` found, each task once."""
+    total = NodeProgress("", 0, "")
+    for line in lines:
+        if line.staff:
+            total.add(vars(line))
+    return total
+
+
 def _above(path: str) -> list[str]:
     parts = path.rstrip(".").split(".")
     return [".".join(parts[: count + 1]) + "." for count in range(len(parts))]

@@ -74,7 +74,8 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     assert programme is not None  # noqa: S101 - both callers looked
     plan = Plan.objects.defer("members").get(programme=programme)
     now = queries.progress(programme)
-    nodes = queries.by_organisation(programme, actor_of(request).scope(VIEW))
+    scope = actor_of(request).scope(VIEW)
+    nodes = queries.by_organisation(programme, scope)
     at = _number(request.GET.get("at"))
     reminds = actor_of(request).own_scope(REMIND)
     return {
@@ -86,6 +87,8 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
         "moving": programme.state in MOVING,
         "plan": plan,
         "now": now,
+        "whole": scope.covers(broadcast.campaign.org_node.path),
+        "part": queries.together(nodes),
         "open": [(words.STATES[state], count) for state, count in now.open.items() if state in words.STATES],
         "lost": [(words.loss(state, reason), count) for (state, reason), count in sorted(now.lost.items())],
         "excluded": [(words.REASONS[reason][0], count) for reason, count in now.excluded.items() if count],
