@@ -33,6 +33,7 @@ def report(name: str, value: float, unit: str, *, baseline: float | None = None,
         "ratio": round(value / baseline, 4) if baseline else None,
         "git": _git(),
         "versions": _versions(),
+        "machine_steps_per_us": _speed(),
         **more,
     }
     print(json.dumps(figure, ensure_ascii=False, default=str), flush=True)
@@ -79,12 +80,14 @@ def _page(results: dict[str, list[dict[str, Any]]], size: str) -> str:
     ]
     for name, figures in results.items():
         rows += ["", f"## benchmarks.{name}", "", f"`python -m benchmarks.{name} --size {size}`", ""]
+        if figures:
+            rows[-2] += f" ({figures[0]['machine_steps_per_us']} empty loop turns a microsecond on that machine)"
         rows += _table(figures) if figures else ["This benchmark failed or printed nothing."]
     return "\n".join(rows) + "\n"
 
 
 def _table(figures: list[dict[str, Any]]) -> list[str]:
-    usual = {"name", "value", "unit", "baseline", "ratio", "git", "versions"}
+    usual = {"name", "value", "unit", "baseline", "ratio", "git", "versions", "machine_steps_per_us"}
     head = [
         "| figure | value | unit | target or baseline | ratio | notes |",
         "| --- | ---: | --- | ---: | ---: | --- |",
@@ -108,6 +111,20 @@ def _git() -> str:
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"
+
+
+@cache
+def _speed() -> float:
+    """Turns of an empty Python loop a microsecond, best of three: machines are noisy by the hour, and a figure that was
+    taken on a slow one can be told by it."""
+
+    def loop(turns: int = 1_000_000) -> float:
+        started = time.perf_counter()
+        for _ in range(turns):
+            pass
+        return turns / (time.perf_counter() - started) / 1e6
+
+    return round(max(loop() for _ in range(3)), 1)
 
 
 @cache

@@ -19,7 +19,7 @@ from hetang.platform.loops import Loop
 
 log = logging.getLogger(__name__)
 
-IDLE_S = 2.0
+IDLE_S = 6.0  # long enough to give the database connection back
 ATTEMPTS = 9  # the last about four hours after the first
 _FIRST_PAUSE = timedelta(seconds=30)
 _LONGEST_PAUSE = timedelta(hours=1)

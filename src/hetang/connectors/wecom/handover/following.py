@@ -45,7 +45,7 @@ LOST_AFTER = timedelta(days=3)  # what it does not settle by then, nobody will
 SLACK = timedelta(minutes=5)  # WeCom's clock against ours
 GROUPS_AT_ONCE = 300
 FACTS_AT_ONCE = 500
-_IDLE_S = 5.0
+_IDLE_S = 6.0  # long enough to give the database connection back
 _BY_ADMINISTRATOR = 202  # add_way
 _TAKEN, _WAITING, _REFUSED, _FULL = 1, 2, 3, 4
 _STATES = {_TAKEN: "done", _WAITING: "waiting", _REFUSED: "refused", _FULL: "full"}
