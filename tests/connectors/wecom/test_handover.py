@@ -15,13 +15,13 @@ from hetang.connectors.wecom.handover.errors import HandoverRefused
 from hetang.connectors.wecom.handover.preparing import Wanted
 from hetang.connectors.wecom.handover.rules import shares
 from hetang.connectors.wecom.models import App, Corp, Handover, HandoverItem, Pair, Unassigned
-from hetang.customers.models import Customer, Relation
+from hetang.customers.models import Customer, Identity, Relation
 from hetang.facts import intake, subscriptions
 from hetang.facts.intake import Draft
 from hetang.platform import access, clock, jobs
 from hetang.platform.access import Scope
 from hetang.platform.models import AuditEntry, JobRun
-from hetang.resources.models import Staff
+from hetang.resources.models import Staff, Store
 from hetang.resources.rules import StaffRow, StoreRow
 from hetang.resources.services import upsert_staff, upsert_stores
 from tests.connectors.wecom.conftest import Post
@@ -287,6 +287,23 @@ def test_it_is_shared_out_and_stopped(synced: World, monkeypatch: pytest.MonkeyP
     assert JobRun.objects.filter(kind="wecom.handover").count() == 1  # who stopped it goes on
     preparing.give_up(access.system("test"), Handover.objects.get())
     assert set(states(handover).values()) == {"left_out"}
+    assert following.run_once() == 0.0
+    assert Handover.objects.get().state == Handover.DONE
+
+
+def test_only_those_at_home_in_a_store_go(synced: World) -> None:
+    now = clock.now()
+    store = Store.objects.get(code="S1")
+    for number, home in ((1, store), (2, Store.objects.get(code="S2"))):
+        customer = Customer.objects.create(number=number, created_at=now, home_store=home)
+        Identity.objects.create(
+            kind="external_userid",
+            key=synced.people[number],
+            customer=customer,
+            evidence_number=number,
+            first_seen_at=now,
+        )
+    assert states(prepare(home_store=store)) == {synced.people[1]: "planned"}
 
 
 def test_what_cannot_be_prepared(synced: World) -> None:

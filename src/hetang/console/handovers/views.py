@@ -23,6 +23,7 @@ from hetang.console.customers.lists import titles_of
 from hetang.console.handovers import words
 from hetang.console.paging import capped_count, keyset
 from hetang.customers.models import Identity
+from hetang.platform import audit
 from hetang.platform.access import Actor, actor_of, needs, own_customers
 from hetang.platform.models import JobRun
 from hetang.resources.models import Staff, Store
@@ -43,10 +44,26 @@ class HandoverForm(forms.Form):
         ],
     )
     taker = forms.ModelChoiceField(
-        label=gettext_lazy("Who takes over"), queryset=Staff.objects.none(), to_field_name="public_id", required=False
+        label=gettext_lazy("Who takes over"),
+        queryset=Staff.objects.none(),
+        to_field_name="public_id",
+        required=False,
+        empty_label="–",
     )
     store = forms.ModelChoiceField(
-        label=gettext_lazy("Store"), queryset=Store.objects.none(), to_field_name="public_id", required=False
+        label=gettext_lazy("Store"),
+        queryset=Store.objects.none(),
+        to_field_name="public_id",
+        required=False,
+        empty_label="–",
+    )
+    home_store = forms.ModelChoiceField(
+        label=gettext_lazy("Only customers at home in"),
+        queryset=Store.objects.none(),
+        to_field_name="public_id",
+        required=False,
+        empty_label=gettext_lazy("All stores, and none"),
+        help_text=gettext_lazy("Who moves to another store may leave the customers of the old one behind."),
     )
     message = forms.CharField(
         label=gettext_lazy("What the customer reads"),
@@ -62,9 +79,10 @@ class HandoverForm(forms.Form):
         super().__init__(*args, **kwargs)
         taker = cast("forms.ModelChoiceField[Staff]", self.fields["taker"])
         taker.queryset, taker.label_from_instance = takers, _named  # type: ignore[assignment, method-assign]
-        store = cast("forms.ModelChoiceField[Store]", self.fields["store"])
-        store.queryset = stores
-        store.label_from_instance = lambda one: one.name  # type: ignore[method-assign, assignment]
+        for name in ("store", "home_store"):
+            store = cast("forms.ModelChoiceField[Store]", self.fields[name])
+            store.queryset = stores
+            store.label_from_instance = lambda one: one.name  # type: ignore[method-assign, assignment]
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or {}
@@ -139,6 +157,9 @@ def show(request: HttpRequest, public_id: UUID) -> HttpResponse:
     items = HandoverItem.objects.filter(handover=handover).select_related("taker")
     chosen = items.filter(state=state) if state in words.ITEM_STATES else items
     page = keyset(chosen, ("id",), request)
+    rows = _rows(actor, page.rows)
+    if shown := sum(row["customer"] is not None for row in rows):
+        audit.look(actor, "look.list", "handover", handover.public_id, {"shown": shown})
     running = handover.job is not None and handover.job.state in {JobRun.WAITING, JobRun.RUNNING}
     text, tone = _state_of(handover)
     planned = sum(counts.get(kind, {}).get(HandoverItem.PLANNED, 0) for kind in ("customer", "group"))
@@ -153,7 +174,7 @@ def show(request: HttpRequest, public_id: UUID) -> HttpResponse:
             for kind, of, reason, count in queries.reasons_of(handover)
         ],
         "page": page,
-        "rows": _rows(actor, page.rows),
+        "rows": rows,
         "count": capped_count(chosen),
         "states": [(code, label, code == state) for code, (label, _tone) in words.ITEM_STATES.items()],
         "running": running,
@@ -208,7 +229,15 @@ def _wanted(giver: Staff, form: HandoverForm, takers: Any) -> Wanted:
     said = form.cleaned_data
     shared = said["rule"] == Handover.SHARED
     some = list(takers.filter(store=said["store"])) if shared else [said["taker"]]
-    return Wanted(giver, some, said["rule"], said["customers"], said["groups"], said["message"].strip())
+    return Wanted(
+        giver,
+        some,
+        said["rule"],
+        customers=said["customers"],
+        groups=said["groups"],
+        message=said["message"].strip(),
+        home_store=said["home_store"],
+    )
 
 
 def _giver_or_404(actor: Actor, public_id: str) -> Staff:

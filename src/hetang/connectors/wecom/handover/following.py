@@ -221,11 +221,11 @@ def _go_on_or_end(handover: Handover) -> None:
     with transaction.atomic():
         mine = Handover.objects.select_for_update(of=("self",)).select_related("job").get(pk=handover.pk)
         items = HandoverItem.objects.filter(handover=mine)
-        stopped = mine.job is not None and mine.job.state != JobRun.DONE
-        if mine.state != Handover.RUNNING or stopped:
+        job = mine.job.state if mine.job is not None else JobRun.DONE
+        if mine.state != Handover.RUNNING or job in {JobRun.WAITING, JobRun.RUNNING}:
             return
         due = items.filter(Q(again_at=None) | Q(again_at__lte=now), state=HandoverItem.PLANNED)
-        if due.exists():
+        if job == JobRun.DONE and due.exists():  # one that was stopped waits for somebody's word
             mine.job = preparing.enqueue(mine)
             mine.save(update_fields=["job"])
         elif not items.filter(state__in=(HandoverItem.PLANNED, *HandoverItem.OPEN)).exists():

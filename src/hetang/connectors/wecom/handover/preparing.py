@@ -23,7 +23,7 @@ from hetang.connectors.wecom.protocol.directory import FOLLOW_USERS
 from hetang.platform import audit, clock, jobs
 from hetang.platform.access import Actor
 from hetang.platform.models import JobRun
-from hetang.resources.models import Staff
+from hetang.resources.models import Staff, Store
 
 HAND_OVER = "customers:hand_over"
 KIND = "wecom.handover"
@@ -31,7 +31,8 @@ KIND = "wecom.handover"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be handed over and to whom: `takers` is one member, or those who share."""
+    """What is to be handed over and to whom: `takers` is one member, or those who share. With a `home_store` only the
+    customers who are at home there: who moves to another store takes the others along."""
 
     giver: Staff
     takers: Sequence[Staff]
@@ -39,6 +40,7 @@ class Wanted:
     customers: bool = True
     groups: bool = True
     message: str = ""
+    home_store: Store | None = None
 
 
 def prepare(actor: Actor, wanted: Wanted) -> Handover:
@@ -145,8 +147,10 @@ def _written(actor: Actor, app: App, wanted: Wanted, takers: Sequence[Staff]) ->
         "corpid": app.corp.corpid,
         "giver": wanted.giver.userid,
         "staff": wanted.giver.pk,
+        "home": wanted.home_store.pk if wanted.home_store else None,
         "on_job": kind == Handover.ON_JOB,
         "most": TRANSFERS,
+        "now": clock.now(),
         "since": clock.now() - timedelta(days=WINDOW_DAYS),
         "long_ago": clock.now() - timedelta(days=LEFT_AT_MOST_DAYS),
     }
@@ -192,9 +196,13 @@ _RUNNING = """exists (select from wecom_handoveritem o where o.corp_id = %(corp)
 _TOO_OFTEN = """%(on_job)s and (select count(*) from wecom_handoveritem o join wecom_handover h on h.id = o.handover_id
               where o.corp_id = %(corp)s and o.kind = '{kind}' and o.key = {key} and h.kind = 'on_job'
                 and o.state in ('waiting', 'done') and o.asked_at > %(since)s) >= %(most)s"""
+# The order lets everything be judged before the first row is written: the judging looks into the table that is
+# written, which the planner takes for small.
 _CUSTOMERS = f"""
-insert into wecom_handoveritem (handover_id, corp_id, kind, key, state, reason, code)
-select %(handover)s, %(corp)s, 'customer', external, case when reason = '' then 'planned' else 'left_out' end, reason, 0
+insert into wecom_handoveritem (handover_id, corp_id, kind, key, state, reason, code, settled_at)
+select %(handover)s, %(corp)s, 'customer', external,
+       case when reason = '' then 'planned' else 'left_out' end, reason, 0,
+       case when reason <> '' then %(now)s::timestamptz end
 from (
   select external, case
     when left_at < %(long_ago)s then 'left_long_ago'
@@ -210,18 +218,22 @@ from (
     full join (select external_userid, left_at from wecom_unassigned
           where corp_id = %(corp)s and userid = %(giver)s) u on u.external_userid = p.external_userid
   ) hers
-) judged
+  where %(home)s::bigint is null or exists (
+    select from customers_identity i join customers_customer c on c.number = i.customer_id
+    where i.kind = 'external_userid' and i.key = hers.external and c.home_store_id = %(home)s)
+) judged order by external
 """
 _GROUPS = f"""
-insert into wecom_handoveritem (handover_id, corp_id, kind, key, state, reason, code)
-select %(handover)s, %(corp)s, 'group', chat_id, case when reason = '' then 'planned' else 'left_out' end, reason, 0
+insert into wecom_handoveritem (handover_id, corp_id, kind, key, state, reason, code, settled_at)
+select %(handover)s, %(corp)s, 'group', chat_id, case when reason = '' then 'planned' else 'left_out' end, reason, 0,
+       case when reason <> '' then %(now)s::timestamptz end
 from (
   select g.chat_id, case
     when {_RUNNING.format(kind="group", key="g.chat_id")} then 'running'
     when {_TOO_OFTEN.format(kind="group", key="g.chat_id")} then 'too_often'
     else '' end as reason
   from communities_groupchat g where g.owner_id = %(staff)s and g.dissolved_at is null and g.corpid = %(corpid)s
-) judged
+) judged order by chat_id
 """
 _ASSIGN = """
 with parts as (
@@ -233,7 +245,8 @@ with parts as (
 )
 update wecom_handoveritem i set
   taker_id = parts.taker, state = case when parts.taker is null then 'left_out' else 'planned' end,
-  reason = case when parts.taker is null then 'full' else '' end
+  reason = case when parts.taker is null then 'full' else '' end,
+  settled_at = case when parts.taker is null then %(now)s::timestamptz end
 from ordered left join parts on ordered.place > parts.after and ordered.place <= parts.upto
 where i.id = ordered.id
 """
