@@ -79,6 +79,7 @@ LOOPS: list[str] = [
     "hetang.connectors.wecom.callbacks:loop",
     "hetang.connectors.wecom.tagging:loop",
     "hetang.connectors.wecom.nightly:loop",
+    "hetang.connectors.wecom.avatars:loop",
     "hetang.connectors.wecom.handover.leavers:loop",
     "hetang.connectors.wecom.handover.following:loop",
     "hetang.operations.schedule:loop",
@@ -160,6 +161,7 @@ SEALED_COLUMNS: list[str] = [
     "wecom_accesstoken(app_id bigint).token",
     "wecom_callbackmessage(id bigint).body",
     "wecom_welcome(id bigint).code",
+    "wecom_avatar(id bigint).picture",
 ]
 
 # How long kinds of data are kept: dotted paths to lists of `hetang.platform.keeping.Keeping`.

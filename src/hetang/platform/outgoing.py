@@ -49,7 +49,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; at most 64 KB of it."""
+    """What came back, as far as it was read."""
 
     status: int
     body: bytes
@@ -63,6 +63,23 @@ def post(url: str, body: bytes, headers: Mapping[str, str], allowed: Sequence[st
         connection.request("POST", target.path, body=body, headers={"Host": _host(target), **headers})
         response = connection.getresponse()
         return Answer(response.status, response.read(MOST_BYTES))
+    except (OSError, http.client.HTTPException) as problem:
+        raise Unreachable(type(problem).__name__) from None
+    finally:
+        connection.close()
+
+
+def get(url: str, most: int, allowed: Sequence[str] = ()) -> Answer:
+    """GET from an address of the outside: at most `most` bytes and one more, by which a larger answer is known.
+
+    Raises Forbidden or Unreachable; takes at most some ten seconds for each piece that is waited for.
+    """
+    target = check(url, allowed)
+    connection = _connection(target)
+    try:
+        connection.request("GET", target.path, headers={"Host": _host(target), "Accept": "*/*"})
+        response = connection.getresponse()
+        return Answer(response.status, response.read(most + 1))
     except (OSError, http.client.HTTPException) as problem:
         raise Unreachable(type(problem).__name__) from None
     finally:

@@ -151,6 +151,12 @@ _ALL: tuple[Setting, ...] = (
         "只应答这些主机名（本机除外）；为空则不检查。",
         "Only these host names are answered (and those of this machine); empty: any.",
     ),
+    _env(
+        "HETANG_WECOM_PICTURE_HOSTS", "web", HOSTS, ["qlogo.cn", "qpic.cn", "rescdn.qqmail.com"],
+        ("企业微信图片主机", "Hosts of WeCom's pictures"),
+        "只从这些主机及其子域名取客户头像，保存在本机后再显示。",
+        "Customers' avatars are fetched from these hosts and their subdomains only, kept here and shown from here.",
+    ),
     Setting(
         "web.metrics_from", "web", NETWORKS, ["127.0.0.0/8", "::1/128"],
         "可以读取 /metrics 和 /readyz 详情的地址或网段；公网监听上永远读不到。",

@@ -143,6 +143,7 @@ LISTED: dict[str, Listed] = {
     "customers:bulk-undo": Listed(by("bulk_done"), mine="bulk_done"),
     "customers:bulk-ask": Listed(_of_bulk, mine="bulk", silent=True),  # one customer needs no approval
     "customers:bulk-discard": Listed(_of_bulk, mine="bulk"),
+    "customers:avatar": Listed(by("customer")),
     # group chats
     "groups:list": Listed(),
     "groups:group": Listed(by("group")),

@@ -17,7 +17,7 @@ from pyroaring import BitMap
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
 from hetang.campaigns.models import Broadcast, Campaign, Picture
 from hetang.communities.models import GroupChat
-from hetang.connectors.wecom.models import Corp, Handover, HandoverItem
+from hetang.connectors.wecom.models import Avatar, Corp, Handover, HandoverItem
 from hetang.console.models import SavedView
 from hetang.customers.bulk import content_of
 from hetang.customers.models import (
@@ -142,6 +142,11 @@ def _people(place: SimpleNamespace) -> None:
         evidence_number=base,
         first_seen_at=now,
     )
+    Identity.objects.create(
+        **{"kind": "external_userid", "key": f"wm{place.letter}", "customer": place.customer},
+        **{"evidence_number": base, "first_seen_at": now},
+    )
+    Avatar.objects.create(external_userid=f"wm{place.letter}", state="kept", picture=seal(b"jpeg"), wanted_at=now)
     Consent.objects.create(  # without a legal basis: somebody may state it
         customer=place.customer,
         **{"purpose": "marketing", "channel": "sms", "given": True, "basis": "unknown"},

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from hetang.connectors.wecom.models import (
+    Avatar,
     CallbackMessage,
     CorpNotice,
     HandoverItem,
@@ -47,6 +48,7 @@ def _rows(person: Person) -> Iterator[QuerySet[Any]]:
     yield RefusedRecipient.objects.filter(external_userid__in=ids)
     yield Pair.objects.filter(external_userid__in=ids, told_at__lte=person.at)
     yield Welcome.objects.filter(external_userid__in=ids, happened_at__lte=person.at)
+    yield Avatar.objects.filter(external_userid__in=ids)
     yield Unassigned.objects.filter(external_userid__in=ids)
     yield HandoverItem.objects.filter(kind=HandoverItem.CUSTOMER, key__in=ids, handover__created_at__lte=person.at)
     yield CorpNotice.objects.filter(detail__ExternalUserID__in=ids, at__lte=person.at)

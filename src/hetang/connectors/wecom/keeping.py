@@ -41,6 +41,15 @@ KEEPING = [
         store=Rows("wecom_corpnotice", "id", "at"),
     ),
     Keeping(
+        "wecom_avatars",
+        _("Avatars of customers"),
+        _("To recognise her on her page. Fetched anew where somebody looks again."),
+        days=30,
+        least=1,
+        most=180,
+        store=Rows("wecom_avatar", "id", "fetched_at"),
+    ),
+    Keeping(
         "wecom_handovers",
         _("Hand-overs: which customer and which group went to whom"),
         _("WeCom allows two hand-overs of one customer in 90 days; and to answer who looked after whom."),

@@ -526,3 +526,23 @@ class HandoverItem(models.Model):
             models.Index(fields=["key"], name="wecom_item_key"),
             models.Index(fields=["taker", "asked_at"], name="wecom_item_asked"),
         ]
+
+
+class Avatar(models.Model):
+    """A customer's avatar that somebody wished to see: a small JPEG, sealed, or the word that there is none."""
+
+    WANTED, KEPT, NONE = "wanted", "kept", "none"
+
+    id = models.BigAutoField(primary_key=True)
+    external_userid = models.CharField(max_length=64, unique=True)
+    state = models.CharField(max_length=6, default=WANTED)
+    picture = models.BinaryField(null=True)  # sealed
+    wanted_at = models.DateTimeField()
+    fetched_at = models.DateTimeField(null=True)
+    tries = models.SmallIntegerField(default=0)
+    again_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["-wanted_at"], name="wecom_avatar_wanted", condition=models.Q(state="wanted"))
+        ]

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_GET
 from hetang.commerce import queries as commerce
 from hetang.commerce.models import CustomerMetric
 from hetang.commerce.rules import stage
+from hetang.connectors.wecom import avatars
 from hetang.console.customers import words
 from hetang.console.lists.tables import Column, Table, read
 from hetang.console.paging import Page
@@ -97,9 +98,11 @@ def customer_list(request: HttpRequest) -> HttpResponse:
     chosen = _chosen(request, found)
     listing = read(TABLE, chosen, request)
     _note_look(request, actor, query, listing.page)
+    drawn = rows(listing.page, actor)
     values = {
         "listing": listing,
-        "rows": rows(listing.page, actor),
+        "rows": drawn,
+        "avatars": avatars_of([one.customer.number for one in drawn if not one.foreign], actor),
         "filters": request.GET,
         **_choices(actor),
     }
@@ -114,6 +117,12 @@ def _note_look(request: HttpRequest, actor: Actor, query: str, page: Page[Custom
         audit.look(actor, "look.search", "customer", one, {"found": len(page), **filters})
     elif page:
         audit.look(actor, "look.list", "customer", "", {"shown": len(page), **filters})
+
+
+def avatars_of(numbers: Sequence[int], actor: Actor) -> set[int]:
+    """Those of one's own customers of whom an avatar may be shown; the others' are fetched for the next look."""
+    grown = set(numbers) - set(minors.among(numbers, clock.today()))
+    return avatars.kept_of(sorted(grown), wish=not actor.seen_as) if grown else set()
 
 
 def rows(page: Page[Customer], actor: Actor) -> list[Row]:

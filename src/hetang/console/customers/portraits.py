@@ -20,19 +20,20 @@ from hetang.audiences.queries import audiences_of
 from hetang.commerce import queries as commerce
 from hetang.commerce.queries import Metrics
 from hetang.commerce.rules import stage, usual_gap
+from hetang.connectors.wecom import avatars
 from hetang.console import figures
 from hetang.console.customers import words
 from hetang.console.customers.lists import customer_or_404, recognised_by, rows, seen_or_404, tag_choices
 from hetang.console.customers.reveals import question
 from hetang.console.customers.unmerging import stories_of
 from hetang.console.paging import Page
-from hetang.customers import queries
+from hetang.customers import minors, queries
 from hetang.customers.models import Customer, DoNotDisturb
 from hetang.customers.queries import Entry, Portrait
 from hetang.customers.services import PERSONALISATION
 from hetang.customers.wording import channel_word, purpose_word, relation_word
 from hetang.platform import audit, clock
-from hetang.platform.access import actor_of, foreign_among, needs
+from hetang.platform.access import Actor, actor_of, foreign_among, needs
 from hetang.platform.organisation import company_of
 from hetang.resources.models import CategoryLabel
 from hetang.resources.queries import store_names
@@ -70,6 +71,7 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
     values = {
         "person": known,
         "title": known.name or recognised_by([known.number]).get(known.number) or f"#{known.number}",
+        "avatar": _has_avatar(actor, customer.number),
         "metrics": metrics,
         "sentence": sentence(metrics),
         "stage": words.STAGES[stage(metrics.orders, metrics.first_order_at, metrics.last_order_at, now)],
@@ -91,6 +93,13 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
     for consent in known.consents:
         consent.basis_label = words.BASES[consent.basis]  # type: ignore[attr-defined]
     return render(request, "console/customers/portrait.html", values)
+
+
+def _has_avatar(actor: Actor, number: int) -> bool:
+    """Whether one is kept that may be shown; where none is, it is fetched for the next look. Of children none is."""
+    if minors.among([number], clock.today()):
+        return False
+    return bool(avatars.kept_of([number], wish=not actor.seen_as))
 
 
 def _foreign(request: HttpRequest, customer: Customer) -> HttpResponse:

@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from hetang.console.customers import bulk, edits, lists, portraits, proposing, reveals, review, tags, unmerging
+from hetang.console.customers import (
+    avatars,
+    bulk,
+    edits,
+    lists,
+    portraits,
+    proposing,
+    reveals,
+    review,
+    tags,
+    unmerging,
+)
 
 app_name = "customers"
 urlpatterns = [
@@ -21,6 +32,7 @@ urlpatterns = [
     path("tags/<int:tag_id>/rename", tags.tag_rename, name="tag-rename"),
     path("tags/<int:tag_id>/archive", tags.tag_archive, name="tag-archive"),
     path("<uuid:public_id>/", portraits.portrait, name="portrait"),
+    path("<uuid:public_id>/avatar", avatars.avatar, name="avatar"),
     path("<uuid:public_id>/reveal", reveals.reveal, name="reveal"),
     path("<uuid:public_id>/timeline", portraits.timeline, name="timeline"),
     path("<uuid:public_id>/audiences", portraits.audiences, name="audiences"),
