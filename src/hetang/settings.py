@@ -101,6 +101,7 @@ JOBS: list[str] = [
     "hetang.customers.jobs",
     "hetang.connectors.wecom.sync",
     "hetang.connectors.wecom.handover.carrying",
+    "hetang.connectors.wecom.cost",
     "hetang.connectors.wecom.accounts.services",
     "hetang.imports.jobs",
     "hetang.privacy.jobs",

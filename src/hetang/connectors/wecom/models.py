@@ -546,3 +546,29 @@ class Avatar(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["-wanted_at"], name="wecom_avatar_wanted", condition=models.Q(state="wanted"))
         ]
+
+
+class CorpCost(models.Model):
+    """What was measured of what WeCom charges for, and what the brand says of its contract. Amounts in fen (CNY).
+
+    `fee_per_thousand` is for a thousand people served in a year, the others for one customer of a link and for one
+    member's interface licence in a year.
+    """
+
+    corp = models.OneToOneField(Corp, models.CASCADE, primary_key=True, related_name="cost")
+    counted_at = models.DateTimeField(null=True)
+    friends = models.BigIntegerField(default=0)
+    group_only = models.BigIntegerField(default=0)  # in a group, friend of nobody
+    new_in_30_days = models.BigIntegerField(default=0)
+    quota_at = models.DateTimeField(null=True)
+    quota_code = models.IntegerField(default=0)  # what WeCom answered instead of the quota
+    quota_bought = models.IntegerField(default=0)
+    quota_left = models.IntegerField(default=0)
+    quota_ends = models.JSONField(default=list)  # [[day, how many], ...]
+    free_people = models.IntegerField(default=2_000)
+    fee_per_thousand = models.IntegerField(default=10_000)
+    bought_people = models.BigIntegerField(null=True)
+    bought_until = models.DateField(null=True)
+    link_price = models.IntegerField(null=True)
+    licence_price = models.IntegerField(null=True)
+    licences = models.IntegerField(null=True)

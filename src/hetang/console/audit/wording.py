@@ -94,6 +94,7 @@ ACTIONS: dict[str, str | Promise] = {
     "wecom.welcome_moved": _("changed the order of welcomes"),
     "wecom.welcome_removed": _("removed a welcome"),
     "wecom.applied_again": _("let events of WeCom be applied again"),
+    "wecom.cost_figures": _("changed the figures of WeCom's contract"),
     "handover.prepared": _("prepared a hand-over"),
     "handover.started": _("started a hand-over"),
     "handover.continued": _("went on with a hand-over"),

@@ -14,6 +14,7 @@ KINDS: dict[str, str | Promise] = {
     "history.rebuild": _("Rebuilding the history"),
     "demo.load": _("Demo data"),
     "demo.trial": _("Peopling the simulated WeCom"),
+    "wecom.cost": _("Counting what WeCom charges for"),
     "wecom.accounts": _("Accounts follow their departments"),
     "wecom.handover": _("Handing over customers and groups"),
     "wecom.sync": _("Staff and friends from WeCom"),

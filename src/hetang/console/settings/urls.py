@@ -17,6 +17,7 @@ from hetang.console.settings import (
     users,
     wecom,
     wecom_activity,
+    wecom_cost,
     wecom_setup,
     wecom_welcomes,
 )
@@ -35,6 +36,8 @@ urlpatterns = [
     path("wecom/trial", wecom.try_out, name="wecom-trial"),
     path("wecom/activity/", wecom_activity.activity, name="wecom-activity"),
     path("wecom/activity/again", wecom_activity.apply_again, name="wecom-again"),
+    path("wecom/cost/", wecom_cost.cost_page, name="wecom-cost"),
+    path("wecom/cost/count", wecom_cost.cost_count, name="wecom-cost-count"),
     path("wecom/welcomes/", wecom_welcomes.welcome_list, name="welcomes"),
     path("wecom/welcomes/new", wecom_welcomes.welcome_edit, name="welcome-new"),
     path("wecom/welcomes/<uuid:public_id>/", wecom_welcomes.welcome_edit, name="welcome"),
