@@ -80,6 +80,8 @@ LOOPS: list[str] = [
     "hetang.connectors.wecom.tagging:loop",
     "hetang.connectors.wecom.nightly:loop",
     "hetang.connectors.wecom.avatars:loop",
+    "hetang.connectors.wecom.group_days:loop",
+    "hetang.connectors.wecom.mass_messages:loop",
     "hetang.connectors.wecom.handover.leavers:loop",
     "hetang.connectors.wecom.handover.following:loop",
     "hetang.operations.schedule:loop",

@@ -159,6 +159,8 @@ LISTED: dict[str, Listed] = {
     "handovers:start": Listed(by("handover")),
     "handovers:discard": Listed(by("handover")),
     "handovers:give-up": Listed(by("handing_over")),
+    "groups:overlaps": Listed(),
+    "groups:welcome-answer": Listed(by("group"), body=sending(set="yes")),
     # audiences
     **dict.fromkeys(("audiences:list", "audiences:new"), Listed()),
     "audiences:values": Listed(path=sending(source="stores"), query=sending(q="shop")),

@@ -17,7 +17,7 @@ from pyroaring import BitMap
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
 from hetang.campaigns.models import Broadcast, Campaign, Picture
 from hetang.communities.models import GroupChat
-from hetang.connectors.wecom.models import Avatar, Corp, Handover, HandoverItem
+from hetang.connectors.wecom.models import App, Avatar, Corp, GroupWelcome, GroupWelcomeUse, Handover, HandoverItem
 from hetang.console.models import SavedView
 from hetang.customers.bulk import content_of
 from hetang.customers.models import (
@@ -103,6 +103,7 @@ def _place(letter: str, node: OrgNode, tag: Tag) -> SimpleNamespace:
     )
     _people(place)
     _handovers(place)
+    _group_welcomes(place)
     _decisions(place)
     _audiences(place)
     _broadcasts(place)
@@ -175,6 +176,14 @@ def _handovers(place: SimpleNamespace) -> None:
     place.handing_over = Handover.objects.create(**values, state=Handover.RUNNING)
     for one in (place.handover, place.handing_over):
         HandoverItem.objects.create(handover=one, corp=corp, kind="customer", key=f"wm{place.letter}")
+
+
+def _group_welcomes(place: SimpleNamespace) -> None:
+    """The place's group should greet with a welcome of the brand."""
+    corp = Corp.objects.get(corpid="ww0")
+    app, _ = App.objects.get_or_create(corp=corp, agentid=1, defaults={"secret": seal(b"x"), "changed_at": clock.now()})
+    welcome, _ = GroupWelcome.objects.get_or_create(app=app, name="Hello", defaults={"changed_at": clock.now()})
+    GroupWelcomeUse.objects.create(welcome=welcome, group=place.group)
 
 
 def _decisions(place: SimpleNamespace) -> None:

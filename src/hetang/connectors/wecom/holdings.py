@@ -14,6 +14,7 @@ from hetang.connectors.wecom.models import (
     CallbackMessage,
     CorpNotice,
     HandoverItem,
+    MassReceipt,
     Pair,
     RefusedRecipient,
     Skipped,
@@ -48,6 +49,7 @@ def _rows(person: Person) -> Iterator[QuerySet[Any]]:
     yield RefusedRecipient.objects.filter(external_userid__in=ids)
     yield Pair.objects.filter(external_userid__in=ids, told_at__lte=person.at)
     yield Welcome.objects.filter(external_userid__in=ids, happened_at__lte=person.at)
+    yield MassReceipt.objects.filter(key__in=ids, sent_at__lte=person.at)
     yield Avatar.objects.filter(external_userid__in=ids)
     yield Unassigned.objects.filter(external_userid__in=ids)
     yield HandoverItem.objects.filter(kind=HandoverItem.CUSTOMER, key__in=ids, handover__created_at__lte=person.at)

@@ -41,6 +41,15 @@ KEEPING = [
         store=Rows("wecom_corpnotice", "id", "at"),
     ),
     Keeping(
+        "wecom_receipts",
+        _("Who got mass messages that were not sent from here"),
+        _("They use the same caps of WeCom, whose longest window is a month."),
+        days=62,
+        least=31,
+        most=400,
+        store=Rows("wecom_massreceipt", "id", "sent_at"),
+    ),
+    Keeping(
         "wecom_avatars",
         _("Avatars of customers"),
         _("To recognise her on her page. Fetched anew where somebody looks again."),

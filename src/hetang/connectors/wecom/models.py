@@ -9,9 +9,10 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from hetang.audiences.models import Audience
+from hetang.communities.models import GroupChat
 from hetang.customers.models import Tag
 from hetang.platform.ids import public_id
-from hetang.platform.models import JobRun, OrgNode
+from hetang.platform.models import JobRun, OrgNode, StoredFile
 from hetang.resources.models import Staff, Store
 
 OFFICIAL_URL = "https://qyapi.weixin.qq.com"
@@ -548,6 +549,82 @@ class Avatar(models.Model):
         ]
 
 
+class MediaCopy(models.Model):
+    """What WeCom has of a file of ours: an id that lives three days (section 19). Given anew from the kept original."""
+
+    id = models.BigAutoField(primary_key=True)
+    corp = models.ForeignKey(Corp, models.CASCADE, db_index=False)
+    file = models.ForeignKey(StoredFile, models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=8)  # image, voice, video, file
+    media_id = models.CharField(max_length=200)
+    made_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["corp", "file", "kind"], name="wecom_media_once")]
+
+
+class GroupWelcome(models.Model):
+    """A welcome template for group chats (入群欢迎语): offered by WeCom to owners, each of whom has to set it in the
+    client. Only the app that made it may change it. `unknown`: WeCom gave no answer when it was made."""
+
+    MAKING, MADE, UNKNOWN = "making", "made", "unknown"
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    app = models.ForeignKey(App, models.PROTECT, related_name="+")
+    name = models.CharField(max_length=60)
+    text = models.TextField(blank=True, default="")  # at most 3,000 bytes; %NICKNAME% is replaced by WeCom
+    link = models.JSONField(default=dict)  # title, url, desc
+    picture_url = models.CharField(max_length=500, blank=True, default="")
+    picture_name = models.CharField(max_length=120, blank=True, default="")
+    file = models.ForeignKey(StoredFile, models.PROTECT, null=True, related_name="+")
+    template_id = models.CharField(max_length=80, blank=True, default="")
+    state = models.CharField(max_length=8, default=MAKING)
+    changed_at = models.DateTimeField()
+    changed_by = models.CharField(max_length=80, default="")
+
+    @property
+    def summary(self) -> str:
+        """What it says, in short."""
+        return (
+            self.text or str(self.link.get("title", "")) or self.picture_name or (self.file.name if self.file else "")
+        )
+
+
+class GroupWelcomeUse(models.Model):
+    """A group that should greet with a template. Whether it does, only its owner can tell: WeCom's API does not."""
+
+    id = models.BigAutoField(primary_key=True)
+    welcome = models.ForeignKey(GroupWelcome, models.CASCADE, related_name="uses")
+    group = models.OneToOneField(GroupChat, models.CASCADE, related_name="welcome_use")
+    asked_at = models.DateTimeField(null=True)
+    is_set = models.BooleanField(null=True)
+    answered_at = models.DateTimeField(null=True)
+    answered_by = models.CharField(max_length=80, default="")
+
+
+class OwnerDay(models.Model):
+    """What WeCom's statistics tell of all groups of one owner on one day (section 7): there are none by group.
+
+    A row without an owner says that the day was read.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    corp = models.ForeignKey(Corp, models.CASCADE, db_index=False)
+    day = models.DateField()
+    owner = models.CharField(max_length=64, blank=True)
+    new_groups = models.IntegerField(default=0)
+    groups = models.IntegerField(default=0)
+    groups_that_spoke = models.IntegerField(default=0)
+    new_members = models.IntegerField(default=0)
+    members = models.IntegerField(default=0)
+    members_who_spoke = models.IntegerField(default=0)
+    messages = models.IntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["corp", "owner", "day"], name="wecom_owner_day_once")]
+
+
 class CorpCost(models.Model):
     """What was measured of what WeCom charges for, and what the brand says of its contract. Amounts in fen (CNY).
 
@@ -572,3 +649,53 @@ class CorpCost(models.Model):
     link_price = models.IntegerField(null=True)
     licence_price = models.IntegerField(null=True)
     licences = models.IntegerField(null=True)
+
+
+class MassMessage(models.Model):
+    """A mass message (群发) that WeCom lists, whoever made it: by the API, in WeCom's console, or a member on her own.
+
+    Those of our own tasks (`ours`) are in the send ledger; of the others what arrived is kept here, since they use the
+    same caps. `settled`: everybody who confirmed was read, or its month is over.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    corp = models.ForeignKey(Corp, models.CASCADE, db_index=False)
+    msgid = models.CharField(max_length=80)
+    to_groups = models.BooleanField(default=False)
+    by_member = models.BooleanField(default=False)
+    creator = models.CharField(max_length=64, blank=True, default="")
+    made_at = models.DateTimeField()
+    ours = models.BooleanField(default=False)
+    settled = models.BooleanField(default=False)
+    looked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["corp", "msgid"], name="wecom_mass_once")]
+        indexes: ClassVar = [
+            models.Index(fields=["looked_at"], name="wecom_mass_open", condition=models.Q(settled=False))
+        ]
+
+
+class MassSender(models.Model):
+    """A sender of a mass message who has confirmed, and whose recipients were read."""
+
+    id = models.BigAutoField(primary_key=True)
+    message = models.ForeignKey(MassMessage, models.CASCADE, related_name="read_senders", db_index=False)
+    userid = models.CharField(max_length=64)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["message", "userid"], name="wecom_mass_sender_once")]
+
+
+class MassReceipt(models.Model):
+    """Who got a mass message that is not ours: `key` is an external_userid or a chat id. Days are the brand's."""
+
+    id = models.BigAutoField(primary_key=True)
+    message = models.ForeignKey(MassMessage, models.CASCADE, related_name="receipts", db_index=False)
+    key = models.CharField(max_length=64)
+    sent_at = models.DateTimeField()
+    sent_on = models.DateField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["message", "key"], name="wecom_receipt_once")]
+        indexes: ClassVar = [models.Index(fields=["key", "sent_on"], name="wecom_receipt_of")]

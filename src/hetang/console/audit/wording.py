@@ -101,6 +101,12 @@ ACTIONS: dict[str, str | Promise] = {
     "handover.given_up": _("gave up the rest of a hand-over"),
     "handover.discarded": _("discarded a hand-over"),
     "handover.finished": _("a hand-over was finished"),
+    "wecom.group_welcome_made": _("made a group welcome"),
+    "wecom.group_welcome_changed": _("changed a group welcome"),
+    "wecom.group_welcome_removed": _("removed a group welcome"),
+    "wecom.group_welcome_given": _("let groups greet with a welcome"),
+    "wecom.group_welcome_asked": _("asked owners whether a group welcome is set"),
+    "group_chat.welcome_answered": _("said whether a group welcome is set"),
     "group_chat.placed": _("said what a group chat is"),
     "wecom.tried": _("peopled the simulated WeCom"),
     "settings.changed": _("changed the system's settings"),
@@ -203,6 +209,7 @@ TARGETS: dict[str, str | Promise] = {
     "wecom_department": _("department"),
     "group_chat": _("group chat"),
     "handover": _("hand-over"),
+    "group_welcome": _("group welcome"),
 }
 
 # What the values of an entry are called; names without wording are shown as they are.

@@ -20,7 +20,7 @@ from hetang.audiences.queries import audiences_of
 from hetang.commerce import queries as commerce
 from hetang.commerce.queries import Metrics
 from hetang.commerce.rules import stage, usual_gap
-from hetang.connectors.wecom import avatars
+from hetang.connectors.wecom import avatars, mass_messages
 from hetang.console import figures
 from hetang.console.customers import words
 from hetang.console.customers.lists import customer_or_404, recognised_by, rows, seen_or_404, tag_choices
@@ -71,6 +71,7 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
     values = {
         "person": known,
         "title": known.name or recognised_by([known.number]).get(known.number) or f"#{known.number}",
+        "got": mass_messages.of_customer(customer.number, mass_messages.month_of(clock.today())[0]),
         "avatar": _has_avatar(actor, customer.number),
         "metrics": metrics,
         "sentence": sentence(metrics),

@@ -12,34 +12,25 @@ from django.db import transaction
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.functional import Promise
-from django.utils.translation import gettext
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
 from hetang.communities import queries, services
 from hetang.communities.models import GroupChat
+from hetang.connectors.wecom import group_days, group_welcomes, mass_messages
+from hetang.connectors.wecom.models import GroupWelcomeUse
+from hetang.console.customers.lists import avatars_of, titles_of
+from hetang.console.groups.words import KINDS, SCENES, STATUSES
 from hetang.console.lists.tables import Column, Table, read
+from hetang.customers.models import Identity
 from hetang.platform import audit, clock
-from hetang.platform.access import actor_of, needs
-from hetang.resources.models import Store
+from hetang.platform.access import Actor, actor_of, needs, own_customers
+from hetang.resources.models import Staff, Store
 
 VIEW, EDIT = "customers:view", "customers:edit"
 DAYS = 30
-KINDS: dict[str, str | Promise] = {
-    GroupChat.UNSET: _("No kind yet"),
-    GroupChat.WELFARE: _("Offers group"),
-    GroupChat.STORE: _("Store's group"),
-    GroupChat.MEMBERS: _("Members' group"),
-    GroupChat.EVENT: _("Group of an event"),
-    GroupChat.OTHER: _("Another kind"),
-}
-STATUSES: dict[int, str | Promise] = {
-    GroupChat.OWNER_LEFT: _("Owner left"),
-    GroupChat.HANDING_OVER: _("Handing over"),
-    GroupChat.HANDED_OVER: _("Handed over"),
-}
-
+MEMBERS = 50
 TABLE = Table(
     code="groups",
     label=_("Group chats"),
@@ -47,7 +38,7 @@ TABLE = Table(
     url_name="groups:list",
     columns=(
         Column("name", _("Group chat"), fixed=True),
-        Column("owner", _("Owner")),
+        Column("owner", pgettext_lazy("group", "Owner")),
         Column("store", _("Store")),
         Column("kind", _("Kind")),
         Column("size", _("Members"), sort="size", css="n"),
@@ -121,7 +112,22 @@ def group(request: HttpRequest, public_id: UUID) -> HttpResponse:
     loss = queries.loss_of([found.pk], until - timedelta(days=DAYS - 1), until).get(found.pk)
     may_edit = actor.own_scope(EDIT).covers(found.org_node.path)
     days = queries.days(found, today - timedelta(days=DAYS - 1), today)
+    shared = queries.shared_with(found, actor.own_scope(VIEW))
+    others = GroupChat.objects.in_bulk([one.other for one in shared])
+    use = GroupWelcomeUse.objects.select_related("welcome").filter(group=found).first()
+    owner_days = (
+        list(group_days.of_owner(found.owner_userid, today - timedelta(days=DAYS))) if found.owner_userid else []
+    )
+    people = _members(actor, found)
+    if known := sum(one["customer"] is not None for one in people):
+        audit.look(actor, "look.list", "group_chat", found.public_id, {"shown": known})
+    first_day, days_in_month = mass_messages.month_of(today)
+    got = mass_messages.used([found.chat_id], first_day).get(found.chat_id, mass_messages.Used())
     values = {
+        "members": people,
+        "got": got,
+        "got_left": max(0, days_in_month - got.by_corp),
+        "days_in_month": days_in_month,
         "group": found,
         "kind": KINDS[found.kind],
         "status": STATUSES.get(found.status),
@@ -129,6 +135,10 @@ def group(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "days": list(reversed(days)),
         "joined": sum(day.joined for day in days),
         "left": sum(day.left for day in days),
+        "shared": [(others[one.other], one) for one in shared],
+        "use": use,
+        "owner_days": owner_days,
+        "may_edit": may_edit,
         "form": PlaceForm(
             stores=_stores(request),
             initial={"kind": found.kind, "store": found.store_id if found.placed_by_hand else None},
@@ -157,6 +167,46 @@ def place(request: HttpRequest, public_id: UUID) -> HttpResponse:
         audit.record(actor, "group_chat.placed", "group_chat", found.public_id, changes, found.org_node_id)
     messages.success(request, gettext("Saved. The next sync leaves it as it is."))
     return redirect("groups:group", public_id)
+
+
+@require_POST
+@needs(EDIT)
+def welcome_answer(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Say whether the owner has set the welcome in the client."""
+    actor = actor_of(request)
+    found = _or_404(request, public_id)
+    actor.require_own_at(EDIT, found.org_node)
+    try:
+        group_welcomes.answer(actor, found, is_set=request.POST.get("set") == "yes")
+    except GroupWelcomeUse.DoesNotExist:
+        raise Http404 from None
+    messages.success(request, gettext("Noted."))
+    return redirect("groups:group", public_id)
+
+
+def _members(actor: Actor, group: GroupChat) -> list[dict[str, Any]]:
+    """The newest who are in it: customers as the actor may see them (her own company's, masked), staff by name."""
+    newest = list(group.members.filter(left_at=None).order_by("-joined_at", "-id")[:MEMBERS])
+    keys = [one.member for one in newest if not one.is_staff]
+    numbers = dict(Identity.objects.filter(kind="external_userid", key__in=keys).values_list("key", "customer_id"))
+    mine = own_customers(actor, VIEW).filter(pk__in=numbers.values()).values_list("pk", "public_id")
+    people = dict(mine) if numbers else {}
+    titles = titles_of(list(people)) if people else {}
+    shown = avatars_of(list(people), actor) if people else set()
+    staff = dict(
+        Staff.objects.filter(userid__in=[one.member for one in newest if one.is_staff]).values_list("userid", "name")
+    )
+    return [
+        {
+            "stay": one,
+            "staff": staff.get(one.member, one.member) if one.is_staff else "",
+            "customer": people.get(numbers.get(one.member, 0)),
+            "title": titles.get(numbers.get(one.member, 0), ""),
+            "avatar": numbers.get(one.member) in shown,
+            "scene": SCENES.get(one.join_scene, ""),
+        }
+        for one in newest
+    ]
 
 
 def _or_404(request: HttpRequest, public_id: UUID) -> GroupChat:

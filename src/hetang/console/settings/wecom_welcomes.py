@@ -39,7 +39,9 @@ _STATES = {
 _TONES = {Welcome.SENT: "good", Welcome.LATE: "warn", Welcome.REFUSED: "warn"}
 
 
-def _bytes(limit: int) -> Any:
+def at_most(limit: int) -> Any:
+    """A validator: so many bytes of UTF-8."""
+
     def check(value: str) -> None:
         if len(value.encode()) > limit:
             raise forms.ValidationError(
@@ -47,6 +49,13 @@ def _bytes(limit: int) -> Any:
             )
 
     return check
+
+
+def is_picture(upload: UploadedFile) -> bool:
+    """Whether it begins like a JPG or a PNG, whatever it is called."""
+    head = bytes(upload.read(8))
+    upload.seek(0)
+    return head.startswith(b"\xff\xd8\xff") or head == b"\x89PNG\r\n\x1a\n"
 
 
 class WelcomeForm(forms.Form):
@@ -87,16 +96,19 @@ class WelcomeForm(forms.Form):
         label=gettext_lazy("Text"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 5}),
-        validators=[_bytes(TEXT_BYTES)],
+        validators=[at_most(TEXT_BYTES)],
     )
     link_title = forms.CharField(
-        label=gettext_lazy("Title of the link"), required=False, validators=[_bytes(TITLE_BYTES)]
+        label=gettext_lazy("Title of the link"), required=False, validators=[at_most(TITLE_BYTES)]
     )
     link_url = forms.URLField(
-        label=gettext_lazy("Address of the link"), required=False, assume_scheme="https", validators=[_bytes(URL_BYTES)]
+        label=gettext_lazy("Address of the link"),
+        required=False,
+        assume_scheme="https",
+        validators=[at_most(URL_BYTES)],
     )
     link_desc = forms.CharField(
-        label=gettext_lazy("Line below the title"), required=False, validators=[_bytes(DESC_BYTES)]
+        label=gettext_lazy("Line below the title"), required=False, validators=[at_most(DESC_BYTES)]
     )
     picture = forms.FileField(
         label=gettext_lazy("Picture of the welcome"),
@@ -123,9 +135,7 @@ class WelcomeForm(forms.Form):
             return None
         if (upload.size or 0) > PICTURE_BYTES:
             raise forms.ValidationError(_("The picture is larger than 2 MB."))
-        head = upload.read(8)
-        upload.seek(0)
-        if not (head.startswith(b"\xff\xd8\xff") or head == b"\x89PNG\r\n\x1a\n"):
+        if not is_picture(upload):
             raise forms.ValidationError(_("This is neither a JPG nor a PNG picture."))
         return upload
 

@@ -83,7 +83,12 @@ class TasksRequest(Request):
 
 
 class GroupMessage(msgspec.Struct):
+    """`create_type`: 0 of the corp (by the API without a `creator`), 1 a member's own. `create_time` is a text."""
+
     msgid: str
+    creator: str = ""
+    create_time: int | str = 0
+    create_type: int = 0
     text: dict[str, Any] = {}
     attachments: list[dict[str, Any]] = []
 
