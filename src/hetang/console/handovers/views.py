@@ -51,7 +51,7 @@ class HandoverForm(forms.Form):
         empty_label="–",
     )
     store = forms.ModelChoiceField(
-        label=gettext_lazy("Store"),
+        label=gettext_lazy("Among the staff of"),
         queryset=Store.objects.none(),
         to_field_name="public_id",
         required=False,
