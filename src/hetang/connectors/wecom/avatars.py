@@ -38,7 +38,7 @@ BATCH = 20
 MOST_TRIES = 4
 AT_ONCE = 5
 _PAUSE = timedelta(minutes=2)  # doubled with each try
-_IDLE_S = 2.0
+_IDLE_S = 6.0  # long enough to give the connection back
 _ANYWHERE = ("0.0.0.0/0", "::/0")
 
 FETCHED = Counter("hetang_wecom_avatars_total", "Avatars that were asked for, by outcome.", ("outcome",))
