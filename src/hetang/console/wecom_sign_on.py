@@ -54,6 +54,10 @@ REFUSALS: dict[str, str | Promise] = {
         "No rule gives your department a role here. Ask headquarters to say which store your department is"
         " (Settings → WeCom → Departments and stores)."
     ),
+    "second_factor": gettext_lazy(
+        "Your account manages users or keys, so WeCom alone does not let you in. Log in with your password, turn on the"
+        " second factor (My account), then WeCom works, too."
+    ),
     "code_used": gettext_lazy("This sign-on was used already or took longer than five minutes. Start again."),
     "outsider": gettext_lazy("Only members of the corp sign on here. Scan with WeCom, not with WeChat."),
     "not_begun": gettext_lazy("This sign-on was not begun in this browser, or took too long. Start again."),

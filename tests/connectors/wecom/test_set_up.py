@@ -193,6 +193,11 @@ def test_a_trusted_domain_that_is_not_ours_is_red(real: App, world: World, domai
     assert (one.state, one.reason) == (BAD, reason)
 
 
+def test_without_an_address_there_is_no_domain_to_compare(real: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HETANG_PUBLIC_URL", "")
+    assert found(real, "domain")["domain"].detail == {"first": "address"}
+
+
 def test_a_silent_wecom_is_red_at_the_secret_and_hides_nothing_else(real: App, world: World) -> None:
     Corp.objects.update(base_url="http://127.0.0.1:9")
     app = App.objects.select_related("corp").get(pk=real.pk)

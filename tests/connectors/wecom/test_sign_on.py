@@ -10,16 +10,16 @@ import httpx
 import pytest
 from django.test import Client
 
-from hetang.connectors.wecom import callbacks, staffing
+from hetang.connectors.wecom import callbacks, nightly, staffing
 from hetang.connectors.wecom import client as wecom_client
 from hetang.connectors.wecom.accounts import places, services
 from hetang.connectors.wecom.accounts.rules import Membership, Placed, Rule, Tree, roles_of
 from hetang.connectors.wecom.client import client_of
 from hetang.connectors.wecom.models import App, Department, Member, RoleRule
-from hetang.platform import brand, login_rules, users
+from hetang.platform import brand, clock, jobs, login_rules, users
 from hetang.platform.access import system
 from hetang.platform.jobs import Work
-from hetang.platform.models import AuditEntry, Grant, Session, User
+from hetang.platform.models import AuditEntry, Grant, JobRun, Session, TwoFactor, User
 from hetang.platform.users import UserRefused
 from hetang.resources import logins
 from hetang.resources.models import Staff
@@ -274,6 +274,14 @@ def test_the_second_factor_is_asked_for_all_the_same(corp: App) -> None:
         login_rules.forget()
 
 
+def test_who_manages_users_comes_in_by_wecom_only_with_a_second_factor(corp: App, cast: Cast) -> None:
+    logins.link(system("test"), cast.headquarters, "bo")
+    text = said(sign_on(Client(headers={"accept-language": "en"}), "bo"))
+    assert "WeCom alone does not let you in" in text
+    TwoFactor.objects.create(user=cast.headquarters, secret=b"x", confirmed_at=clock.wall())
+    assert sign_on(Client(), "bo")["Location"] == "/login/code"
+
+
 # --- being locked
 
 
@@ -314,12 +322,20 @@ def test_the_event_that_she_left_or_is_disabled_locks_her_at_once(
 def test_a_sync_finds_who_left_or_was_disabled_without_an_event(
     corp: App, world: World, act: str, body: dict[str, Any]
 ) -> None:
-    """The nightly reconciliation is this sync: see `nightly`."""
     browser = opened("bo")
     world.admin.call(act, body)
     bring_in(corp)
     assert is_out(browser, "bo")
     assert Staff.objects.get(userid="bo").active is (act == "staff_changes")
+
+
+def test_the_nightly_reconciliation_locks_whom_nothing_else_told_of(corp: App, world: World) -> None:
+    browser = opened("bo")
+    world.admin.call("staff_leaves", {"userid": "bo"})
+    nightly.begin(corp)
+    jobs.run_waiting()
+    assert JobRun.objects.get(kind="wecom.sync").state == JobRun.DONE
+    assert is_out(browser, "bo")
 
 
 def test_a_member_who_is_only_out_of_the_apps_range_is_not_locked(corp: App, world: World) -> None:

@@ -85,8 +85,7 @@ def connection(request: HttpRequest) -> HttpResponse:
         if app is not None and app.corp.simulated:
             form.add_error(None, _("This installation holds simulated friends. Set up a fresh one for real ones."))
         if form.is_valid():
-            _connect(request, app, form.cleaned_data)
-            return redirect("settings:wecom")
+            return redirect("settings:wecom" if _connect(request, app, form.cleaned_data) else "settings:wecom-setup")
     status = 422 if form.errors else 200
     return render(request, "console/settings/wecom.html", _shown(request, app, form), status=status)
 
@@ -145,21 +144,23 @@ def _may_try() -> bool:
     return not Corp.objects.filter(simulated=False).exists()
 
 
-def _connect(request: HttpRequest, before: App | None, values: dict[str, Any]) -> None:
-    """Store the connection, ask WeCom once whether it works, and bring staff and friends in if it does."""
+def _connect(request: HttpRequest, before: App | None, values: dict[str, Any]) -> bool:
+    """Store the connection, ask WeCom once whether it works, and bring staff and friends in if it does. Returns whether
+    it does; else the set-up's steps say what is missing."""
     app = _store(actor_of(request), before, values)
     try:
         members = services.members_with_customers(app)
     except WeComError as problem:
         advice = ADVICE.get(problem.code) or _("WeCom answered with code %(code)s.") % {"code": problem.code}
         messages.error(request, _("Saved, but it does not work yet.") + gap() + str(advice))
-        return
+        return False
     except (NotSent, Unanswered):
         messages.error(request, _("Saved, but WeCom does not answer this server. Save again to try once more."))
-        return
+        return False
     with transaction.atomic():
         _start_sync(request, app)
     messages.success(request, _("Connected: %(n)s members serve customers. They are coming in now.") % {"n": members})
+    return True
 
 
 @transaction.atomic

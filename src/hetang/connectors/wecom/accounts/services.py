@@ -16,8 +16,8 @@ from django.utils.translation import gettext_noop
 from hetang.connectors.wecom.accounts import places
 from hetang.connectors.wecom.accounts.rules import Rule, Tree, roles_of
 from hetang.connectors.wecom.models import App, Corp, Member, RoleRule
-from hetang.platform import audit, clock, jobs, sessions, users
-from hetang.platform.access import Actor, system
+from hetang.platform import audit, clock, jobs, sessions, two_factor, users
+from hetang.platform.access import Actor, actor_for, system
 from hetang.platform.jobs import Work, job
 from hetang.platform.models import Grant, OrgNode, User
 from hetang.platform.roles import ADVISER, STORE_MANAGER, roles
@@ -34,7 +34,7 @@ _ACTOR = "wecom"
 class SignOnRefused(Exception):
     """A member may not sign on; `code` for the surface.
 
-    unknown_member, not_active, left, switched_off, no_role.
+    unknown_member, not_active, left, switched_off, no_role, second_factor.
     """
 
     def __init__(self, code: str) -> None:
@@ -78,6 +78,9 @@ def account_of(corp: Corp, userid: str) -> User:
         user = staff.user or _made(corp, staff, member)
         if not user.is_active:
             raise SignOnRefused("switched_off")
+        if actor_for(user).permissions & BY_HAND_ONLY and not two_factor.is_on(user):
+            # Whoever keeps WeCom's address book could give her userid to somebody else.
+            raise SignOnRefused("second_factor")
         User.objects.filter(pk=user.pk).update(signed_on_at=clock.now())
     settle(corp, [userid])
     if not Grant.objects.filter(user=user).exists():

@@ -197,7 +197,13 @@ WRITE: tuple[Step, ...] = (
         {"new_way": "config_id"},
         writes="makes a live code of one member",
     ),
-    Step("new live code, read", "POST", f"{_CONTACT}/get_contact_way", _of(config_id="new_way"), writes="reads it"),
+    Step(
+        "new live code, read",
+        "POST",
+        f"{_CONTACT}/get_contact_way",
+        _of(config_id="new_way"),
+        writes="reads it again",
+    ),
     Step(
         "new live code, deleted", "POST", f"{_CONTACT}/del_contact_way", _of(config_id="new_way"), writes="deletes it"
     ),

@@ -151,10 +151,10 @@ def _domain(probe: Probe) -> Finding:
     if probe.app.corp.simulated and not probe.agent.value.redirect_domain:
         return Finding(name, UNTRIED, "simulated")
     domain, ours = probe.agent.value.redirect_domain.lower(), _hosts()
-    if not domain:
-        return Finding(name, BAD, "no_domain", detail={"hosts": ours})
     if not ours:
         return Finding(name, UNTRIED, "first", detail={"first": "address"})
+    if not domain:
+        return Finding(name, BAD, "no_domain", detail={"hosts": ours})
     if domain not in ours:
         return Finding(name, BAD, "other_domain", detail={"domain": domain, "hosts": ours})
     return Finding(name, GOOD, detail={"domain": domain})
