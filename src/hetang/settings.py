@@ -208,7 +208,7 @@ def _database() -> dict[str, Any]:
         "PASSWORD": unquote(url.password or ""),
         "HOST": query.pop("host", url.hostname or ""),
         "PORT": str(url.port or query.pop("port", "")),
-        "CONN_MAX_AGE": 600,
+        "CONN_MAX_AGE": 30,  # a server process keeps what its largest statement needed until it ends
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {**_PATIENCE, **query, "application_name": "hetang"},
     }
