@@ -45,7 +45,7 @@ REFUSALS: dict[str, str | Promise] = {
     "staff_taken": gettext_lazy("This WeCom account belongs to another login. Untie it there first."),
     "herself": gettext_lazy("Nobody changes her own rights. Ask a colleague."),
     "last_administrator": gettext_lazy(
-        "Nobody would be left who manages users for the whole brand. Give somebody else the administrator role first."
+        "Nobody who logs in with a password would be left to manage users. Give one the administrator role first."
     ),
 }
 
