@@ -1,8 +1,8 @@
 """The WeCom connector against the simulator in its own process on the same machine.
 
 `sync_relations_per_s`: the job `wecom.sync` of the first day, from the first call until the last friendship is
-recorded; its baseline is a bare loop that asks for the same pages with as many calls in flight and drops the parsed
-JSON. `sync_ratio_to_bare_loop` holds it against the lower of that loop and what the platform's limit of 10,000 calls a
+recorded; its baseline is a bare loop that asks for the same pages and groups with as many calls in flight and drops the
+parsed JSON. `sync_ratio_to_bare_loop` holds it against the lower of that loop and what the platform's limit of 10,000 calls a
 minute allows. `sync_mb` is the memory of the process that syncs, at most. `reconcile_relations_per_s`: the same job
 when nothing has changed. `tag_marks_per_s`: customers tagged in one go here, until WeCom has every mark, at most five
 in flight. `callbacks_per_s`, `callback_p99_ms`: events posted by eight connections to the web process, as WeCom signs
@@ -243,8 +243,26 @@ def _bare_pages(world: dict[str, Any]) -> None:
             if not body["cursor"]:
                 return
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(ask, parts))
+    def ask_group(chat_id: str) -> None:
+        path = "/cgi-bin/externalcontact/groupchat/get"
+        http.post(path, params={"access_token": token}, json={"chat_id": chat_id, "need_name": 1}).json()
+
+    with ThreadPoolExecutor(AT_ONCE) as pool, ThreadPoolExecutor(AT_ONCE) as groups:
+        waiting = pool.map(ask, parts)
+        list(groups.map(ask_group, _bare_groups(http, token)))
+        list(waiting)
+
+
+def _bare_groups(http: Any, token: str) -> list[str]:
+    found: list[str] = []
+    body: dict[str, Any] = {"limit": 1000, "cursor": ""}
+    while True:
+        path = "/cgi-bin/externalcontact/groupchat/list"
+        page = http.post(path, params={"access_token": token}, json=body).json()
+        found += [one["chat_id"] for one in page.get("group_chat_list", [])]
+        body["cursor"] = page.get("next_cursor", "")
+        if not body["cursor"]:
+            return found
 
 
 def _tasks(world: dict[str, Any], count: int) -> None:

@@ -23,6 +23,7 @@ from hetang.facts.refusals import OBJECTED
 
 SOURCE = "wecom"
 FACTS_AT_ONCE = 1000
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 @dataclass
@@ -58,9 +59,8 @@ def keep_listed(
     rows = list({(one.follow_info.userid, one.external_contact.external_userid): one for one in listed}.values())
     with connection.cursor() as cursor:
         _stage(cursor, rows)
-        cursor.execute(_DIFFERENT, [corp.pk])
-        different = {row[0]: _Before(*row[1:]) for row in cursor.fetchall()}
         cursor.execute(_MIRROR, {"corp": corp.pk, "run": run_id, "at": asked_at})
+        different = {row[0]: _Before(*row[1:]) for row in cursor.fetchall()}
     kept = Kept(listed=len(rows))
     drafts: list[Draft] = []
     for number, before in different.items():
@@ -129,14 +129,20 @@ def _stage(cursor: Any, rows: Sequence[ContactOfMember]) -> None:
     cursor.execute(_TABLE)
     cursor.execute("delete from wecom_listed")
     with cursor.copy("copy wecom_listed from stdin") as copy:
-        for number, one in enumerate(rows):
-            follow = one.follow_info
-            copy.write_row(
-                (
-                    *(number, follow.userid, one.external_contact.external_userid, follow.createtime),
-                    *(digest(one.external_contact, follow), sorted(follow.tag_ids)),
-                )
-            )
+        copy.write("".join(_line(number, one) for number, one in enumerate(rows)))
+
+
+def _line(number: int, one: ContactOfMember) -> str:
+    """A row in COPY's text format: made here, it costs a quarter of what the driver takes for it."""
+    follow, person = one.follow_info, one.external_contact
+    userid, external = follow.userid.translate(_ESCAPES), person.external_userid.translate(_ESCAPES)
+    told = digest(person, follow).hex()
+    return f"{number}\t{userid}\t{external}\t{follow.createtime}\t\\\\x{told}\t{_array(follow.tag_ids)}\n"
+
+
+def _array(values: Sequence[str]) -> str:
+    quoted = ['"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in sorted(values)]
+    return ("{" + ",".join(quoted) + "}").translate(_ESCAPES)
 
 
 def digest(person: ExternalContact, follow: Follow) -> bytes:
@@ -208,28 +214,34 @@ create temporary table if not exists wecom_listed (
   digest bytea not null, tags text[] not null
 ) on commit delete rows
 """
-_DIFFERENT = """
-select l.number, coalesce(p.standing, ''), p.friends_since, p.told_at, coalesce(p.digest = l.digest, false),
-       coalesce(p.tags, '{}')
-from wecom_listed l
-left join wecom_pair p on p.corp_id = %s and p.userid = l.userid and p.external_userid = l.external_userid
-where p.id is null or p.standing <> 'listed' or p.digest <> l.digest or p.tags::text[] <> l.tags
-   or p.friends_since <> to_timestamp(l.createtime)
-"""
-# What an event said after this page was asked for stays; that the pair was seen is noted all the same. One who deleted
-# the member stays listed, so only a newer friendship ends that.
+# What stood in the mirror before, of those that are new or differ, and the mirror brought up to date. Each pair is
+# looked up by itself: a join would read the whole mirror for each page of a large corp. What an event said after this
+# page was asked for stays; that the pair was seen is noted all the same. One who deleted the member stays listed, so
+# only a newer friendship ends that.
 _MIRROR = """
-insert into wecom_pair as p (corp_id, userid, external_userid, standing, friends_since, digest, tags, told_at, run)
-select %(corp)s, userid, external_userid, 'listed', to_timestamp(createtime), digest, tags, %(at)s, %(run)s
-from wecom_listed order by userid, external_userid
-on conflict (corp_id, userid, external_userid) do update set
-  run = excluded.run,
-  standing = case when p.told_at > excluded.told_at
-                    or (p.standing = 'lost_by_customer' and excluded.friends_since <= p.friends_since)
-             then p.standing else 'listed' end,
-  friends_since = case when p.told_at > excluded.told_at then p.friends_since else excluded.friends_since end,
-  digest = case when p.told_at > excluded.told_at then p.digest else excluded.digest end,
-  tags = case when p.told_at > excluded.told_at then p.tags else excluded.tags end
+with before as materialized (
+  select l.number, p.* from wecom_listed l left join lateral (
+    select p.id, p.standing, p.friends_since, p.told_at, p.digest = l.digest as same_person, p.tags::text[] as tags
+    from wecom_pair p
+    where p.corp_id = %(corp)s and p.userid = l.userid and p.external_userid = l.external_userid limit 1
+  ) p on true
+  where p.id is null or p.standing <> 'listed' or not p.same_person or p.tags <> l.tags
+     or p.friends_since <> to_timestamp(l.createtime)
+), mirrored as (
+  insert into wecom_pair as p (corp_id, userid, external_userid, standing, friends_since, digest, tags, told_at, run)
+  select %(corp)s, userid, external_userid, 'listed', to_timestamp(createtime), digest, tags, %(at)s, %(run)s
+  from wecom_listed order by userid, external_userid
+  on conflict (corp_id, userid, external_userid) do update set
+    run = excluded.run,
+    standing = case when p.told_at > excluded.told_at
+                      or (p.standing = 'lost_by_customer' and excluded.friends_since <= p.friends_since)
+               then p.standing else 'listed' end,
+    friends_since = case when p.told_at > excluded.told_at then p.friends_since else excluded.friends_since end,
+    digest = case when p.told_at > excluded.told_at then p.digest else excluded.digest end,
+    tags = case when p.told_at > excluded.told_at then p.tags else excluded.tags end
+)
+select number, coalesce(standing, ''), friends_since, told_at, coalesce(same_person, false), coalesce(tags, '{}')
+from before
 """
 _TOLD = """
 insert into wecom_pair as p (corp_id, userid, external_userid, standing, friends_since, digest, tags, told_at, run)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import msgspec
 from django.db import connection, transaction
 
 from hetang.connectors.wecom.client import Client, client_of
@@ -44,6 +45,8 @@ _LONGEST_S = 60.0
 STREAM = "wecom_tags"
 
 MARKED = Counter("hetang_wecom_marks_total", "Pairs whose tags were put right in WeCom, by outcome.", ("outcome",))
+
+_pool: ThreadPoolExecutor | None = None
 
 
 @dataclass(frozen=True)
@@ -115,18 +118,25 @@ def _mark_all(app: App, due: list[Due]) -> float:
     if at_once <= 1:
         done = [_mark(client, one, pauses) for one in due]
     else:
-        with ThreadPoolExecutor(at_once, thread_name_prefix="marks") as pool:
-            parts = [due[number::at_once] for number in range(at_once)]
-            done = [one for some in pool.map(lambda part: _mark_part(client, part, pauses), parts) for one in some]
+        parts = [due[number::at_once] for number in range(at_once)]
+        done = [one for some in _threads().map(lambda part: _mark_part(client, part, pauses), parts) for one in some]
     _note(done)
     return max(pauses)
+
+
+def _threads() -> ThreadPoolExecutor:
+    global _pool  # noqa: PLW0603 - threads keep their database connections from one batch to the next
+    if _pool is None:
+        _pool = ThreadPoolExecutor(MARKS_AT_ONCE, thread_name_prefix="marks")
+    return _pool
 
 
 def _mark_part(client: Client, part: list[Due], pauses: list[float]) -> list[_Done]:
     try:
         return [_mark(client, one, pauses) for one in part]
-    finally:
+    except BaseException:
         connection.close()
+        raise
 
 
 def _mark(client: Client, one: Due, pauses: list[float]) -> _Done:
@@ -169,8 +179,9 @@ def _note(done: list[_Done]) -> None:
     gone = [one.due.pair_id for one in done if one.outcome == "gone"]
     later = [one.due.pair_id for one in done if one.outcome == "later"]
     with connection.cursor() as cursor:
-        for due in marked:
-            cursor.execute(_MIRROR, {"id": due.pair_id, "add": due.add, "remove": due.remove, "now": clock.now()})
+        if marked:
+            rows = [{"id": due.pair_id, "add": due.add, "remove": due.remove} for due in marked]
+            cursor.execute(_MIRROR, {"rows": msgspec.json.encode(rows).decode(), "now": clock.now()})
         if gone:
             cursor.execute("update wecom_pair set standing = 'gone', tags = '{}' where id = any(%s)", [gone])
         if later:
@@ -233,9 +244,10 @@ where ct.tag_id = any(%(tags)s) and ct."on" and ct.source <> 'wecom' and c.tag_i
 {_ASK}
 """
 _MIRROR = """
-update wecom_pair set told_at = greatest(told_at, %(now)s),
-  tags = array(select distinct t from unnest(tags || %(add)s::varchar[]) as t where t <> all(%(remove)s) order by t)
-where id = %(id)s
+update wecom_pair p set told_at = greatest(told_at, %(now)s),
+  tags = array(select distinct t from unnest(tags || r.add) as t where t <> all(r.remove) order by t)
+from jsonb_to_recordset(%(rows)s::jsonb) as r(id bigint, add varchar[], remove varchar[])
+where p.id = r.id
 """
 
 subscription = Subscription(STREAM, handle, kinds=frozenset({"tag.changed"}), after="customers", patient=True)
