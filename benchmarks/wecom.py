@@ -1,14 +1,14 @@
 """The WeCom connector against the simulator in its own process on the same machine.
 
 `sync_relations_per_s`: the job `wecom.sync` of the first day, from the first call until the last friendship is
-recorded; its baseline is a bare loop that asks for the same pages and groups with as many calls in flight and drops the
-parsed JSON. `sync_ratio_to_bare_loop` holds it against the lower of that loop and what the platform's limit of 10,000 calls a
-minute allows. `sync_mb` is the memory of the process that syncs, at most. `reconcile_relations_per_s`: the same job
-when nothing has changed. `tag_marks_per_s`: customers tagged in one go here, until WeCom has every mark, at most five
-in flight. `callbacks_per_s`, `callback_p99_ms`: events posted by eight connections to the web process, as WeCom signs
-them. `welcome_p99_s`: from an event's arrival to its welcome, at 50 new friends a second, the engine not running.
-`tasks_per_s`: mass-message tasks of 100 people made one after the other; its baseline is a bare loop of the same
-requests.
+recorded; its baseline is a bare loop that asks for the same pages and groups with as many calls in flight and drops
+the parsed JSON. `sync_ratio_to_bare_loop` holds it against the lower of that loop and what the platform's limit of
+10,000 calls a minute allows. `sync_mb` is the memory of the process that syncs, at most. `reconcile_relations_per_s`:
+the same job when nothing has changed. `tag_marks_per_s`: customers tagged in one go here, until WeCom has every mark,
+at most five in flight. `callbacks_per_s`, `callback_p99_ms`: events posted by eight connections to the web process, as
+WeCom signs them. `welcome_p99_s`: from an event's arrival to its welcome, at 50 new friends a second, the engine not
+running. `tasks_per_s`: mass-message tasks of 100 people made one after the other; its baseline is a bare loop of the
+same requests.
 
     python -m benchmarks.wecom --size small|full
 """

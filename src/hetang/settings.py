@@ -132,6 +132,8 @@ PUBLIC_PATHS: dict[str, tuple[str, ...]] = {
     "pages": ("/h5/", "/static/"),
     "api": ("/api/v1/facts",),
 }
+# Calls of machines that prove themselves by a signature: they take the short way (`operations.listening`).
+DIRECT_PATHS = PUBLIC_PATHS["callbacks"]
 
 # What the rooms hold about a person, in the order in which it is erased: dotted paths to lists of
 # `hetang.platform.holdings.Holding`. The log comes before what points into it, sets after those who rebuild them.
@@ -233,6 +235,7 @@ MIDDLEWARE = [
     "hetang.operations.observing.ObservingMiddleware",  # probes must not need the database
     "hetang.operations.listening.GateMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "hetang.operations.listening.DirectMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

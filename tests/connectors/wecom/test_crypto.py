@@ -13,6 +13,7 @@ from hetang.connectors.wecom import crypto
 from hetang.connectors.wecom.crypto import CallbackRefused
 
 VECTORS = json.loads((Path(__file__).parents[2] / "data" / "wecom_vectors.json").read_text())["callback"]
+NPM = json.loads((Path(__file__).parents[2] / "data" / "wecom_npm_vectors.json").read_text())["vectors"]
 KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 
 
@@ -43,6 +44,17 @@ def test_seal(vector: dict[str, Any]) -> None:
         vector["encoding_aes_key"], vector["plaintext"], vector["receive_id"], vector["random16"].encode()
     )
     assert sealed == vector["encrypt"]
+
+
+@pytest.mark.parametrize("vector", NPM, ids=lambda one: one["id"])
+def test_agrees_with_the_official_package(vector: dict[str, Any]) -> None:
+    """`@wecom/crypto` 1.0.1, recorded once: what it sealed and signed we open, and seal to the same bytes."""
+    key, receive_id = vector["encoding_aes_key"], vector["receive_id"]
+    signed = (vector["msg_signature"], vector["timestamp"], vector["nonce"])
+    found = crypto.open_message(vector["token"], key, receive_id, signed=signed, encrypted=vector["encrypt"])
+    assert found == vector["plaintext"]
+    drawn = bytes.fromhex(vector["random16"])
+    assert crypto.seal_message(key, vector["plaintext"], receive_id, drawn) == vector["encrypt"]
 
 
 def _open(encrypted: str, *, receive_id: str = "corp", token: str = "t", tamper: str = "") -> str:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from hetang.connectors.wecom import nightly, sync
+from hetang.connectors.wecom import nightly, pairs, sync
 from hetang.connectors.wecom.client import calling_app, client_of
 from hetang.connectors.wecom.errors import NotConnected
 from hetang.connectors.wecom.models import App, Corp, Pair, Skipped, SyncPart, SyncRun
+from hetang.connectors.wecom.protocol.contacts import ContactOfMember, ExternalContact, Follow
 from hetang.customers.models import Customer, Relation
 from hetang.facts import subscriptions
 from hetang.platform import clock, jobs
@@ -62,6 +63,34 @@ def test_many_relations(app: App, world: World) -> None:
     people = world.admin.people({"key": f"x{n}", "name": f"X{n}"} for n in range(2350))
     world.admin.relations({"userid": "anna", "external_userid": one, "createtime": 1_700_000_000} for one in people)
     assert run()["new"] == 2355
+
+
+def test_odd_ids_are_mirrored_as_they_are(app: App) -> None:
+    """They are written as COPY's text: what means something there stands for itself."""
+    corp, odd = Corp.objects.get(), 'a\\b\t"c"\n{d},\\N'
+    one = ContactOfMember(ExternalContact(odd, name="X"), Follow("\\N", createtime=1_700_000_000, tag_id=[odd, "t"]))
+    assert pairs.keep_listed(corp, 1, [one], clock.now(), {}).new == 1
+    assert Pair.objects.values_list("userid", "external_userid", "tags").get() == ("\\N", odd, sorted([odd, "t"]))
+    again = pairs.keep_listed(corp, 2, [one], clock.now(), {})
+    assert (again.listed, again.new, again.back, again.changed) == (1, 0, 0, 0)
+    assert Pair.objects.get().run == 2
+
+
+def test_a_page_never_reads_the_whole_mirror(app: App) -> None:
+    """Each pair is looked up by itself: a join would cost a large corp its whole mirror for every page."""
+    corp = Corp.objects.get()
+    Pair.objects.bulk_create(
+        Pair(corp=corp, userid="m", external_userid=f"x{n}", friends_since=clock.now(), told_at=clock.now())
+        for n in range(3000)
+    )
+    with connection.cursor() as cursor:
+        pairs._stage(cursor, [ContactOfMember(ExternalContact("x1"), Follow("m"))])
+        params = {"corp": corp.pk, "run": 1, "at": clock.now()}
+        cursor.execute(f"explain (analyze, costs off, timing off, summary off) {pairs._MIRROR}", params)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "Seq Scan on wecom_pair" not in plan
+    assert "Index Scan using wecom_pair_once on wecom_pair" in plan
+    assert "Hash" not in plan
 
 
 def test_faults_on_the_way(app: App, world: World) -> None:
