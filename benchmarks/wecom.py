@@ -4,11 +4,12 @@
 recorded; its baseline is a bare loop that asks for the same pages and groups with as many calls in flight and drops
 the parsed JSON. `sync_ratio_to_bare_loop` holds it against the lower of that loop and what the platform's limit of
 10,000 calls a minute allows. `sync_mb` is the memory of the process that syncs, at most. `reconcile_relations_per_s`:
-the same job when nothing has changed. `tag_marks_per_s`: customers tagged in one go here, until WeCom has every mark,
-at most five in flight. `callbacks_per_s`, `callback_p99_ms`: events posted by eight connections to the web process, as
-WeCom signs them. `welcome_p99_s`: from an event's arrival to its welcome, at 50 new friends a second, the engine not
-running. `tasks_per_s`: mass-message tasks of 100 people made one after the other; its baseline is a bare loop of the
-same requests.
+the same job when nothing has changed, beside 100 callbacks a second. `tag_marks_per_s`: customers tagged in one go
+here, until WeCom has every mark, at most five in flight. `callbacks_per_s`, `callback_p99_ms`: events posted by eight
+connections to the web process, as WeCom signs them. `welcome_p99_s`: from an event's arrival to its welcome, at 50 new
+friends a second, the engine not running; `welcome_nginx_p99_s` is the same with the events coming through nginx with
+TLS. `tasks_per_s`: mass-message tasks of 100 people made one after the other; its baseline is a bare loop of the same
+requests. `wecom_kills`: processes killed during sync, callbacks and tagging, and what was lost or doubled by it.
 
     python -m benchmarks.wecom --size small|full
 """
@@ -17,21 +18,28 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import contextlib
+import http.client
+import json
 import os
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-# relations, groups, marks, callbacks, welcomes, tasks
-SIZES = {"small": (20_000, 100, 2_000, 2_000, 200, 100), "full": (1_000_000, 10_000, 100_000, 30_000, 3_000, 1_000)}
+# relations, groups, marks, callbacks, welcomes, tasks, kills
+SIZES = {
+    "small": (20_000, 100, 2_000, 2_000, 200, 100, 5),
+    "full": (1_000_000, 10_000, 100_000, 30_000, 3_000, 1_000, 50),
+}
 MEMBERS = 200
 GROUP_SIZE = 50
 PEOPLE_PER_TASK = 100
@@ -45,13 +53,21 @@ TOKEN = "token123"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", choices=SIZES, default="full")
-    relations, groups, marks, callbacks, welcomes, tasks = SIZES[parser.parse_args().size]
+    parser.add_argument("--only", choices=["sync", "tags", "tasks", "callbacks", "welcomes", "kills"], action="append")
+    options = parser.parse_args()
+    relations, groups, marks, callbacks, welcomes, tasks, kills = SIZES[options.size]
     world = _start(relations, groups)
-    _measure_sync(world, relations, groups)
-    _measure_tags(world, marks)
-    _measure_tasks(world, tasks)
-    _measure_callbacks(world, callbacks)
-    _measure_welcomes(world, welcomes)
+    parts: dict[str, Callable[[], None]] = {
+        "sync": lambda: _measure_sync(world, relations, groups),
+        "tags": lambda: _measure_tags(world, marks),  # after a sync
+        "tasks": lambda: _measure_tasks(world, tasks),
+        "callbacks": lambda: _measure_callbacks(world, callbacks),
+        "welcomes": lambda: _measure_welcomes(world, welcomes),
+        "kills": lambda: _kill(kills),
+    }
+    for name, measure in parts.items():
+        if not options.only or name in options.only:
+            measure()
 
 
 def _measure_sync(world: dict[str, Any], relations: int, groups: int) -> None:
@@ -62,8 +78,33 @@ def _measure_sync(world: dict[str, Any], relations: int, groups: int) -> None:
     report("sync_relations_per_s", speed, "relations/s", baseline=loop, relations=relations, groups=groups)
     report("sync_ratio_to_bare_loop", speed / min(loop, LIMIT_PER_S), "", limit_per_s=LIMIT_PER_S, loop_per_s=loop)
     report("sync_mb", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MB", baseline=500.0)
-    again = _timed(_sync)
-    report("reconcile_relations_per_s", relations / again, "relations/s", baseline=2000.0)
+    with _callbacks_meanwhile(world, 100) as posted:
+        again = _timed(_sync)
+    more = {"callbacks_a_second": round(len(posted) / again, 1)}
+    report("reconcile_relations_per_s", relations / again, "relations/s", baseline=2000.0, **more)
+
+
+@contextlib.contextmanager
+def _callbacks_meanwhile(world: dict[str, Any], a_second: int) -> Iterator[list[float]]:
+    """Post events at a steady rate by two connections; what each answer took."""
+    _web(world)
+    done, took = threading.Event(), []
+
+    def post(part: int) -> None:
+        number = part
+        started = time.monotonic()
+        while not done.is_set():
+            took.extend(_post_all(world, [_signed(world, _event(world, number))]))
+            number += 2
+            done.wait(max(0.0, started + number / a_second - time.monotonic()))
+
+    threads = [threading.Thread(target=post, args=[part], daemon=True) for part in range(2)]
+    for thread in threads:
+        thread.start()
+    yield took
+    done.set()
+    for thread in threads:
+        thread.join()
 
 
 def _measure_tags(world: dict[str, Any], marks: int) -> None:
@@ -104,7 +145,7 @@ def _measure_tasks(world: dict[str, Any], tasks: int) -> None:
 def _measure_callbacks(world: dict[str, Any], count: int) -> None:
     from benchmarks.report import report
 
-    world["web"] = _web(world)
+    _web(world)
     made = [_signed(world, _event(world, number)) for number in range(count)]
     took: list[float] = []
     elapsed = _timed(lambda: took.extend(_posted(world, made)))
@@ -116,13 +157,25 @@ def _measure_callbacks(world: dict[str, Any], count: int) -> None:
 
 def _measure_welcomes(world: dict[str, Any], count: int) -> None:
     """The lane runs here in a thread, as the worker runs it; events come at 50 a second over HTTP."""
-    from benchmarks.report import report
-    from hetang.connectors.wecom import welcome_rules, welcoming
-    from hetang.connectors.wecom.models import Welcome
+    from hetang.connectors.wecom import welcome_rules
     from hetang.platform.access import Actor
 
     welcome_rules.save(Actor("bench", None, ()), None, welcome_rules.Said(name="all", text="welcome"))
-    url = f"{world['web']}{world['path']}"
+    _web(world)
+    _welcome_by(world, "welcome_p99_s", f"{_address(world)}{world['path']}", count, "w")
+    if world["nginx"] is None:
+        print("NO NGINX: welcomes through nginx with TLS are not measured")
+        return
+    url = f"https://localhost:{world['nginx'].port}{world['path']}"
+    _welcome_by(world, "welcome_nginx_p99_s", url, count, "n")
+
+
+def _welcome_by(world: dict[str, Any], name: str, url: str, count: int, mark: str) -> None:
+    from benchmarks.report import report
+    from hetang.connectors.wecom import welcoming
+    from hetang.connectors.wecom.models import Welcome
+
+    before = Welcome.objects.count()
     apps = [{"agentid": 1000002, "callback_url": url, "callback_token": TOKEN, "callback_aes_key": AES_KEY}]
     world["admin"].corp("Bench", apps, corpid=world["corpid"])
     done = threading.Event()
@@ -133,21 +186,44 @@ def _measure_welcomes(world: dict[str, Any], count: int) -> None:
 
     thread = threading.Thread(target=lane, daemon=True)
     thread.start()
-    strangers = world["admin"].people({"key": f"w{n}", "name": f"W{n}"} for n in range(count))
+    strangers = world["admin"].people({"key": f"{mark}{n}", "name": f"W{n}"} for n in range(count))
     started = time.monotonic()
     for number, one in enumerate(strangers):
         world["admin"].relate("add", f"m{number % MEMBERS}", one)
         time.sleep(max(0.0, started + number / 50 - time.monotonic()))
     deadline = time.monotonic() + 30
-    while Welcome.objects.exclude(state=Welcome.WAITING).count() < count and time.monotonic() < deadline:
+    while Welcome.objects.exclude(state=Welcome.WAITING).count() < before + count and time.monotonic() < deadline:
         time.sleep(0.1)
     done.set()
     thread.join()
-    rows = Welcome.objects.filter(state=Welcome.SENT).values_list("settled_at", "message__received_at")
+    sent = Welcome.objects.filter(state=Welcome.SENT).order_by("-id")[:count]
+    rows = sent.values_list("settled_at", "message__received_at")
     waited = sorted((settled - received).total_seconds() for settled, received in rows)
     assert waited, "no welcome was sent"
     p99 = waited[int(len(waited) * 0.99)]
-    report("welcome_p99_s", p99, "s", baseline=3.0, sent=len(waited), of=count, a_second=50)
+    report(name, p99, "s", baseline=3.0, sent=len(waited), of=count, a_second=50)
+
+
+def _kill(kills: int) -> None:
+    """The proof of the suite, ten times in the full size: five kills each, counted by the simulator."""
+    from benchmarks.report import report
+
+    total = dict.fromkeys(("kills", "lost", "invented", "differ", "customers_doubled", "tags_lost"), 0)
+    total |= {"events_lost": 0, "welcomes_doubtful": 0}
+    for seed in range(max(1, kills // 5)):
+        with tempfile.TemporaryDirectory(prefix="hetang-proof-") as folder:
+            command = [sys.executable, "-m", "tests.connectors.wecom.proof", "--kills", "5", "--seed", str(seed)]
+            environment = {**os.environ, "HETANG_HOME": folder}
+            done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+        found = json.loads(done.stdout)
+        found["events_lost"] = found["events_posted"] - found["events_applied"]
+        found["welcomes_doubtful"] = found["welcomes_counted"] - found["welcomes_sent"]
+        for name in total:
+            total[name] += abs(found[name])
+    report("wecom_kills", total["kills"], "kills")
+    report("wecom_lost", total["lost"] + total["events_lost"] + total["tags_lost"], "things")
+    report("wecom_doubled", total["invented"] + total["customers_doubled"], "things")
+    report("wecom_differing", total["differ"] + total["welcomes_doubtful"], "things")
 
 
 def _start(relations: int, groups: int) -> dict[str, Any]:
@@ -166,12 +242,27 @@ def _start(relations: int, groups: int) -> dict[str, Any]:
 
     django.setup()
     call_command("migrate", verbosity=0)
+    from tests import nginx
     from tests.simulator.process import SimulatorProcess
 
+    port, proxy = _free_port(), None
+    if not nginx.MISSING:
+        (home / "nginx").mkdir()
+        home.chmod(0o711)
+        proxy = nginx.start(home / "nginx", port)
+        atexit.register(proxy.stop)
+        os.environ["SSL_CERT_FILE"] = str(proxy.certificate)  # the simulator trusts it
+        os.environ["HETANG_TRUSTED_PROXIES"] = "127.0.0.1"
     process = SimulatorProcess(home)
     process.start()
     atexit.register(process.stop)
-    return _seed(process, home, relations, groups)
+    return {**_seed(process, home, relations, groups), "port": port, "nginx": proxy}
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _seed(process: Any, home: Path, relations: int, groups: int) -> dict[str, Any]:
@@ -313,42 +404,42 @@ def _signed(world: dict[str, Any], clear: str) -> tuple[str, bytes]:
 
 def _posted(world: dict[str, Any], made: list[tuple[str, bytes]]) -> list[float]:
     """Post everything by eight connections; the seconds that each answer took."""
-    import http.client
-    from urllib.parse import urlsplit
-
-    place = urlsplit(world["web"])
-
-    def some(part: list[tuple[str, bytes]]) -> list[float]:
-        connection = http.client.HTTPConnection(place.netloc, timeout=30)
-        took = []
-        for query, body in part:
-            started = time.perf_counter()
-            connection.request("POST", f"{world['path']}?{query}", body, {"Content-Type": "text/xml"})
-            answer = connection.getresponse()
-            answer.read()
-            assert answer.status == 200, answer.status
-            took.append(time.perf_counter() - started)
-        connection.close()
-        return took
-
     with ThreadPoolExecutor(8) as pool:
-        return [one for part in pool.map(some, [made[n::8] for n in range(8)]) for one in part]
+        parts = pool.map(lambda part: _post_all(world, part), [made[n::8] for n in range(8)])
+        return [one for part in parts for one in part]
 
 
-def _web(world: dict[str, Any]) -> str:
-    """A web process of the product; its address."""
-    import socket
+def _post_all(world: dict[str, Any], part: list[tuple[str, bytes]]) -> list[float]:
+    connection = http.client.HTTPConnection("127.0.0.1", world["port"], timeout=30)
+    took = []
+    for query, body in part:
+        started = time.perf_counter()
+        connection.request("POST", f"{world['path']}?{query}", body, {"Content-Type": "text/xml"})
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200, answer.status
+        took.append(time.perf_counter() - started)
+    connection.close()
+    return took
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+
+def _address(world: dict[str, Any]) -> str:
+    return f"http://127.0.0.1:{world['port']}"
+
+
+def _web(world: dict[str, Any]) -> None:
+    """A web process of the product, once."""
+    if "web" in world:
+        return
+    port = world["port"]
     command = [sys.executable, "-P", "-m", "hetang.cli", "web", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(command, env={**os.environ, "HETANG_HOME": str(world["home"])})
+    environment = {**os.environ, "HETANG_HOME": str(world["home"])}
+    with (world["home"] / "web.log").open("wb") as log:
+        world["web"] = process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     atexit.register(process.terminate)
     from tests.processes import answers, wait_until
 
     wait_until(lambda: answers(f"http://127.0.0.1:{port}/healthz", b""), 60)
-    return f"http://127.0.0.1:{port}"
 
 
 def _bare(world: dict[str, Any]) -> tuple[Any, str]:

@@ -27,6 +27,15 @@ class Upload:
 
 
 @dataclass
+class Download:
+    """An answer that is a file instead of JSON."""
+
+    name: str
+    kind: str
+    content: bytes
+
+
+@dataclass
 class Call:
     """One authorised call: who calls, when (simulator's time), and the state to work on."""
 
@@ -56,6 +65,7 @@ class Empty(msgspec.Struct):
 
 
 Handler = Callable[[Call, Any], dict[str, Any]]
+FILE = "\0file"  # the key under which a handler answers a `Download`
 
 
 @dataclass(frozen=True)

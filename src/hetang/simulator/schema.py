@@ -12,7 +12,8 @@ create table if not exists app (
   customer_contact integer not null default 1, trusted_ips text not null default '[]',
   callback_url text not null default '',
   callback_token text not null default '', callback_aes_key text not null default '',
-  allowed text not null default '', redirect_domain text not null default ''
+  allowed text not null default '', redirect_domain text not null default '',
+  writes_contacts integer not null default 0
 );
 create table if not exists token (
   access_token text primary key, agentid integer not null, expires_at real not null, dead text not null default ''
@@ -195,7 +196,16 @@ create table if not exists kf_token (token text primary key, open_kfid text not 
 
 create table if not exists media (
   media_id text primary key, kind text not null, name text not null, bytes integer not null, created_at real not null,
-  purpose integer not null default 0
+  purpose integer not null default 0, content blob
+) without rowid;
+create table if not exists upload_job (
+  number integer primary key, jobid text not null unique, agentid integer not null, kind text not null,
+  filename text not null, url text not null, md5 text not null, at real not null, status integer not null default 1,
+  code integer not null default 0, media_id text not null default '', ended_at real
+);
+create table if not exists staff_chat (
+  chatid text primary key, agentid integer not null, name text not null, owner text not null, members text not null,
+  created_at real not null, changed_at real not null
 ) without rowid;
 
 create table if not exists group_message (

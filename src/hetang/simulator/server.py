@@ -9,6 +9,7 @@ import argparse
 import hmac
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
@@ -20,12 +21,12 @@ from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import msgspec
 
 # The routing tables fill themselves when these are imported.
-from hetang.simulator import calls, pages, reports, transfers  # noqa: F401
+from hetang.simulator import calls, pages, reports, transfers, uploads  # noqa: F401
 from hetang.simulator.acts import (  # noqa: F401
     chats,
     chatting,
@@ -51,6 +52,7 @@ from hetang.simulator.apis import (  # noqa: F401
     corp_tags,
     customer_service,
     directory,
+    directory_changes,
     group_statistics,
     group_transfers,
     group_welcome,
@@ -66,6 +68,7 @@ from hetang.simulator.apis import (  # noqa: F401
     product_album,
     remarks,
     served,
+    staff_chats,
     tickets,
     tokens,
     welcomes,
@@ -183,6 +186,9 @@ class Handler(BaseHTTPRequestHandler):
                     host=self.headers.get("Host", ""),
                     upload=upload,
                 )
+            if calls.FILE in found and (fault is None or fault.kind == "slow"):
+                self._file(found[calls.FILE])
+                return
             answer = {"errcode": 0, "errmsg": "ok", **found}
         except WeComError as problem:
             answer = self._refusal(problem)
@@ -221,6 +227,24 @@ class Handler(BaseHTTPRequestHandler):
                 content = part.get_payload(decode=True)
                 return calls.Upload(part.get_filename() or "", content if isinstance(content, bytes) else b"")
         return None
+
+    def _file(self, found: calls.Download) -> None:
+        """The whole file, or the part of it that `Range` asks for (206)."""
+        content, status = found.content, 200
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if asked and int(asked[1]) < len(content):
+            first, last = int(asked[1]), min(int(asked[2] or len(content) - 1), len(content) - 1)
+            status, whole = 206, len(content)
+            content = content[first : last + 1]
+        self.send_response(status)
+        if status == 206:
+            self.send_header("Content-Range", f"bytes {first}-{last}/{whole}")
+        self.send_header("Content-Type", found.kind)
+        self.send_header("Content-Disposition", f'attachment; filename="{quote(found.name)}"')
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        self.wfile.flush()
 
     def _admin(self, name: str, body: bytes) -> None:
         given = self.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -340,6 +364,7 @@ def _serve(server: Server, running: Running) -> None:
 def _tick(running: Running, stopped: threading.Event) -> None:
     """What the platform does by itself when its time has come; people act where the world is set to run."""
     while not stopped.wait(_TICK_S):
+        uploads.work(running.state)
         if running.state.settings.running:
             running.world.catch_up()
             continue

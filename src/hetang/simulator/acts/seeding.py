@@ -32,7 +32,8 @@ _PUT_PERSON = _put(
 
 
 class App(msgspec.Struct):
-    """`allowed` is the visible range `{users: [userid], departments: [id]}`; empty means everybody."""
+    """`allowed` is the visible range `{users: [userid], departments: [id]}`; empty means everybody. `writes_contacts`:
+    its secret is that of the contact sync (通讯录同步), which may write departments and members."""
 
     agentid: int = 1000002
     name: str = "Hetang"
@@ -44,6 +45,7 @@ class App(msgspec.Struct):
     callback_aes_key: str = ""
     redirect_domain: str = ""
     allowed: dict[str, list[int | str]] = msgspec.field(default_factory=dict)
+    writes_contacts: bool = False
 
 
 class Department(msgspec.Struct):

@@ -11,6 +11,7 @@ from hetang.simulator import events
 from hetang.simulator.acts.seeding import Member, put_members
 from hetang.simulator.administration import Running, admin, convert
 from hetang.simulator.errors import AdminError
+from hetang.simulator.state import State
 
 EVENT = "change_contact"
 # What changes and what the event calls it; "" where it says nothing.
@@ -63,25 +64,31 @@ def staff_changes(running: Running, body: dict[str, Any]) -> dict[str, Any]:
     """
     change = convert(body, Change)
     state = running.state
-    told: dict[str, events.Value] = {"UserID": change.userid}
     with state.transaction() as db:
         _present(db, change.userid)
-        for column, name in _COLUMNS.items():
-            value = getattr(change, column)
-            if value is not None:
-                db.execute(f"update member set {column} = ? where userid = ?", [value, change.userid])
-                told |= {name: value} if name else {}
-        if change.departments is not None:
-            led = change.leads or []
-            db.execute("delete from member_department where userid = ?", [change.userid])
-            rows = ((change.userid, department, department in led) for department in change.departments)
-            db.executemany("insert into member_department (userid, department, leads) values (?, ?, ?)", rows)
-            told["Department"] = _numbers(change.departments)
-            told["IsLeaderInDept"] = _numbers([int(department in led) for department in change.departments])
+        told = change_member(db, change)
         if len(told) > 1:
             events.queue(state, db, EVENT, "update_user", told)
     state.notify()
     return {}
+
+
+def change_member(db: sqlite3.Connection, change: Change) -> dict[str, events.Value]:
+    """Write what changed of a member; returns what the event says of it."""
+    told: dict[str, events.Value] = {"UserID": change.userid}
+    for column, name in _COLUMNS.items():
+        value = getattr(change, column)
+        if value is not None:
+            db.execute(f"update member set {column} = ? where userid = ?", [value, change.userid])
+            told |= {name: value} if name else {}
+    if change.departments is not None:
+        led = change.leads or []
+        db.execute("delete from member_department where userid = ?", [change.userid])
+        rows = ((change.userid, department, department in led) for department in change.departments)
+        db.executemany("insert into member_department (userid, department, leads) values (?, ?, ?)", rows)
+        told["Department"] = _numbers(change.departments)
+        told["IsLeaderInDept"] = _numbers([int(department in led) for department in change.departments])
+    return told
 
 
 @admin("staff_leaves")
@@ -91,12 +98,17 @@ def staff_leaves(running: Running, body: dict[str, Any]) -> dict[str, Any]:
     state = running.state
     with state.transaction() as db:
         _present(db, userid)
-        db.execute("update member set status = 5, left_at = ? where userid = ?", [state.now(), userid])
-        db.execute("delete from member_department where userid = ?", [userid])
-        db.execute("update chat set status = 1 where owner = ? and dismissed_at is null", [userid])
+        remove_member(state, db, userid)
         events.queue(state, db, EVENT, "delete_user", {"UserID": userid})
     state.notify()
     return {}
+
+
+def remove_member(state: State, db: sqlite3.Connection, userid: str) -> None:
+    """He has left: no department is his, his groups wait to be handed over."""
+    db.execute("update member set status = 5, left_at = ? where userid = ?", [state.now(), userid])
+    db.execute("delete from member_department where userid = ?", [userid])
+    db.execute("update chat set status = 1 where owner = ? and dismissed_at is null", [userid])
 
 
 @admin("staff_renamed")

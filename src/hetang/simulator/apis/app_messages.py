@@ -64,7 +64,7 @@ class CardUpdate(msgspec.Struct):
 def send(call: Call, request: Message) -> dict[str, Any]:
     if request.agentid != call.agentid:
         raise WeComError(40056)
-    body = _checked(call, request)
+    body = checked(call, request)
     members, invalid = _receivers(call, request)
     answer = {"invaliduser": "|".join(invalid[0]), "invalidparty": "|".join(invalid[1]), "invalidtag": ""}
     packed = msgspec.json.encode(body).decode()
@@ -113,7 +113,7 @@ def update_template_card(call: Call, request: CardUpdate) -> dict[str, Any]:
     return {"invaliduser": []}
 
 
-def _checked(call: Call, request: Message) -> dict[str, Any]:
+def checked(call: Call, request: Message) -> dict[str, Any]:
     """The body of the message's kind. Raises 40008, 44004, 45002, 40007 or 40058."""
     kind = request.msgtype
     body: dict[str, Any] | None = getattr(request, kind, None) if kind in _KINDS else None
@@ -167,10 +167,14 @@ def _store(call: Call, kind: str, body: str, members: list[str]) -> dict[str, An
     ).fetchone()[0]
     if today + len(members) > 200 * settings.account_limit:
         raise WeComError(45009)
+    return keep(call, kind, body, [one for one in members if not _flooded(call, one)])
+
+
+def keep(call: Call, kind: str, body: str, reached: list[str]) -> dict[str, Any]:
+    """Put a message into the members' inboxes."""
     number = call.db.execute("select coalesce(max(number), 0) + 1 from app_message").fetchone()[0]
-    msgid = ids.token("am", settings.seed, "app message", call.state.value("corpid"), number)
+    msgid = ids.token("am", call.state.settings.seed, "app message", call.state.value("corpid"), number)
     code = secrets.token_urlsafe(24) if kind == "template_card" else ""
-    reached = [one for one in members if not _flooded(call, one)]
     call.db.execute(
         "insert into app_message (number, msgid, agentid, msgtype, body, members, at, response_code)"
         " values (?, ?, ?, ?, ?, ?, ?, ?)",
