@@ -336,7 +336,7 @@ def _bare_pages(world: dict[str, Any]) -> None:
 
     def ask_group(chat_id: str) -> None:
         path = "/cgi-bin/externalcontact/groupchat/get"
-        http.post(path, params={"access_token": token}, json={"chat_id": chat_id, "need_name": 1}).json()
+        http.post(path, params={"access_token": token}, json={"chat_id": chat_id}).json()
 
     with ThreadPoolExecutor(AT_ONCE) as pool, ThreadPoolExecutor(AT_ONCE) as groups:
         waiting = pool.map(ask, parts)

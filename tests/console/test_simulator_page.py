@@ -37,6 +37,16 @@ def test_without_a_simulator_it_says_so(headquarters: Client, monkeypatch: pytes
     page = headquarters.get("/simulator/")
     assert (page.status_code, "no simulator" in page.text) == (200, True)
     assert headquarters.post("/simulator/advance", {"hours": 1}).status_code == 404
+    assert headquarters.get("/simulator/play").status_code == 404
+
+
+def test_single_people_are_played_on_the_simulators_own_page(headquarters: Client, world: World) -> None:
+    assert 'href="/simulator/play"' in headquarters.get("/simulator/").text
+    place = headquarters.get("/simulator/play").headers["Location"]
+    with httpx.Client(follow_redirects=True) as browser:
+        page = browser.get(place)
+    assert (page.status_code, str(page.url).rpartition("/")[2]) == (200, "play")  # the key is gone from the address
+    assert "Anna" in page.text
 
 
 def test_simulator_that_is_away(headquarters: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,6 +58,7 @@ def test_simulator_that_is_away(headquarters: Client, monkeypatch: pytest.Monkey
 
 def test_store_managers_do_not_play(manager: Client, world: World) -> None:
     assert manager.get("/simulator/").status_code == 403
+    assert manager.get("/simulator/play").status_code == 403
     assert manager.post("/simulator/advance", {"hours": 1}).status_code == 403
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hetang.simulator import days
 from hetang.simulator.admin import SimulatorRefused
 from tests.simulator.local import Corp
 
@@ -42,6 +43,18 @@ def test_to_groups(corp: Corp) -> None:
     ]
     (task,) = corp.admin.tasks()["tasks"]
     assert (task["chat_type"], task["people"], task["sent"]) == ("group", 1, 1)
+
+
+def test_the_groups_statistics_count_them(corp: Corp) -> None:
+    mine = chat(corp, "anna", corp.people[4])
+    for _ in range(2):
+        corp.admin.confirm(added(corp, chat_type="group", sender="anna", chat_id_list=[mine])["msgid"])
+    corp.admin.confirm(added(corp, chat_type="group", sender="bo", chat_id_list=[chat(corp, "bo")])["msgid"])
+    today = days.midnight(corp.local.state.settings, corp.local.state.now())
+    corp.pass_time(86400)
+    body = {"day_begin_time": today, "owner_filter": {"userid_list": ["anna"]}}
+    (item,) = corp.call("externalcontact/groupchat/statistic", body)["items"]
+    assert (item["data"]["msg_total"], item["data"]["chat_has_msg"], item["data"]["member_has_msg"]) == (2, 1, 1)
 
 
 def test_the_owner_picks_where_none_are_named(corp: Corp) -> None:

@@ -125,8 +125,24 @@ def confirm(state: State, db: sqlite3.Connection, msgid: str, userid: str, at: f
         return 0
     _offer_groups(db, msgid, userid)
     _deliver(db, (msgid, userid), at, _cap(state, at))
+    _count_in_groups(db, (msgid, userid), days.day_of(state.settings, at))
     clicks.expect(state, db, msgid, userid, at)
     return 1
+
+
+def _count_in_groups(db: sqlite3.Connection, task: tuple[str, str], day: str) -> None:
+    """A mass message that reached a group is a message there, and its owner has spoken that day."""
+    reached = (
+        "select r.external_userid chat_id, ?1 day, r.userid from group_message_recipient r"
+        " join group_message g on g.msgid = r.msgid and g.chat_type = 'group'"
+        " where r.msgid = ?2 and r.userid = ?3 and r.status = 1"
+    )
+    db.execute(
+        f"insert into chat_day (chat_id, day, messages) select chat_id, day, 1 from ({reached})"
+        " where true on conflict do update set messages = messages + 1",
+        [day, *task],
+    )
+    db.execute(f"insert or ignore into chat_speaker (chat_id, day, userid) {reached}", [day, *task])
 
 
 def _cap(state: State, at: float) -> tuple[str, int]:

@@ -44,7 +44,7 @@ class _Progress:
             self.counts[name] = self.counts.get(name, 0) + number
 
 
-@job("wecom.sync")
+@job("wecom.sync", own_process=True)  # the worker's lanes, welcomes above all, must not wait for its interpreter
 def sync(work: Work) -> dict[str, Any]:
     """Bring in everything that the default corp lists and this app may see. Returns the counts.
 

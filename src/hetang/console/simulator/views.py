@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from hetang.console.simulator.forms import AdvanceForm, BehaviourForm, TasksForm
 from hetang.platform import audit, clock
@@ -105,6 +106,18 @@ def page(request: HttpRequest) -> HttpResponse:
     if request.GET.get("tasks") != "all":
         values["tasks"] = values["tasks"][:TASKS_SHOWN]
     return render(request, "console/simulator/page.html", values)
+
+
+@require_GET
+@needs("simulator:use")
+def play(_request: HttpRequest) -> HttpResponse:
+    """To the simulator's own page, where single people are played: scan, add, write, join, leave, confirm.
+
+    Whoever may use this page may do all that, so its key goes along; the simulator takes it into a cookie at once.
+    """
+    if not address():
+        raise Http404("this installation has no simulator")
+    return redirect(f"{address().rstrip('/')}/play?{urlencode({'key': secrets_of_home().simulator})}")
 
 
 @require_POST
