@@ -34,8 +34,8 @@ _STATES = {"active": "full", "lost_by_customer": "lost_by_customer", "lost_by_st
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--people", type=int, default=1500)
-    parser.add_argument("--acts", type=int, default=150)
+    parser.add_argument("--people", type=int, default=1000)
+    parser.add_argument("--acts", type=int, default=90)
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
@@ -87,15 +87,21 @@ class Proof:
                 victim = self._victim(first)
                 kills += _kill(children[victim])
                 children[victim] = _fork(roles[victim], self.chance.random())
-            if time.monotonic() - started > 60 + self.asked.kills * 10:
+            if time.monotonic() - started > 40 + self.asked.kills * 8:
                 break
         again = self._sync()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 40
         while not self._rests(again) and time.monotonic() < deadline:
             time.sleep(0.1)
         for child in children.values():
             _kill(child)
-        return {"kills": kills, "acts": acts, "took_s": round(time.monotonic() - started, 1), **self._account(first)}
+        return {
+            "kills": kills,
+            "acts": acts,
+            "took_s": round(time.monotonic() - started, 1),
+            "rests": self._rests(again),
+            **self._account(first),
+        }
 
     def _rate(self, acts: int) -> float:
         """Kills are spread over what happens; what is left of them comes at the end."""
