@@ -86,7 +86,7 @@ def _measure_sync(world: dict[str, Any], relations: int, groups: int) -> None:
 
 @contextlib.contextmanager
 def _callbacks_meanwhile(world: dict[str, Any], a_second: int) -> Iterator[list[float]]:
-    """Post events at a steady rate by two connections; what each answer took."""
+    """Post events at a steady rate by eight senders, as long as they keep up; what each answer took."""
     _web(world)
     done, took = threading.Event(), []
 
@@ -95,10 +95,10 @@ def _callbacks_meanwhile(world: dict[str, Any], a_second: int) -> Iterator[list[
         started = time.monotonic()
         while not done.is_set():
             took.extend(_post_all(world, [_signed(world, _event(world, number))]))
-            number += 2
+            number += 8
             done.wait(max(0.0, started + number / a_second - time.monotonic()))
 
-    threads = [threading.Thread(target=post, args=[part], daemon=True) for part in range(2)]
+    threads = [threading.Thread(target=post, args=[part], daemon=True) for part in range(8)]
     for thread in threads:
         thread.start()
     yield took
