@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from django.db.models import Sum
 
@@ -61,14 +61,17 @@ AUDIENCE = {
 }
 
 
-class Watch:
-    """Progress on stderr; what the job would show in the console."""
+class Watch(Work):
+    """The work of no job: nobody watches it, nobody ends it."""
 
-    def progress(self, done: int, total: int | None = None, stage: str = "") -> None:
-        pass
+    def __init__(self) -> None:
+        super().__init__(job_run_id=0, arguments={}, owner="check")
 
     def checkpoint(self) -> None:
         subscriptions.run_once()  # the streams follow while files are read, as they do beside the worker
+
+    def _report(self) -> None:
+        pass
 
 
 @dataclass
@@ -121,7 +124,7 @@ def _import(found: Findings) -> None:
     start.establish()
     drawn = World()
     load.load(Watch(), drawn)
-    simulated.populate(drawn, cast(Work, Watch()))  # nobody watches this run
+    simulated.populate(drawn, Watch())
     subscriptions.run_until_idle()
     refunds = Refund.objects.aggregate(total=Sum("amount"))["total"] or 0
     net = Order.objects.aggregate(total=Sum("net"))["total"]
