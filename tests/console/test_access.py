@@ -35,7 +35,13 @@ PUBLIC = {
     "short-link",  # the short link of a message: whoever holds it may follow it
 }
 ENDS_SESSION = {"console:logout", "me:sessions-end"}
-SAMPLE: dict[str, Any] = {"int": 999_999, "uuid": "00000000-0000-4000-8000-000000000000", "str": "none", "slug": "none"}
+SAMPLE: dict[str, Any] = {
+    "int": 999_999,
+    "uuid": "00000000-0000-4000-8000-000000000000",
+    "str": "none",
+    "slug": "none",
+    "verification": "WW_verify_abcdefgh12345678.txt",
+}
 
 
 def _views(resolver: URLResolver, prefix: str = "", spaces: tuple[str, ...] = ()) -> Iterator[tuple[str, str, Any]]:
@@ -92,6 +98,7 @@ def _misjudged(client: Client, user: User | None, address: str, needed: str) -> 
 def _address(route: str, entry: URLPattern) -> str:
     for name, converter in entry.pattern.converters.items():
         kind = type(converter).__name__.removesuffix("Converter").lower().replace("string", "str")
+        kind = kind.removesuffix("name")  # our own
         route = route.replace(f"<{kind}:{name}>", str(SAMPLE.get(kind, "none")))
     return "/" + route
 

@@ -14,7 +14,7 @@ from functools import cache
 from typing import cast
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import resolve
 
@@ -27,6 +27,15 @@ UNKNOWN_PROXY = "hetang.unknown_proxy"
 _FOR, _PROTO = "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO"
 _FORWARDED = (_FOR, _PROTO, "HTTP_X_FORWARDED_HOST", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
 _told: set[str] = set()
+
+# An answer to a machine is no page, even if somebody opens it in a browser.
+_NO_PAGE = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
 
 Next = Callable[[HttpRequest], HttpResponseBase]
 
@@ -65,8 +74,8 @@ class GateMiddleware:
 
 
 class DirectMiddleware:
-    """Calls of machines that prove themselves by a signature are answered here: they need no session, no language and
-    no headers of pages, which would take more than half of the time."""
+    """Calls of machines that prove themselves by a signature are answered here: they need no session and no language,
+    which would take more than half of the time."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
@@ -74,8 +83,14 @@ class DirectMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if not request.path_info.startswith(settings.DIRECT_PATHS):
             return self.get_response(request)
-        request.resolver_match = match = resolve(request.path_info)
-        return cast("HttpResponseBase", match.func(request, *match.args, **match.kwargs))
+        try:
+            request.resolver_match = match = resolve(request.path_info)
+            answer = cast("HttpResponseBase", match.func(request, *match.args, **match.kwargs))
+        except Http404:
+            answer = HttpResponse("not found\n", status=404, content_type="text/plain; charset=utf-8")
+        for name, value in _NO_PAGE.items():
+            answer[name] = value
+        return answer
 
 
 def is_public() -> bool:
