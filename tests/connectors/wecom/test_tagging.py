@@ -11,6 +11,7 @@ from hetang.connectors.wecom.models import App, CorpTag, Pair
 from hetang.customers import services
 from hetang.customers.models import CustomerTag, Identity, Tag
 from hetang.facts import subscriptions
+from hetang.platform import clock
 from tests.connectors.wecom.conftest import Post
 from tests.connectors.wecom.test_sync import run
 from tests.simulator.world import World
@@ -78,6 +79,35 @@ def test_ours_go_out_to_every_adviser_in_one_call(world: World, tags: dict[str, 
     put(world, 0, "coffee", False)
     send()
     assert in_wecom(world, "anna", 0) == {"tea"}
+
+
+def test_a_new_adviser_takes_over_what_her_customer_has(world: World, tags: dict[str, str]) -> None:
+    put(world, 0, "tea")
+    send()
+    world.admin.relations([{"userid": "bo", "external_userid": world.people[0], "createtime": 1_700_000_009}])
+    run()
+    subscriptions.run_until_idle()
+    assert tagging.waiting() == 1
+    send()
+    assert in_wecom(world, "bo", 0) == {"tea"}  # coffee is anna's own
+    assert tagging.waiting() == 0
+
+
+def test_whoever_becomes_one_with_a_tagged_customer_is_found_by_the_night(world: World, tags: dict[str, str]) -> None:
+    now, place = clock.now(), customer(world, 1)
+    tea = Tag.objects.get(name="tea")
+    CustomerTag.objects.create(
+        customer_id=place, tag=tea, on=True, source="api", occurred_at=now, fact_key="merge"
+    )  # as a merge leaves it
+    assert tagging.waiting() == 0
+    run()
+    subscriptions.run_until_idle()
+    assert tagging.waiting() == 1
+    send()
+    userid = Pair.objects.get(external_userid=world.people[1]).userid
+    assert in_wecom(world, userid, 1) == {"tea"}
+    run()
+    assert tagging.waiting() == 0
 
 
 def test_a_colleague_takes_one_off(world: World, tags: dict[str, str], post_office: Post) -> None:

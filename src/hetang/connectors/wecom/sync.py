@@ -16,7 +16,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from hetang.communities import services as communities
-from hetang.connectors.wecom import corp_tags, listing, pairs, staffing
+from hetang.connectors.wecom import corp_tags, listing, pairs, staffing, tagging
 from hetang.connectors.wecom.client import Client, client_of, default_app
 from hetang.connectors.wecom.feed import Feed
 from hetang.connectors.wecom.listing import Found
@@ -206,6 +206,7 @@ def _note_gone(app: App, progress: _Progress) -> None:
             progress.work.progress(progress.counts["gone"], None, "gone")
     missing = listing.groups_gone(app.corp, run)
     progress.add(groups_gone=communities.dissolve(missing, run.begun_at))
+    tagging.queue_differing(app.corp)
 
 
 def _members_of_parts(run: SyncRun) -> Iterator[list[str]]:

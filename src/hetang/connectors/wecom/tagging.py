@@ -10,7 +10,6 @@ one call.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -27,7 +26,7 @@ from hetang.connectors.wecom.errors import (
     Unanswered,
     WeComError,
 )
-from hetang.connectors.wecom.models import App
+from hetang.connectors.wecom.models import App, Corp
 from hetang.connectors.wecom.protocol.tags import MARK, MARKS_AT_ONCE, Mark
 from hetang.facts.staging import stage
 from hetang.facts.subscriptions import Subscription, Window
@@ -70,16 +69,20 @@ class _Done:
 
 
 def handle(window: Window) -> None:
-    """Queue the pairs of customers whose tags changed in a window of facts."""
-    if stage(window, ["tag.changed"])["tag.changed"]:
-        with connection.cursor() as cursor:
-            cursor.execute(_QUEUE)
-
-
-def queue_tags(tag_ids: Sequence[int]) -> int:
-    """Queue every pair that differs in some of our tags (their ids), after they were linked. One statement."""
+    """Queue the pairs of customers whose tags changed in a window of facts, and new pairs that lack what they have."""
+    counts = stage(window, ["tag.changed", "relation.changed"])
     with connection.cursor() as cursor:
-        cursor.execute(_QUEUE_ALL, {"tags": list(tag_ids)})
+        if counts["tag.changed"]:
+            cursor.execute(_QUEUE)
+        if counts["relation.changed"]:
+            cursor.execute(_QUEUE_NEW_PAIRS, {"now": clock.now()})
+
+
+def queue_differing(corp: Corp) -> int:
+    """Queue every pair of a corp that differs from what our facts say; returns how many. One statement, which looks at
+    each mark of a tag that goes out once: people who became one, or whose identity came later, are found here."""
+    with connection.cursor() as cursor:
+        cursor.execute(_QUEUE_DIFFERING, {"corp": corp.pk, "now": clock.now()})
         return int(cursor.rowcount)
 
 
@@ -234,13 +237,29 @@ join wecom_corptag c on c.ours_id = t.id and c.corp_id = p.corp_id and c.outgoin
 where f.kind = 'tag.changed' and (f.source <> 'wecom' or not (f.body->>'on')::boolean)
 {_ASK}
 """
-_QUEUE_ALL = f"""
-insert into wecom_tagwait (pair_id, asked, tries)
-select distinct p.id, 1, 0 from customers_customertag ct
-join customers_identity hers on hers.customer_id = ct.customer_id and hers.kind = 'external_userid'
-join wecom_pair p on p.external_userid = hers.key and p.standing in ('listed', 'lost_by_customer')
+# A mark that was put on here and is missing in a pair, or was taken off and is still there.
+_DIFFERS = """
+join customers_customertag ct on ct.customer_id = hers.customer_id
 join wecom_corptag c on c.ours_id = ct.tag_id and c.corp_id = p.corp_id and c.outgoing and c.deleted_at is null
-where ct.tag_id = any(%(tags)s) and ct."on" and ct.source <> 'wecom' and c.tag_id <> all(p.tags)
+  and (ct."on" and (ct.expires_at is null or ct.expires_at > %(now)s)) is distinct from (c.tag_id = any(p.tags))
+  and not (ct."on" and ct.source = 'wecom' and c.tag_id <> all(p.tags))
+"""
+_QUEUE_NEW_PAIRS = f"""
+insert into wecom_tagwait (pair_id, asked, tries)
+select distinct p.id, 1, 0 from window_fact f
+join customers_identity hers on hers.kind = f.subject_kind and hers.key = f.subject_key
+join wecom_pair p on p.external_userid = hers.key and p.userid = f.body->>'staff'
+  and p.standing in ('listed', 'lost_by_customer')
+{_DIFFERS}
+where f.kind = 'relation.changed' and f.subject_kind = 'external_userid' and f.body->>'state' = 'active'
+{_ASK}
+"""
+_QUEUE_DIFFERING = f"""
+insert into wecom_tagwait (pair_id, asked, tries)
+select distinct p.id, 1, 0 from wecom_pair p
+join customers_identity hers on hers.kind = 'external_userid' and hers.key = p.external_userid
+{_DIFFERS}
+where p.corp_id = %(corp)s and p.standing in ('listed', 'lost_by_customer')
 {_ASK}
 """
 _MIRROR = """
@@ -250,5 +269,7 @@ from jsonb_to_recordset(%(rows)s::jsonb) as r(id bigint, add varchar[], remove v
 where p.id = r.id
 """
 
-subscription = Subscription(STREAM, handle, kinds=frozenset({"tag.changed"}), after="customers", patient=True)
+subscription = Subscription(
+    STREAM, handle, kinds=frozenset({"tag.changed", "relation.changed"}), after="customers", patient=True
+)
 loop = Loop("wecom.tags", run_once)
