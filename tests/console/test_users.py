@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from django.test import Client
 
 from hetang.platform import clock
@@ -115,3 +117,10 @@ def test_the_password_must_be_good_and_the_name_free(headquarters: Client, cast:
     assert answer.status_code == 422
     assert "This user name is taken" in answer.content.decode()
     assert User.objects.count() == 3
+
+
+@pytest.mark.parametrize("tab", ["users/", "roles/", "organisation/", "login-rules/", "approval-rules/"])
+def test_the_menu_marks_the_entry_to_which_a_tab_belongs(headquarters: Client, tab: str) -> None:
+    html = headquarters.get(f"/settings/{tab}").content.decode()
+    marked = re.findall(r'<a href="([^"]*)" aria-current="page"><svg', html)
+    assert marked == ["/settings/users/"]

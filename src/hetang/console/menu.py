@@ -15,12 +15,16 @@ from hetang.platform.access import Actor, actor_of
 
 @dataclass(frozen=True)
 class Item:
-    """An entry: `url_name` as for `{% url %}`, an icon of the sprite, the permission that it needs (any of several)."""
+    """An entry: `url_name` as for `{% url %}`, an icon of the sprite, the permission that it needs (any of several).
+
+    `tabs`: names of pages that are reached from it and lie at other addresses.
+    """
 
     label: str | Promise
     url_name: str
     icon: str
     permission: str
+    tabs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,13 @@ SECTIONS: tuple[Section, ...] = (
             Item(_("Backups"), "operations:backups", "download", "operations:view"),
             Item(_("Jobs"), "operations:jobs", "jobs", "operations:view"),
             Item(_("Audit log"), "audit:list", "audit", "audit:view"),
-            Item(_("Users and roles"), "settings:users", "person", "users:view"),
+            Item(
+                _("Users and roles"),
+                "settings:users",
+                "person",
+                "users:view",
+                tabs=("settings:roles", "settings:organisation", "settings:login-rules", "settings:approval-rules"),
+            ),
             Item(_("Settings"), "settings:brand", "settings", "settings:edit"),
             Item(_("Simulated WeCom"), "simulator:page", "simulator", "simulator:use"),
         ),
@@ -112,7 +122,8 @@ def menu_of(request: HttpRequest) -> list[dict[str, object]]:
         (section, [(item, reverse(item.url_name)) for item in section.items if allowed(actor, item)])
         for section in (Section("", (HOME,)), *SECTIONS)
     ]
-    current = _current(request.path, [url for _section, items in visible for _item, url in items])
+    shown = [entry for _section, items in visible for entry in items]
+    current = _current(request.path, {at: url for item, url in shown for at in (url, *map(reverse, item.tabs))})
     kept_open = request.COOKIES.get(MENU_COOKIE) == "open"
     return [
         _shown(section, [Entry(item.label, url, item.icon, url == current) for item, url in items], kept_open)
@@ -133,6 +144,7 @@ def allowed(actor: Actor, item: Item) -> bool:
     return not item.permission or any(actor.can(one) for one in item.permission.split())
 
 
-def _current(path: str, addresses: list[str]) -> str:
-    fitting = [address for address in addresses if path == address or (address != "/" and path.startswith(address))]
-    return max(fitting, key=len, default="")
+def _current(path: str, entries: dict[str, str]) -> str:
+    """The entry's address of the longest place that fits; `entries` by place."""
+    fitting = [place for place in entries if path == place or (place != "/" and path.startswith(place))]
+    return entries[max(fitting, key=len)] if fitting else ""
