@@ -235,7 +235,7 @@ def test_ones_own_sessions_are_seen_and_ended(cast: Cast) -> None:
     for client in (here, there, elsewhere):
         typed(client, "manager_a")
     page = here.get("/me/").content.decode()
-    assert page.count("Firefox · Windows") == 3
+    assert page.count('<th scope="row">Firefox · Windows') == 3
     assert page.count("This one") == 1
     ids = [one.pk for one, _agent, current in here.get("/me/").context["sessions"] if not current]
     here.post(f"/me/sessions/{ids[0]}/end")

@@ -153,7 +153,7 @@ _ALL: tuple[Setting, ...] = (
     ),
     _env(
         "HETANG_WECOM_PICTURE_HOSTS", "web", HOSTS, ["qlogo.cn", "qpic.cn", "rescdn.qqmail.com"],
-        ("企业微信图片主机", "Hosts of WeCom's pictures"),
+        ("企业微信图片主机", "Hosts of WeCom pictures"),
         "只从这些主机及其子域名取客户头像，保存在本机后再显示。",
         "Customers' avatars are fetched from these hosts and their subdomains only, kept here and shown from here.",
     ),
@@ -356,3 +356,5 @@ INNER = frozenset(
     {"HETANG_SETS_URL", "HETANG_DEMO", "HETANG_SIMULATOR_URL", "HETANG_WEB_WORKER", "HETANG_LISTENER", "HETANG_PROCESS"}
     | {CHOSEN}
 )
+# What one command is told so, because it must not stand on its line.
+OF_COMMANDS = frozenset({"HETANG_WECOM_SECRET"})
