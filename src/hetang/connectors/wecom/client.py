@@ -268,18 +268,34 @@ def calling_app(app: App) -> App:
     its corp. Raises NotConnected."""
     if not app.listen_only:
         return app
-    others = App.objects.select_related("corp").filter(corp_id=app.corp_id, listen_only=False)
-    found = others.order_by("agentid").first()
+    found = app_of(app.corp_id)
     if found is None:
         raise NotConnected("all apps of this corp only listen")
     return found
 
 
+def app_of(corp_id: int) -> App | None:
+    """The app by which a corp is asked: its first that does not only listen."""
+    return App.objects.select_related("corp").filter(corp_id=corp_id, listen_only=False).order_by("agentid").first()
+
+
+def client_of_corp(corp_id: int) -> Client:
+    """The client by which a corp is asked. Raises NotConnected."""
+    app = app_of(corp_id)
+    if app is None:
+        raise NotConnected("all apps of this corp only listen")
+    return client_of(app)
+
+
+def connected_app() -> App | None:
+    """The app that sends: that of the default corp; None where no corp is set up."""
+    apps = App.objects.select_related("corp").filter(corp__is_default=True, listen_only=False)
+    return apps.order_by("agentid").first()
+
+
 def default_app() -> App:
-    """The app that sends: the first of the default corp. Raises NotConnected."""
-    app = (
-        App.objects.select_related("corp").filter(corp__is_default=True, listen_only=False).order_by("agentid").first()
-    )
+    """The same. Raises NotConnected."""
+    app = connected_app()
     if app is None:
         raise NotConnected("no WeCom corp is set up")
     return app

@@ -14,9 +14,9 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils.translation import gettext_noop
 
-from hetang.connectors.wecom.client import client_of
+from hetang.connectors.wecom.client import app_of, client_of
 from hetang.connectors.wecom.errors import NotConnected, NotSent, Unanswered, WeComError
-from hetang.connectors.wecom.models import App, Corp, CorpCost
+from hetang.connectors.wecom.models import Corp, CorpCost
 from hetang.connectors.wecom.protocol.ways import LINK_QUOTA
 from hetang.platform import audit, clock, jobs
 from hetang.platform.access import Actor
@@ -109,7 +109,7 @@ def count(work: Work) -> dict[str, Any]:
 
 def _ask_for_quota(corp: Corp) -> None:
     """An app without the function is told so by its code; an outage leaves what was known."""
-    app = App.objects.select_related("corp").filter(corp=corp, listen_only=False).order_by("agentid").first()
+    app = app_of(corp.pk)
     if app is None:
         return
     try:

@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext_noop
 
+from hetang.connectors.wecom.client import app_of
 from hetang.connectors.wecom.models import App, Corp, SyncRun
 from hetang.platform import clock, jobs
 from hetang.platform.loops import Loop
@@ -34,7 +35,7 @@ def due(now: datetime) -> list[App]:
     found: list[App] = []
     for corp in Corp.objects.filter(runs__isnull=False).distinct():
         newest = SyncRun.objects.filter(corp=corp).order_by("-id").first()
-        app = App.objects.filter(corp=corp, listen_only=False).order_by("agentid").first()
+        app = app_of(corp.pk)
         if newest is not None and newest.begun_at < tonight and app is not None:
             found.append(app)
     return found

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import msgspec
 from django.db import connection, transaction
 
-from hetang.connectors.wecom.client import Client, client_of
+from hetang.connectors.wecom.client import Client, app_of, client_of
 from hetang.connectors.wecom.errors import (
     NO_RELATION,
     Action,
@@ -101,7 +101,7 @@ def run_once() -> float:
     pause = 0.0
     for corp_id in sorted({one.corp_id for one in due}):
         some = [one for one in due if one.corp_id == corp_id]
-        app = App.objects.select_related("corp").filter(corp_id=corp_id, listen_only=False).order_by("agentid").first()
+        app = app_of(corp_id)
         if app is None:
             _drop(some)
             continue

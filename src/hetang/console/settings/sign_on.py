@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 
 from hetang.connectors.wecom.accounts import places, services
 from hetang.connectors.wecom.accounts.services import RuleRefused, Said
+from hetang.connectors.wecom.client import connected_app
 from hetang.connectors.wecom.models import App, Department, RoleRule
 from hetang.console.forms import LongSelect
 from hetang.console.settings.tabs import tabs
@@ -75,7 +76,7 @@ class RuleForm(forms.Form):
 @needs("users:manage", whole_brand=True)
 def sign_on(request: HttpRequest) -> HttpResponse:
     """The switch and the rules; a POST adds a rule."""
-    actor, app = actor_of(request), _app()
+    actor, app = actor_of(request), connected_app()
     departments = _departments(app) if app else []
     form = RuleForm(request.POST or None, departments=departments, initial={"role": ADVISER})
     if request.method == "POST" and app is not None and form.is_valid():
@@ -108,7 +109,7 @@ def sign_on(request: HttpRequest) -> HttpResponse:
 @needs("users:manage", whole_brand=True)
 def switch(request: HttpRequest) -> HttpResponse:
     """Let members sign on, or no more."""
-    app = _app()
+    app = connected_app()
     if app is None:
         raise Http404
     services.switch(actor_of(request), app, request.POST.get("on") == "1")
@@ -124,11 +125,6 @@ def rule_remove(request: HttpRequest, rule_id: int) -> HttpResponse:
     services.remove_rule(actor_of(request), row)
     messages.success(request, _("Removed. Accounts of members follow in a moment."))
     return redirect("settings:sign-on")
-
-
-def _app() -> App | None:
-    rows = App.objects.select_related("corp").filter(corp__is_default=True, listen_only=False)
-    return rows.order_by("agentid").first()
 
 
 def _departments(app: App) -> list[tuple[int, str]]:

@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from hetang.connectors.wecom import services
+from hetang.connectors.wecom.client import connected_app
 from hetang.connectors.wecom.errors import NotSent, Unanswered, WeComError
 from hetang.connectors.wecom.models import App, CheckResult, Corp
 from hetang.console.figures import gap
@@ -78,7 +79,7 @@ class ConnectionForm(forms.Form):
 @needs("settings:edit")
 def connection(request: HttpRequest) -> HttpResponse:
     """The connection as it is, and the form that makes or changes it."""
-    app = _app()
+    app = connected_app()
     initial = {"name": app.corp.name, "corpid": app.corp.corpid, "agentid": app.agentid} if app else {}
     form = ConnectionForm(request.POST or None, app=app, initial=initial)
     if request.method == "POST":
@@ -94,7 +95,7 @@ def connection(request: HttpRequest) -> HttpResponse:
 @needs("settings:edit")
 def sync_now(request: HttpRequest) -> HttpResponse:
     """Bring in staff and friends again, unless that is under way."""
-    app = _app()
+    app = connected_app()
     if app is None:
         raise Http404
     with transaction.atomic():
@@ -130,11 +131,6 @@ def _shown(request: HttpRequest, app: App | None, form: ConnectionForm) -> dict[
         "customers": capped_count(Customer.objects.all()),
         "tabs": tabs("wecom", actor_of(request)),
     }
-
-
-def _app() -> App | None:
-    found = App.objects.select_related("corp").filter(corp__is_default=True, listen_only=False)
-    return found.order_by("agentid").first()
 
 
 def _may_try() -> bool:

@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from hetang.connectors.wecom import services, verification
+from hetang.connectors.wecom.client import connected_app
 from hetang.connectors.wecom.doctor import checks, words
 from hetang.connectors.wecom.models import App, CheckResult, VerificationFile
 from hetang.connectors.wecom.verification import FileRefused
@@ -102,7 +103,7 @@ def new_keys(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, *, keys: tuple[str, str] | None = None, refusal: str = "") -> HttpResponse:
-    app = _app()
+    app = connected_app()
     known = checks.last(app) if app else {}
     steps: list[tuple[words.Said, CheckResult | None]] = []
     for name in checks.CHECKS:
@@ -127,13 +128,8 @@ def _page(request: HttpRequest, *, keys: tuple[str, str] | None = None, refusal:
     return render(request, "console/settings/wecom_setup.html", values, status=422 if refusal else 200)
 
 
-def _app() -> App | None:
-    found = App.objects.select_related("corp").filter(corp__is_default=True, listen_only=False)
-    return found.order_by("agentid").first()
-
-
 def _connected() -> App:
-    app = _app()
+    app = connected_app()
     if app is None:
         raise Http404
     return app

@@ -17,10 +17,10 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 from django.utils.translation import gettext_noop
 
-from hetang.connectors.wecom.client import Client, calling_app, client_of
+from hetang.connectors.wecom.client import Client, client_of_corp
 from hetang.connectors.wecom.errors import OF_ONE_MEMBER, Action, RateLimited, Unanswered, WeComError
 from hetang.connectors.wecom.feed import Patience
-from hetang.connectors.wecom.models import App, Handover, HandoverItem
+from hetang.connectors.wecom.models import Handover, HandoverItem
 from hetang.connectors.wecom.protocol.handover import (
     CUSTOMERS_PER_CALL,
     GROUPS_A_DAY,
@@ -79,7 +79,7 @@ def carry_out(work: Work) -> dict[str, Any]:
     """Ask for everything that is planned. Returns how many were asked for. What a limit of the day holds back is asked
     for on the next one."""
     handover = Handover.objects.select_related("corp", "giver").get(pk=work.arguments["handover"])
-    client = client_of(_app(handover))
+    client = client_of_corp(handover.corp_id)
     left = HandoverItem.objects.filter(handover=handover, state=HandoverItem.ASKING)  # by a worker that died
     left.update(state=HandoverItem.UNKNOWN)
     asked, total = 0, HandoverItem.objects.filter(handover=handover, state=HandoverItem.PLANNED).count()
@@ -89,12 +89,6 @@ def carry_out(work: Work) -> dict[str, Any]:
         work.progress(asked, max(asked, total), STAGE)
     Handover.objects.filter(pk=handover.pk).update(looked_at=None)  # what became of it is looked at soon
     return {"asked": asked}
-
-
-def _app(handover: Handover) -> App:
-    app = App.objects.select_related("corp").filter(corp_id=handover.corp_id).order_by("listen_only", "agentid").first()
-    assert app is not None  # noqa: S101 - a hand-over was prepared through one, and apps are not deleted
-    return calling_app(app)
 
 
 def _claim(handover: Handover) -> _Batch | None:

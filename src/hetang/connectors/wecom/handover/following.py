@@ -17,10 +17,10 @@ from django.db.models import F, Q
 
 from hetang.communities import services as communities
 from hetang.connectors.wecom import listing
-from hetang.connectors.wecom.client import Client, calling_app, client_of
+from hetang.connectors.wecom.client import Client, client_of_corp
 from hetang.connectors.wecom.errors import NotConnected, NotSent, RateLimited, Unanswered, WeComError
 from hetang.connectors.wecom.handover import preparing
-from hetang.connectors.wecom.models import App, Corp, Handover, HandoverItem, Pair
+from hetang.connectors.wecom.models import Corp, Handover, HandoverItem, Pair
 from hetang.connectors.wecom.pairs import SOURCE, told_pairs
 from hetang.connectors.wecom.protocol.groups import GROUP, GroupRequest
 from hetang.connectors.wecom.protocol.handover import (
@@ -76,10 +76,7 @@ def run_once() -> float:
 
 def look(handover: Handover) -> None:
     """Ask what became of everything that is under way, write it down, go on or end. Raises like `Client.call`."""
-    app = App.objects.select_related("corp").filter(corp_id=handover.corp_id).order_by("listen_only", "agentid").first()
-    if app is None:
-        raise NotConnected("this corp has no app")
-    client = client_of(calling_app(app))
+    client = client_of_corp(handover.corp_id)
     mine = HandoverItem.objects.filter(handover=handover)
     under_way = mine.filter(state__in=(HandoverItem.WAITING, HandoverItem.UNKNOWN))
     takers = under_way.filter(kind=HandoverItem.CUSTOMER).values_list("taker", flat=True).distinct()
