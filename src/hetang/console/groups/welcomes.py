@@ -18,11 +18,10 @@ from hetang.communities.models import GroupChat
 from hetang.connectors.wecom import group_welcomes, welcome_rules
 from hetang.connectors.wecom.errors import NotConnected, NotSent, Unanswered, WeComError
 from hetang.connectors.wecom.models import GroupWelcome, GroupWelcomeUse
-from hetang.connectors.wecom.rules import DESC_BYTES, TITLE_BYTES, URL_BYTES
 from hetang.console.groups.words import KINDS
 from hetang.console.paging import keyset
 from hetang.console.settings.tabs import tabs
-from hetang.console.settings.wecom_welcomes import PICTURE_BYTES, at_most, is_picture
+from hetang.console.settings.welcome_content import ContentForm, at_most
 from hetang.platform import files
 from hetang.platform.access import actor_of, needs
 from hetang.platform.models import StoredFile
@@ -34,8 +33,10 @@ _FILE_LEAST = 6  # more than 5 bytes (reference 19)
 _TEMPLATES_FULL = 41055
 
 
-class GroupWelcomeForm(forms.Form):
+class GroupWelcomeForm(ContentForm):
     """What new members of a group read."""
+
+    field_order = ("name", "text", *ContentForm.base_fields, "file", "without_file", "tell_owners")
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=60)
     text = forms.CharField(
@@ -45,24 +46,6 @@ class GroupWelcomeForm(forms.Form):
         validators=[at_most(group_welcomes.TEXT_BYTES)],
         help_text=gettext_lazy("WeCom puts the new member's nickname where %NICKNAME% stands."),
     )
-    link_title = forms.CharField(
-        label=gettext_lazy("Title of the link"), required=False, validators=[at_most(TITLE_BYTES)]
-    )
-    link_url = forms.URLField(
-        label=gettext_lazy("Address of the link"),
-        required=False,
-        assume_scheme="https",
-        validators=[at_most(URL_BYTES)],
-    )
-    link_desc = forms.CharField(
-        label=gettext_lazy("Line below the title"), required=False, validators=[at_most(DESC_BYTES)]
-    )
-    picture = forms.FileField(
-        label=gettext_lazy("Picture of the welcome"),
-        required=False,
-        help_text=gettext_lazy("JPG or PNG, up to 2 MB. It is given to WeCom when you save."),
-    )
-    without_picture = forms.BooleanField(label=gettext_lazy("Without picture"), required=False)
     file = forms.FileField(
         label=gettext_lazy("File of the welcome"),
         required=False,
@@ -79,17 +62,6 @@ class GroupWelcomeForm(forms.Form):
         if welcome is not None:
             del self.fields["tell_owners"]
 
-    def clean_picture(self) -> UploadedFile | None:
-        """Small enough and of a kind that WeCom takes."""
-        upload = cast("UploadedFile | None", self.cleaned_data.get("picture"))
-        if upload is None:
-            return None
-        if (upload.size or 0) > PICTURE_BYTES:
-            raise forms.ValidationError(_("The picture is larger than 2 MB."))
-        if not is_picture(upload):
-            raise forms.ValidationError(_("This is neither a JPG nor a PNG picture."))
-        return upload
-
     def clean_file(self) -> UploadedFile | None:
         """Neither empty nor larger than WeCom takes."""
         upload = cast("UploadedFile | None", self.cleaned_data.get("file"))
@@ -99,9 +71,7 @@ class GroupWelcomeForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         """Text and at most one other thing; something must be said."""
-        said = super().clean() or {}
-        if bool(said.get("link_title")) != bool(said.get("link_url")):
-            self.add_error("link_title", _("A link needs a title and an address."))
+        said = super().clean()
         known = self._welcome
         picture = said.get("picture") or (known and known.picture_url and not said.get("without_picture"))
         file = said.get("file") or (known and known.file and not said.get("without_file"))

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
@@ -21,14 +20,14 @@ from hetang.audiences.models import Audience
 from hetang.connectors.wecom import welcome_rules
 from hetang.connectors.wecom.errors import NotConnected, NotSent, Unanswered, WeComError
 from hetang.connectors.wecom.models import Welcome, WelcomeRule
-from hetang.connectors.wecom.rules import DESC_BYTES, TEXT_BYTES, TITLE_BYTES, URL_BYTES, Friend
+from hetang.connectors.wecom.rules import TEXT_BYTES, Friend
 from hetang.console.settings.tabs import tabs
+from hetang.console.settings.welcome_content import ContentForm, at_most
 from hetang.platform import clock
 from hetang.platform.access import actor_of, needs
 from hetang.platform.models import OrgNode
 from hetang.resources.models import Staff
 
-PICTURE_BYTES = 2 << 20  # of uploadimg
 _STATES = {
     Welcome.SENT: gettext_lazy("Sent"),
     Welcome.NONE: gettext_lazy("No rule fits"),
@@ -39,27 +38,13 @@ _STATES = {
 _TONES = {Welcome.SENT: "good", Welcome.LATE: "warn", Welcome.REFUSED: "warn"}
 
 
-def at_most(limit: int) -> Any:
-    """A validator: so many bytes of UTF-8."""
-
-    def check(value: str) -> None:
-        if len(value.encode()) > limit:
-            raise forms.ValidationError(
-                _("WeCom takes %(limit)s bytes here; a Chinese character is three.") % {"limit": limit}
-            )
-
-    return check
-
-
-def is_picture(upload: UploadedFile) -> bool:
-    """Whether it begins like a JPG or a PNG, whatever it is called."""
-    head = bytes(upload.read(8))
-    upload.seek(0)
-    return head.startswith(b"\xff\xd8\xff") or head == b"\x89PNG\r\n\x1a\n"
-
-
-class WelcomeForm(forms.Form):
+class WelcomeForm(ContentForm):
     """A rule: to whom it is told, and what."""
+
+    field_order = (
+        *("name", "channel_states", "org_node", "staff", "starts", "ends", "audience"),
+        *("text", *ContentForm.base_fields, "enabled"),
+    )
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=60)
     channel_states = forms.CharField(
@@ -98,24 +83,6 @@ class WelcomeForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 5}),
         validators=[at_most(TEXT_BYTES)],
     )
-    link_title = forms.CharField(
-        label=gettext_lazy("Title of the link"), required=False, validators=[at_most(TITLE_BYTES)]
-    )
-    link_url = forms.URLField(
-        label=gettext_lazy("Address of the link"),
-        required=False,
-        assume_scheme="https",
-        validators=[at_most(URL_BYTES)],
-    )
-    link_desc = forms.CharField(
-        label=gettext_lazy("Line below the title"), required=False, validators=[at_most(DESC_BYTES)]
-    )
-    picture = forms.FileField(
-        label=gettext_lazy("Picture of the welcome"),
-        required=False,
-        help_text=gettext_lazy("JPG or PNG, up to 2 MB. It is given to WeCom when you save."),
-    )
-    without_picture = forms.BooleanField(label=gettext_lazy("Without picture"), required=False)
     enabled = forms.BooleanField(label=gettext_lazy("In use"), required=False, initial=True)
 
     def __init__(self, *args: Any, rule: WelcomeRule | None = None, **kwargs: Any) -> None:
@@ -128,22 +95,9 @@ class WelcomeForm(forms.Form):
             archived_at=None
         ).order_by("name")
 
-    def clean_picture(self) -> UploadedFile | None:
-        """Small enough and of a kind that WeCom takes."""
-        upload = cast("UploadedFile | None", self.cleaned_data.get("picture"))
-        if upload is None:
-            return None
-        if (upload.size or 0) > PICTURE_BYTES:
-            raise forms.ValidationError(_("The picture is larger than 2 MB."))
-        if not is_picture(upload):
-            raise forms.ValidationError(_("This is neither a JPG nor a PNG picture."))
-        return upload
-
     def clean(self) -> dict[str, Any]:
-        """Something must be said, and a link has both its parts."""
-        said = super().clean() or {}
-        if bool(said.get("link_title")) != bool(said.get("link_url")):
-            self.add_error("link_title", _("A link needs a title and an address."))
+        """Something must be said."""
+        said = super().clean()
         if (said.get("starts") is None) != (said.get("ends") is None):
             self.add_error("ends", _("Say both from when and until when, or neither."))
         stays = self._rule is not None and self._rule.picture_url and not said.get("without_picture")
