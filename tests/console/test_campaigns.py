@@ -238,6 +238,14 @@ def test_a_manager_sees_the_progress_of_her_own_part(manager: Client, headquarte
     assert 0 < hers < SendTask.objects.aggregate(sum=Sum("people"))["sum"]
     seen = text_of(manager.get(f"{at}progress"))
     assert f"Your customers in it {hers} " in seen
+    split = text_of(manager.get(f"{at}split"))
+    assert ("Its split counts customers of other places" in split, "See who" in split, "Together" in split) == (
+        *(True, True),
+        False,
+    )
+    assert manager.get(f"{at}split/body").status_code == 404
+    assert re.search(r"\d customers?", text_of(manager.get(f"{at}people/send"))) is None
+    assert re.search(r"\d customers?", text_of(headquarters.get(f"{at}people/send")))
     assert "Control group" not in seen
     assert "Control group" in text_of(headquarters.get(f"{at}progress"))
 

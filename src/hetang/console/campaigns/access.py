@@ -31,6 +31,11 @@ def broadcast_or_404(request: HttpRequest, public_id: UUID) -> Broadcast:
     return found
 
 
+def sees_whole(request: HttpRequest, broadcast: Broadcast) -> bool:
+    """Whether the sums of a broadcast are the actor's to see: who looks from below its campaign sees her own part."""
+    return actor_of(request).scope(VIEW).covers(broadcast.campaign.org_node.path)
+
+
 def may(request: HttpRequest, permission: str, campaign: Campaign) -> bool:
     """Whether the actor holds a permission for this campaign's part of the organisation."""
     actor = actor_of(request)

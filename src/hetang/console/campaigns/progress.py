@@ -19,7 +19,7 @@ from hetang.campaigns import services
 from hetang.campaigns.errors import CampaignError
 from hetang.campaigns.models import Broadcast
 from hetang.console.campaigns import words
-from hetang.console.campaigns.access import REMIND, SEND, VIEW, broadcast_or_404, may
+from hetang.console.campaigns.access import REMIND, SEND, VIEW, broadcast_or_404, may, sees_whole
 from hetang.console.campaigns.drafts import EXAMPLE_LINK, shown
 from hetang.platform import clock
 from hetang.platform.access import actor_of, needs
@@ -74,8 +74,7 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     assert programme is not None  # noqa: S101 - both callers looked
     plan = Plan.objects.defer("members").get(programme=programme)
     now = queries.progress(programme)
-    scope = actor_of(request).scope(VIEW)
-    nodes = queries.by_organisation(programme, scope)
+    nodes = queries.by_organisation(programme, actor_of(request).scope(VIEW))
     at = _number(request.GET.get("at"))
     reminds = actor_of(request).own_scope(REMIND)
     return {
@@ -87,7 +86,7 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
         "moving": programme.state in MOVING,
         "plan": plan,
         "now": now,
-        "whole": scope.covers(broadcast.campaign.org_node.path),
+        "whole": sees_whole(request, broadcast),
         "part": queries.together(nodes),
         "open": [(words.STATES[state], count) for state, count in now.open.items() if state in words.STATES],
         "lost": [(words.loss(state, reason), count) for (state, reason), count in sorted(now.lost.items())],

@@ -18,7 +18,7 @@ from hetang.campaigns.errors import CampaignError
 from hetang.campaigns.models import Broadcast
 from hetang.console.approvals import words as approval_words
 from hetang.console.campaigns import words
-from hetang.console.campaigns.access import EDIT, SEND, VIEW, broadcast_or_404, may
+from hetang.console.campaigns.access import EDIT, SEND, VIEW, broadcast_or_404, may, sees_whole
 from hetang.console.campaigns.drafts import EXAMPLE_LINK, shown
 from hetang.console.customers.lists import rows as customer_rows
 from hetang.console.paging import Page
@@ -59,7 +59,10 @@ def split(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @needs(VIEW)
 def split_body(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The figures, polled while a large split is being made."""
-    return render(request, "console/campaigns/split_body.html", _values(request, broadcast_or_404(request, public_id)))
+    values = _values(request, broadcast_or_404(request, public_id))
+    if not values["whole"]:
+        raise Http404
+    return render(request, "console/campaigns/split_body.html", values)
 
 
 def make_split(actor: Actor, broadcast: Broadcast) -> list[str]:
@@ -81,14 +84,18 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
         "broadcast": broadcast,
         "approval": None,
         "plan": plan,
+        "whole": sees_whole(request, broadcast),
         "can_edit": may(request, EDIT, broadcast.campaign) and broadcast.programme is None,
         "can_send": may(request, SEND, broadcast.campaign) and broadcast.programme is None,
     }
     if plan is None:
         return values
     parts = queries.split(plan)
-    request_of = Request.from_json(plan.parameters)
     lines = [_line(reason, count) for reason, count in [*parts.excluded, ("control", parts.control)]]
+    variants = [(number, people, _text(broadcast, number)) for number, people in parts.variants]
+    if not values["whole"]:
+        return values | {"lines": lines, "variants": variants, "done": plan.state == Plan.DONE}
+    request_of = Request.from_json(plan.parameters)
     if values["can_send"] and plan.state == Plan.DONE:
         values["approval"] = approval.standing(actor_of(request), broadcast)
     nobody = services.nobody_left(plan) if broadcast.programme is None and plan.state == Plan.DONE else None
@@ -100,7 +107,7 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
         "texts": [shown(number, variant) for number, variant in enumerate(broadcast.variants, start=1)],
         "link": EXAMPLE_LINK,
         "lines": lines,
-        "variants": [(number, people, _text(broadcast, number)) for number, people in parts.variants],
+        "variants": variants,
         "done": plan.state == Plan.DONE,
         "old": clock.now() - plan.at > services.DRY_RUN_HOLDS,
         "slot": request_of.slot_at,
@@ -148,7 +155,7 @@ def people(request: HttpRequest, public_id: UUID, reason: str) -> HttpResponse:
         "variant": variant,
         "page": page,
         "rows": customer_rows(page, actor),
-        "count": len(members),
+        "count": len(members) if sees_whole(request, broadcast) else None,
     }
     return render(request, "console/campaigns/people.html", values)
 
