@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -34,7 +33,7 @@ class Product:
         self.api_key = ""
 
     def __enter__(self) -> Self:
-        from hetang.platform import ports
+        from hetang.platform import children, ports
 
         port = ports.free_port()
         self.url = f"http://127.0.0.1:{port}"
@@ -42,9 +41,7 @@ class Product:
         env = {**os.environ, "HETANG_WEB_WORKERS": str(self.web_workers), **self.environment}
         self.started = time.monotonic()
         self.log = (Path(tempfile.gettempdir()) / f"{self.home.name}.log").open("wb")
-        self.process = subprocess.Popen(
-            [*command, "--port", str(port)], env=env, stdout=self.log, stderr=subprocess.STDOUT
-        )
+        self.process = children.spawn([*command, "--port", str(port)], env=env, log=self.log)
         self._wait_until_ready()
         self._join()
         return self

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from hetang.platform import children
 from hetang.simulator.admin import SimulatorAdmin
 
 
@@ -24,7 +25,10 @@ class SimulatorProcess:
     def start(self) -> None:
         command = [sys.executable, "-m", "hetang.simulator", "--home", str(self.home), "--port", str(self.port)]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        # It dies with the test's process, however that ends.
+        self.process = children.spawn(
+            command, env=environment, log=subprocess.PIPE, errors=subprocess.DEVNULL, death_signal=signal.SIGKILL
+        )
         assert self.process.stdout is not None
         assert select.select([self.process.stdout], [], [], 30)[0], "the simulator did not start"
         line = self.process.stdout.readline().decode()
