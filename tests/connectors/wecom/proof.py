@@ -233,6 +233,9 @@ class Proof:
             "lost": len({pair for pair in truth if pair not in ours}),
             "invented": len({pair for pair in ours if pair not in truth}),
             "differ": len({pair for pair in truth if ours.get(pair, truth[pair]) != truth[pair]}),
+            "differing": [
+                [*pair, state, ours[pair]] for pair, state in truth.items() if ours.get(pair, state) != state
+            ][:5],
             "customers_doubled": Customer.objects.count() - len({external for _, external in truth}),
             "events_posted": posted.get("delivered", 0),
             "events_given_up": posted.get("lost", 0),
