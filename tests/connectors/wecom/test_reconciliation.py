@@ -10,6 +10,7 @@ from hetang.connectors.wecom import callbacks
 from hetang.connectors.wecom.models import App, Pair
 from hetang.customers.models import Relation
 from hetang.facts import subscriptions
+from hetang.platform import clock
 from tests.connectors.wecom.conftest import Post
 from tests.connectors.wecom.test_sync import run
 from tests.simulator.world import World
@@ -64,3 +65,36 @@ def test_any_day_ends_in_the_truth(app: App, world: World, post_office: Post, se
     assert found == {pair: state for pair, state in truth.items() if pair in found}
     assert {pair for pair, state in truth.items() if state == "active"} <= found.keys()
     assert run()["new"] == 0  # and the next night finds nothing
+
+
+@pytest.mark.django_db(transaction=True)  # streams read what is committed
+def test_who_deleted_a_member_is_no_friend_because_she_is_listed(app: App, world: World, post_office: Post) -> None:
+    """Her loss was told before anybody listed her, and long before the page was asked for."""
+    world.admin.clock(offset_s=-600)
+    world.admin.relate("delete_by_customer", "anna", world.people[1])
+    world.admin.clock(offset_s=0)
+    post_office.deliver(post_office.take(1))
+    assert callbacks.run_once() == 0.0
+    run()
+    subscriptions.run_until_idle()
+    lost = Relation.objects.get(staff__userid="anna", external_userid=world.people[1])
+    assert lost.state == "lost_by_customer"
+    assert lost.customer.name is not None  # what the listing told of her is taken over all the same
+    world.admin.people([{"key": "c1", "name": "Otherwise"}])
+    assert run()["changed"] == 1
+    subscriptions.run_until_idle()
+    lost.refresh_from_db()
+    assert lost.state == "lost_by_customer"
+
+
+@pytest.mark.django_db(transaction=True)  # streams read what is committed
+def test_our_own_mark_is_no_word_on_a_friendship(app: App, world: World, post_office: Post) -> None:
+    """The event of a loss comes after a mark that was made after it: the mirror follows the event."""
+    run()
+    Pair.objects.update(told_at="2024-01-01T00:00:00Z", marked_at=clock.now())
+    world.admin.clock(offset_s=-600)
+    world.admin.relate("delete_by_customer", "anna", world.people[1])
+    world.admin.clock(offset_s=0)
+    post_office.deliver(post_office.take(1))
+    assert callbacks.run_once() == 0.0
+    assert Pair.objects.get(userid="anna", external_userid=world.people[1]).standing == "lost_by_customer"

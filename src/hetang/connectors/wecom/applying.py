@@ -156,15 +156,15 @@ def _mirror_tags(
     userids, externals = zip(*seen, strict=True)
     with connection.cursor() as cursor:
         cursor.execute(
-            "select p.id, p.userid, p.external_userid, p.tags, p.told_at from wecom_pair p"
+            "select p.id, p.userid, p.external_userid, p.tags, greatest(p.told_at, p.marked_at) from wecom_pair p"
             " join unnest(%s::text[], %s::text[]) as n(userid, external_userid) using (userid, external_userid)"
             " where p.corp_id = %s order by p.id for update of p",
             [list(userids), list(externals), corp_id],
         )
         changes = []
-        for pair_id, userid, external, tags, told_at in cursor.fetchall():
+        for pair_id, userid, external, tags, newest in cursor.fetchall():
             answer, follow, _ = seen[userid, external]
-            if told_at > answer.at:
+            if newest > answer.at:
                 found[userid, external] = None
                 continue
             found[userid, external] = tags

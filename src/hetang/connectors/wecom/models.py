@@ -143,6 +143,7 @@ class Pair(models.Model):
     digest = models.BinaryField(default=bytes)  # 8 bytes
     tags = ArrayField(models.CharField(max_length=64), default=list)  # ids of corp tags, sorted
     told_at = models.DateTimeField()  # when WeCom said what stands here, by the event's time or ours
+    marked_at = models.DateTimeField(null=True)  # when we last changed its tags: older listings say nothing of them
     run = models.BigIntegerField(default=0)
 
     class Meta:

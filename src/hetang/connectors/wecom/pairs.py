@@ -44,6 +44,7 @@ class _Before:
     standing: str
     friends_since: datetime | None
     told_at: datetime | None
+    marked_at: datetime | None
     same_person: bool
     tags: list[str]
 
@@ -162,19 +163,23 @@ def _drafts(  # noqa: PLR0917 - all of it is about one pair
 ) -> Iterable[Draft]:
     follow, person = one.follow_info, one.external_contact
     since = datetime.fromtimestamp(follow.createtime, UTC)
-    if before.told_at is not None and before.told_at > asked_at:
-        return  # an event said something newer while this page was under way
     anew = before.friends_since is None or since > before.friends_since
-    if not before.standing:
-        kept.new += 1
-        yield listed_draft(corp, one)
-    elif before.standing in {Pair.HALF, Pair.GONE} or (before.standing == Pair.LOST and anew):
-        kept.back += 1
-        # Where the mirror said otherwise of this very friendship, the listing is the newer word.
-        yield listed_draft(corp, one, at=None if anew else asked_at)
-    elif not before.same_person:
-        kept.changed += 1
-        yield listed_draft(corp, one, told=f"{run_id}:{digest(person, follow).hex()}", at=max(asked_at, since))
+    # What an event said while this page was under way is newer than the page, and so are our own marks.
+    if not _newer(before.told_at, asked_at):
+        if not before.standing:
+            kept.new += 1
+            yield listed_draft(corp, one)
+        elif before.standing in {Pair.HALF, Pair.GONE} or (before.standing == Pair.LOST and anew):
+            kept.back += 1
+            # Where the mirror said otherwise of this very friendship, the listing is the newer word.
+            yield listed_draft(corp, one, at=None if anew else asked_at)
+        elif not before.same_person:
+            kept.changed += 1
+            # She who deleted the member stays listed: her details are taken over, and her loss stays the newer word.
+            at = since if before.standing == Pair.LOST else max(asked_at, since)
+            yield listed_draft(corp, one, told=f"{run_id}:{digest(person, follow).hex()}", at=at)
+    if _newer(before.told_at, asked_at) or _newer(before.marked_at, asked_at):
+        return
     yield from tag_drafts(
         corp,
         who(person.external_userid, person),
@@ -184,6 +189,10 @@ def _drafts(  # noqa: PLR0917 - all of it is about one pair
         at=asked_at if before.standing else since,
         key=f"{follow.userid}:{person.external_userid}:{run_id if before.standing else follow.createtime}",
     )
+
+
+def _newer(word: datetime | None, asked_at: datetime) -> bool:
+    return word is not None and word > asked_at
 
 
 def listed_draft(corp: Corp, listed: ContactOfMember, told: str = "", at: datetime | None = None) -> Draft:
@@ -221,7 +230,8 @@ create temporary table if not exists wecom_listed (
 _MIRROR = """
 with before as materialized (
   select l.number, p.* from wecom_listed l left join lateral (
-    select p.id, p.standing, p.friends_since, p.told_at, p.digest = l.digest as same_person, p.tags::text[] as tags
+    select p.id, p.standing, p.friends_since, p.told_at, p.marked_at, p.digest = l.digest as same_person,
+      p.tags::text[] as tags
     from wecom_pair p
     where p.corp_id = %(corp)s and p.userid = l.userid and p.external_userid = l.external_userid limit 1
   ) p on true
@@ -238,9 +248,10 @@ with before as materialized (
                then p.standing else 'listed' end,
     friends_since = case when p.told_at > excluded.told_at then p.friends_since else excluded.friends_since end,
     digest = case when p.told_at > excluded.told_at then p.digest else excluded.digest end,
-    tags = case when p.told_at > excluded.told_at then p.tags else excluded.tags end
+    tags = case when greatest(p.told_at, p.marked_at) > excluded.told_at then p.tags else excluded.tags end
 )
-select number, coalesce(standing, ''), friends_since, told_at, coalesce(same_person, false), coalesce(tags, '{}')
+select number, coalesce(standing, '') as standing, friends_since, told_at, marked_at,
+  coalesce(same_person, false) as same_person, coalesce(tags, '{}') as tags
 from before
 """
 _TOLD = """
@@ -259,7 +270,7 @@ where p.told_at <= excluded.told_at
 _GONE = """
 with gone as (
   select id from wecom_pair where corp_id = %(corp)s and userid = any(%(members)s) and run <> %(run)s
-    and standing in ('listed', 'lost_by_customer') and told_at < %(at)s
+    and standing in ('listed', 'lost_by_customer') and greatest(told_at, marked_at) < %(at)s
   order by id limit %(most)s for update
 )
 update wecom_pair p set standing = 'gone', told_at = %(at)s, tags = '{}'

@@ -186,7 +186,7 @@ def _note(done: list[_Done]) -> None:
             rows = [{"id": due.pair_id, "add": due.add, "remove": due.remove} for due in marked]
             cursor.execute(_MIRROR, {"rows": msgspec.json.encode(rows).decode(), "now": clock.now()})
         if gone:
-            cursor.execute("update wecom_pair set standing = 'gone', tags = '{}' where id = any(%s)", [gone])
+            cursor.execute(_GONE, [gone])
         if later:
             cursor.execute("update wecom_tagwait set tries = tries + 1 where pair_id = any(%s)", [later])
     _drop([one.due for one in done if one.outcome != "later"])
@@ -262,8 +262,13 @@ join customers_identity hers on hers.kind = 'external_userid' and hers.key = p.e
 where p.corp_id = %(corp)s and p.standing in ('listed', 'lost_by_customer')
 {_ASK}
 """
+# She who deleted the member stays what she is: as `gone` she would come back as a friend with the next listing.
+_GONE = """
+update wecom_pair set tags = '{}', standing = case standing when 'lost_by_customer' then standing else 'gone' end
+where id = any(%s)
+"""
 _MIRROR = """
-update wecom_pair p set told_at = greatest(told_at, %(now)s),
+update wecom_pair p set marked_at = greatest(marked_at, %(now)s),
   tags = array(select distinct t from unnest(tags || r.add) as t where t <> all(r.remove) order by t)
 from jsonb_to_recordset(%(rows)s::jsonb) as r(id bigint, add varchar[], remove varchar[])
 where p.id = r.id
