@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -54,8 +55,12 @@ def test_nginx_lets_pass_what_the_public_listener_serves_and_goes_to_the_ports_o
 
 def test_the_image_copies_what_is_there() -> None:
     image = (DEPLOY / "container/Containerfile").read_text()
-    for source in re.findall(r"^COPY (?!--)(\S+) ", image, re.MULTILINE):
-        assert (ROOT / source).exists(), source
+    copied = [one for line in re.findall(r"^COPY (?!--)(.+) \S+$", image, re.MULTILINE) for one in line.split()]
+    assert [one for one in copied if not (ROOT / one).exists()] == []
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = [wheel["project"]["readme"], *wheel["project"]["license-files"], "hatch_build.py", "tools", "src"]
+    needed += wheel["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert set(needed) <= set(copied)  # what the wheel is made of
 
 
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="NO NGINX: install nginx to check its sample")
