@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
+from hetang.console.operations import held_words
+from hetang.facts import kinds
 from hetang.facts.models import Fact, HeldFact
 from hetang.platform import api_keys, clickhouse, clock, jobs
 from hetang.platform.models import ApiKey, AuditEntry, Grant, JobRun, User
@@ -35,10 +37,53 @@ def _held(body: bytes = ENVELOPE, reason: str = "unknown_kind") -> HeldFact:
 
 def test_held_records_are_listed_with_their_reason_and_never_with_a_phone(headquarters: Client) -> None:
     held = _held()
-    assert "There is no kind of fact called" in headquarters.get("/operations/held/").content.decode()
+    listed = headquarters.get("/operations/held/").content.decode()
+    assert "It came as “visit.recorded”, which is no kind of record that is known here." in listed
     page = headquarters.get(f"/operations/held/{held.pk}/").content.decode()
     assert "138****5678" in page
     assert "13812345678" not in page
+
+
+WHY = {
+    "Object missing required field `net`@$": "“Net amount” is missing.",
+    "Object missing required field `amount`@lines[0]": "“Amount of an item” is missing.",
+    "Object contains unknown field `nett`@$": "It has a field “nett”, which records of this kind do not have.",
+    "Expected `int`, got `str`@lines[0].amount": ("“Amount of an item” must be a whole number; what came is a text."),
+    "Expected `str | null`, got `int`@home_store": "“Home store” must be a text or empty; what came is a whole number.",
+    "Expected `array` of length >= 1@lines": "“Items of the order” is empty.",
+    "Expected `array` of length >= 2@who": "“Whose it is” needs at least 2 entries.",
+    "Expected `str` of length <= 64@lines[3].sku": "“Article number of an item” is longer than 64 characters.",
+    "Expected `int` >= -1000@net": "“Net amount” is too small or too large.",
+    "Invalid RFC3339 encoded datetime@occurred_at": (
+        "“When it happened” is no time with date and zone, like 2026-11-11T09:00:00+08:00."
+    ),
+    "Invalid enum value 'x'@basis": "“Legal basis” has a value that is not allowed there, or not of the right form.",
+    "not JSON in UTF-8, or nested too deeply@$": "The record is damaged and cannot be read.",
+    "something new@until": "“Until” is not as it must be.",
+}
+
+
+def test_a_held_record_speaks_the_operators_words_and_keeps_the_technical_ones_apart(headquarters: Client) -> None:
+    for said, expected in WHY.items():
+        problem, path = said.rsplit("@", 1)
+        assert held_words.why("bad_body", {"path": path, "problem": problem}) == expected
+    assert set(held_words.KINDS) == set(kinds.KINDS)
+    assert {name for kind in kinds.KINDS.values() if kind.external for name in kind.example} <= set(held_words.FIELDS)
+    body = (
+        b'{"kind":"order.placed","key":"o1","occurred_at":"2026-01-01T10:00:00+08:00",'
+        b'"who":[{"kind":"phone","value":"13812345678"}],"body":{"store":"330","lines":[{"sku":"a"}],"net":1250}}'
+    )
+    held = _held(body, "net_is_not_sum_of_lines")
+    HeldFact.objects.filter(pk=held.pk).update(kind="order.placed", detail={"net": 1250, "sum": 1200})
+    page = headquarters.get(f"/operations/held/{held.pk}/").content.decode()
+    plain, technical = page.split('<details class="more"', 1)
+    assert "net amount is ¥12.50, but its items add up to ¥12.00." in plain
+    assert "<dt>Items of the order</dt><dd>1 entry</dd>" in plain
+    assert "<dt>Net amount</dt><dd>¥12.50</dd>" in plain
+    assert "138****5678" in plain
+    for word in ("order.placed", "net_is_not_sum_of_lines", "validate"):
+        assert word not in plain.split("<main", 1)[1]
+        assert word in technical
 
 
 def test_replaying_takes_the_record_and_closes_it(headquarters: Client) -> None:

@@ -15,15 +15,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET, require_POST
 
+from hetang.console.customers.words import IDENTITIES
 from hetang.console.lists.tables import Column, Table, read
+from hetang.console.operations import held_words as words
 from hetang.facts import services
-from hetang.facts.messages import refusal_text
 from hetang.facts.models import HeldFact
 from hetang.platform import audit
 from hetang.platform.access import Actor, actor_of, needs
 from hetang.platform.masking import mask
 from hetang.platform.sealing import unseal
 
+Text = str | Promise
 STATES: dict[str, tuple[str | Promise, str]] = {
     HeldFact.OPEN: (gettext_lazy("Open"), "warn"),
     HeldFact.REPLAYED: (gettext_lazy("Replayed"), "good"),
@@ -83,7 +85,8 @@ def held_detail(request: HttpRequest, held_id: int) -> HttpResponse:
     row = get_object_or_404(HeldFact, id=held_id)
     _explain(row)
     audit.look(actor_of(request), "look.held", "held_fact", row.pk)
-    return render(request, "console/operations/held_detail.html", {"held": row, "content": readable(row)})
+    values = {"held": row, "advice": words.advice(row.reason), "lines": lines_of(row), "content": readable(row)}
+    return render(request, "console/operations/held_detail.html", values)
 
 
 @require_POST
@@ -133,12 +136,34 @@ def dismiss(request: HttpRequest, held_id: int) -> HttpResponse:
 
 def readable(row: HeldFact) -> str:
     """The record as indented JSON with phone, email and name masked; as it came if it is no JSON."""
-    raw = unseal(row.body)
+    content = _content(row)
+    if content is None:
+        size = len(unseal(row.body))
+        return ngettext("(not readable as JSON, %(n)d byte)", "(not readable as JSON, %(n)d bytes)", size) % {"n": size}
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def lines_of(row: HeldFact) -> list[tuple[Text, Text]]:
+    """What the record says, line by line: (what an operator calls the field, its value), masked like `readable`."""
+    content = _content(row)
+    if not isinstance(content, dict):
+        return []
+    who = content.get("who")
+    people = who if isinstance(who, list) else []
+    named = [(one.get("kind"), one.get("value")) for one in people if isinstance(one, dict)]
+    lines: list[tuple[Text, Text]] = [(IDENTITIES.get(str(kind), str(kind)), str(value)) for kind, value in named]
+    lines += [(words.field(name), str(content[name])) for name in ("name", "occurred_at") if content.get(name)]
+    body = content.get("body")
+    if isinstance(body, dict):
+        lines += [(words.field(name), words.value(name, value)) for name, value in body.items()]
+    return lines
+
+
+def _content(row: HeldFact) -> Any:
     try:
-        content = json.loads(raw)
+        return _masked(json.loads(unseal(row.body)))
     except ValueError:
-        return _("(not readable as JSON, %(n)d bytes)") % {"n": len(raw)}
-    return json.dumps(_masked(content), indent=2, ensure_ascii=False)
+        return None
 
 
 def _masked(value: Any, key: str = "") -> Any:
@@ -162,7 +187,7 @@ def _replay(actor: Actor, held_id: int) -> str:
         return ""
     audit.record(actor, "held.replayed", "held_fact", held_id, {"taken": not outcome.rejected})
     first = outcome.rejected[0] if outcome.rejected else None
-    return refusal_text(first.code, first.detail) if first else ""
+    return words.why(first.code, first.detail) if first else ""
 
 
 def _reasons(rows: QuerySet[HeldFact]) -> list[tuple[str, int]]:
@@ -179,9 +204,11 @@ class _Anything(dict[str, object]):
 
 
 def _in_general(code: str) -> str:
-    return refusal_text(code, _Anything())
+    return words.in_general(code) or words.why(code, _Anything())
 
 
 def _explain(row: Any) -> None:
-    row.why = refusal_text(row.reason, row.detail)
+    row.why = words.why(row.reason, row.detail)
+    row.kind_label, row.door_label = words.kind_label(row.kind), words.DOORS.get(row.door, row.door)
+    row.stage_label = words.stage_label(row.stage)
     row.state_label, row.state_tone = STATES[row.state]
