@@ -6,11 +6,14 @@ import re
 from datetime import date
 
 import pytest
-from django.test import Client
+from django.db import connection
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 
 from hetang.campaigns.models import Campaign
 from hetang.console.lists.registry import TABLES
 from hetang.console.models import ListColumns, SavedView
+from hetang.console.paging import Count, Page, capped_count, first_page, keyset
 from hetang.platform import clock
 from hetang.platform.models import AuditEntry
 from tests.console.cast import Cast
@@ -60,6 +63,23 @@ def test_every_order_pages_through_all_rows_once(
         seen += [campaign.name for campaign, _count in answer.context["rows"]]
         after = answer.context["listing"].page.later
     assert (seen, after) == (whole, None)
+
+
+def test_a_page_read_together_with_its_count_is_the_page_of_the_cursors(campaigns: list[Campaign], cast: Cast) -> None:
+    rows, order = Campaign.objects.select_related("org_node").filter(name__in="abc"), ("name", "id")
+    request = RequestFactory().get("/")
+    for size, cap in ((1, 2), (3, 3), (3, 4), (4, 5), (9, 9)):
+        page, count = first_page(rows, order, size, cap)
+        assert (page, count) == (keyset(rows, order, request, size), capped_count(rows, cap))
+    assert first_page(rows.none(), order) == (Page([]), Count(0, False))
+    assert "org_node" in page.rows[0]._state.fields_cache
+
+
+def test_people_of_a_part_of_the_organisation_are_chosen_once(cast: Cast, manager: Client) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        manager.get("/customers/")
+    asked = [one["sql"] for one in queries if "customers_relation" in one["sql"]]
+    assert [one[:20] for one in asked] == ["select count(*), (ar"]
 
 
 def test_a_cursor_of_another_order_starts_at_the_beginning(campaigns: list[Campaign], headquarters: Client) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 
-from django.core.exceptions import ValidationError
-from django.db import DataError
+from django.core.exceptions import EmptyResultSet, ValidationError
+from django.db import DataError, connection
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
@@ -82,6 +82,27 @@ def capped_count(rows: QuerySet[Any], cap: int = 10_000) -> Count:
     """How many rows, counted no further than `cap`."""
     value = rows.order_by()[: cap + 1].count()
     return Count(min(value, cap), value > cap)
+
+
+def first_page(
+    rows: QuerySet[ModelRow], order: Sequence[str], size: int = SIZE, cap: int = 10_000
+) -> tuple[Page[ModelRow], Count]:
+    """The first page and the capped count, for rows that cost much to choose: they are chosen once, in this order, no
+    further than `cap`. A second small query reads those of the page."""
+    try:
+        chosen, values = rows.order_by(*order).values_list("pk")[: cap + 1].query.sql_with_params()
+    except EmptyResultSet:  # what can hold nothing has no SQL
+        return Page([]), Count(0, False)
+    with connection.cursor() as cursor:
+        cursor.execute(f"select count(*), (array_agg(c.pk))[1:{size + 1}] from ({chosen}) c(pk)", values)
+        value, keys = cursor.fetchone()
+    keys = keys or []
+    read: QuerySet[ModelRow] = QuerySet(rows.model).filter(pk__in=keys[:size])
+    read.query.select_related = rows.query.select_related
+    place = {key: number for number, key in enumerate(keys)}
+    found = sorted(read, key=lambda row: place[row.pk])
+    later = _write(found[-1], order) if len(keys) > size else None
+    return Page(rows=found, later=later), Count(min(value, cap), value > cap)
 
 
 def _reversed(order: Sequence[str]) -> list[str]:

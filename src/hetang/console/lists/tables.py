@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils.functional import Promise
 
 from hetang.console.models import ListColumns, SavedView
-from hetang.console.paging import SIZE, Count, Page, capped_count, keyset
+from hetang.console.paging import SIZE, Count, Page, capped_count, first_page, keyset
 from hetang.platform.access import Actor, actor_of
 
 SHARE = "views:share"
@@ -97,16 +97,24 @@ class Listing(Generic[ModelRow]):
         return [(one, one.code in self.shown) for one in self.table.columns if not one.fixed]
 
 
-def read(table: Table, rows: QuerySet[ModelRow], request: HttpRequest, size: int = SIZE) -> Listing[ModelRow]:
-    """The page of `rows` that the request asks for. Three small queries besides the page and the capped count."""
+def read(
+    table: Table, rows: QuerySet[ModelRow], request: HttpRequest, size: int = SIZE, *, costly: bool = False
+) -> Listing[ModelRow]:
+    """The page of `rows` that the request asks for. Three small queries besides the page and the capped count, which
+    are read together where rows are `costly` to choose."""
     actor = actor_of(request)
     views = visible_views(actor, table)
     view = next((one for one in views if str(one.public_id) == request.GET.get("view")), None)
     column, down = _sorting(table, request.GET.get("sort", ""))
+    order, onward = order_of(table, column, down), request.GET.get("after") or request.GET.get("before")
+    if costly and not onward:
+        page, count = first_page(rows, order, size)
+    else:
+        page, count = keyset(rows, order, request, size), capped_count(rows)
     return Listing(
         table=table,
-        page=keyset(rows, order_of(table, column, down), request, size),
-        count=capped_count(rows),
+        page=page,
+        count=count,
         heads=[_head(one, request, column, down) for one in _shown(actor, table, view)],
         view=view,
         views=views,
