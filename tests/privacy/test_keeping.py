@@ -26,7 +26,7 @@ from hetang.platform.models import AuditEntry, JobRun, OwnRole, StoredFile
 from hetang.platform.sealing import seal
 from hetang.privacy import retention, seals, verification
 from hetang.privacy.models import KeepingRun, Removal
-from hetang.touch.models import Plan
+from hetang.touch.models import Plan, Programme, SendTask
 from tests.console import cast as people
 from tests.console.cast import Cast
 from tests.console.conftest import client_of
@@ -155,16 +155,29 @@ def test_dry_runs_and_jobs_end(cast: Cast) -> None:
     assert (Plan.objects.count(), JobRun.objects.count()) == (2, 2)
 
 
+def _task(days: float) -> int:
+    times = {"slot_at": ago(days), "channel": "wecom"}
+    programme = Programme.objects.create(name="p", planned_at=ago(days), expires_at=ago(days), **times)
+    return SendTask.objects.create(programme=programme, variant=1, seq=1, link_id=1, **times).pk
+
+
 def test_addresses_of_old_messages_are_emptied_and_the_messages_stay(cast: Cast) -> None:
+    kind = retention.kind_of("addresses")
+    assert kind is not None
     with connection.cursor() as cursor:
         for days in (401, 401, 401, 399):
+            task = _task(days)
             cursor.execute(
                 "insert into touch_touch (planned_at, programme, version, step, customer, occurrence, channel,"
                 " message_class, arm, variant, state, reason, reserved, task, slot_at, local_day, address)"
-                " values (%s, 1, 1, 0, 1, 0, 'wecom', 'marketing', 'send', 1, 'sent', '', true, 1, %s, %s, 'wm1')",
-                [ago(days), ago(days), ago(days).date()],
+                " values (%s, 1, 1, 0, 1, 0, 'wecom', 'marketing', 'send', 1, 'sent', '', true, %s, %s, %s, 'wm1')",
+                [ago(days), task, ago(days), ago(days).date()],
             )
+        assert retention.oldest_of(kind) == ago(401)
         assert run() == {"addresses": 3}
+        assert retention.oldest_of(kind) == ago(399)
+        assert kind.store is not None
+        assert kind.store.oldest(ago(398)) is None  # what the schedule has been through is not looked at again
         cursor.execute("select count(*), count(*) filter (where address = 'wm1') from touch_touch")
         assert cursor.fetchone() == (4, 1)
 
@@ -263,7 +276,7 @@ def test_a_kind_that_fails_stops_no_other_and_is_shown(cast: Cast, monkeypatch: 
         def count(self, *_: object) -> int:
             return 0
 
-        def oldest(self) -> None:
+        def oldest(self, _gone: datetime | None, /) -> None:
             return None
 
     kinds = (Keeping("broken", "Broken", "why", days=1, store=Broken()), *retention.all_kinds())

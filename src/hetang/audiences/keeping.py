@@ -27,7 +27,7 @@ class _Snapshots:
     def count(self, before: datetime) -> int:
         return self._rows().filter(at__lt=before)[:COUNTED].count()
 
-    def oldest(self) -> datetime | None:
+    def oldest(self, _gone: datetime | None, /) -> datetime | None:
         found: datetime | None = self._rows().aggregate(oldest=Min("at"))["oldest"]
         return found
 

@@ -27,7 +27,7 @@ class _BulkChanges:
     def count(self, before: datetime) -> int:
         return self._over().filter(created_at__lt=before)[:COUNTED].count()
 
-    def oldest(self) -> datetime | None:
+    def oldest(self, _gone: datetime | None, /) -> datetime | None:
         found: datetime | None = self._over().aggregate(oldest=Min("created_at"))["oldest"]
         return found
 

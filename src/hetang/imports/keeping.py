@@ -41,7 +41,7 @@ class _Files:
     def count(self, before: datetime) -> int:
         return self._older(before)[:COUNTED].count()
 
-    def oldest(self) -> datetime | None:
+    def oldest(self, _gone: datetime | None, /) -> datetime | None:
         found: datetime | None = self._kept().aggregate(oldest=Min(_AGE))["oldest"]
         return found
 

@@ -30,8 +30,8 @@ class Store(Protocol):
     def count(self, before: datetime) -> int:
         """How many pieces are older, counted up to `COUNTED`."""
 
-    def oldest(self) -> datetime | None:
-        """The time of the oldest piece; None when there is none."""
+    def oldest(self, gone: datetime | None, /) -> datetime | None:
+        """The time of the oldest piece; None when there is none. What is older than `gone` was removed before."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Rows:
             )
         )
 
-    def oldest(self) -> datetime | None:
+    def oldest(self, _gone: datetime | None, /) -> datetime | None:
         found: datetime | None = self._one(f"select min({self.column}) from {self.table} where {self.condition}", [])
         return found
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain, takewhile
 from typing import Any, Protocol
 from uuid import UUID
@@ -57,14 +57,24 @@ Parameters = dict[str, Any]
 
 @dataclass(frozen=True)
 class About:
-    """What would be exported: a title, label and value of what chose it, in the current language, and how many rows.
+    """What would be exported: a title, label and value of what chose it, in the current language, and what its rows
+    are made of: how many, or a query that is counted when somebody asks.
 
-    `rows` is 0 for figures that name nobody: they are few, and nobody is asked.
+    `of` is 0 for figures that name nobody: they are few, and nobody is asked.
     """
 
     title: str
     lines: list[tuple[str, str]]
-    rows: int = 0
+    of: int | QuerySet[Any] = 0
+
+    @cached_property
+    def rows(self) -> int:
+        """How many rows, exactly: for the register and for approvals."""
+        return self.of if isinstance(self.of, int) else self.of.order_by().count()
+
+    def rows_to(self, most: int) -> int:
+        """How many rows, counted up to `most` where counting costs something: for a page."""
+        return self.of if isinstance(self.of, int) else self.of.order_by()[:most].count()
 
 
 @dataclass

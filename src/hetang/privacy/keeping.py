@@ -43,8 +43,8 @@ class _AuditLog:
     def count(self, before: datetime) -> int:
         return self._rows.count(before)
 
-    def oldest(self) -> datetime | None:
-        return self._rows.oldest()
+    def oldest(self, gone: datetime | None, /) -> datetime | None:
+        return self._rows.oldest(gone)
 
 
 class _Jobs:
@@ -59,7 +59,7 @@ class _Jobs:
     def count(self, before: datetime) -> int:
         return self._ended().filter(finished_at__lt=before)[:COUNTED].count()
 
-    def oldest(self) -> datetime | None:
+    def oldest(self, _gone: datetime | None, /) -> datetime | None:
         found: datetime | None = self._ended().aggregate(oldest=Min("finished_at"))["oldest"]
         return found
 
@@ -80,7 +80,7 @@ class _Leftovers:
     def count(self, before: datetime) -> int:
         return len(self._found(before))
 
-    def oldest(self) -> datetime | None:
+    def oldest(self, _gone: datetime | None, /) -> datetime | None:
         ages = [path.stat().st_mtime for path in self._found(datetime.now(UTC))]
         return datetime.fromtimestamp(min(ages), UTC) if ages else None
 

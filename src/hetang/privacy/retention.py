@@ -15,7 +15,7 @@ from functools import cache
 
 from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
-from django.db.models import F
+from django.db.models import F, Max
 from django.utils.module_loading import import_string
 
 from hetang.platform import audit, clock, jobs
@@ -70,6 +70,14 @@ def last_removals() -> dict[str, Last]:
 def older_than(kind: Keeping, days: int) -> int:
     """How many pieces the next run would remove if they were kept for so many days (counted up to a million)."""
     return kind.store.count(clock.now() - timedelta(days=days)) if kind.store else 0
+
+
+def oldest_of(kind: Keeping) -> datetime | None:
+    """The time of the oldest piece of a kind; None when there is none, or nothing removes it."""
+    if kind.store is None:
+        return None
+    through = Removal.objects.filter(code=kind.code, problem="").exclude(finished_at=None)
+    return kind.store.oldest(through.aggregate(border=Max("before"))["border"])
 
 
 def change(actor: Actor, kind: Keeping, days: int) -> None:

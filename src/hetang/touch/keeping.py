@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Min, QuerySet
 from django.utils.translation import gettext_lazy as _
 
@@ -26,12 +26,33 @@ class _DryRuns:
     def count(self, before: datetime) -> int:
         return self._rows().filter(at__lt=before)[:COUNTED].count()
 
-    def oldest(self) -> datetime | None:
+    def oldest(self, _gone: datetime | None, /) -> datetime | None:
         found: datetime | None = self._rows().aggregate(oldest=Min("at"))["oldest"]
         return found
 
     def _rows(self) -> QuerySet[Plan]:
         return Plan.objects.filter(programme=None, state=Plan.DONE)
+
+
+class _Addresses(Rows):
+    """Addresses in the ledger. No index leads with `planned_at`, so the oldest is looked for plan by plan."""
+
+    def oldest(self, gone: datetime | None, /) -> datetime | None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                select p.planned_at
+                from (select id, planned_at from touch_programme where planned_at is not null
+                        and (%(gone)s::timestamptz is null or planned_at >= %(gone)s) order by planned_at) p
+                cross join lateral (
+                  select from touch_sendtask k join touch_touch t on t.task = k.id and t.planned_at = p.planned_at
+                  where k.programme_id = p.id and t.address <> '' limit 1) addressed
+                order by p.planned_at limit 1
+                """,
+                {"gone": gone},
+            )
+            row = cursor.fetchone()
+        return row[0] if row else None
 
 
 KEEPING = [
@@ -41,7 +62,7 @@ KEEPING = [
         _("To answer who was written to where. After that the message stays in reports, without the address."),
         days=400,
         least=60,
-        store=Rows("touch_touch", "id, planned_at", "planned_at", "address <> ''", "address = ''"),
+        store=_Addresses("touch_touch", "id, planned_at", "planned_at", "address <> ''", "address = ''"),
     ),
     Keeping(
         "dry_runs",

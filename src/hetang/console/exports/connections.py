@@ -28,7 +28,7 @@ def choose_skipped(_actor: Actor, given: Mapping[str, str]) -> Parameters:
 def about_skipped(_actor: Actor, chosen: Parameters) -> About:
     run = _run(chosen)
     lines = [(_("Sync begun"), moment(run.begun_at)), (_("Names and numbers of people"), _("none: only ids of WeCom"))]
-    return About(_("What a sync with WeCom skipped"), lines, _rows(run).count())
+    return About(_("What a sync with WeCom skipped"), lines, _rows(run))
 
 
 def sheet_of_skipped(_actor: Actor, chosen: Parameters) -> Sheet:

@@ -60,7 +60,7 @@ def about_customers(actor: Actor, chosen: Parameters) -> About:
         if name in chosen:
             lines.append((label, rows.values_list("name", flat=True).first() or chosen[name]))
     lines = lines or [(_("Filter"), _("none: all customers whom you may export"))]
-    return About(_("Customers"), lines, _chosen_customers(actor, chosen).count())
+    return About(_("Customers"), lines, _chosen_customers(actor, chosen))
 
 
 def sheet_of_customers(actor: Actor, chosen: Parameters) -> Sheet:

@@ -45,7 +45,7 @@ def _consents(actor: Actor, chosen: Parameters) -> QuerySet[Consent]:
 def about_consents(actor: Actor, chosen: Parameters) -> About:
     labels = {"purpose": (_("Purpose"), purpose_word), "channel": (_("Channel"), channel_word)}
     lines = [(labels[name][0], str(labels[name][1](value))) for name, value in chosen.items()]
-    return About(_("Consents"), lines or [(_("Filter"), _("none: all consents"))], _consents(actor, chosen).count())
+    return About(_("Consents"), lines or [(_("Filter"), _("none: all consents"))], _consents(actor, chosen))
 
 
 def sheet_of_consents(actor: Actor, chosen: Parameters) -> Sheet:
@@ -97,7 +97,7 @@ def choose_all(_actor: Actor, _given: Mapping[str, str]) -> Parameters:
 
 
 def about_register(actor: Actor, _chosen: Parameters) -> About:
-    return About(_("Register of exports"), [(_("Filter"), _("none: all entries"))], exports.seen_by(actor).count())
+    return About(_("Register of exports"), [(_("Filter"), _("none: all entries"))], exports.seen_by(actor))
 
 
 def sheet_of_register(actor: Actor, _chosen: Parameters) -> Sheet:
@@ -159,7 +159,7 @@ def about_audit(actor: Actor, chosen: Parameters) -> About:
     said = {"action": wording.action_label, "target": wording.target_label}
     lines = [(labels[name], said.get(name, str)(value)) for name, value in chosen.items() if name in labels]
     lines = lines or [(_("Filter"), _("none: the whole log"))]
-    return About(_("Audit log"), lines, _chosen_audit(actor, chosen).count())
+    return About(_("Audit log"), lines, _chosen_audit(actor, chosen))
 
 
 def sheet_of_audit(actor: Actor, chosen: Parameters) -> Sheet:

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from hetang.console.days import iso_day
 from hetang.console.exports import words
 from hetang.console.lists.tables import Column, Table, read
+from hetang.console.paging import Count
 from hetang.platform import approvals, clock
 from hetang.platform.access import Actor, actor_of, signed_in
 from hetang.platform.approvals import ApprovalRefused
@@ -29,6 +30,7 @@ from hetang.privacy.exports import PURPOSES, About, ExportKind
 from hetang.privacy.messages import refusal_text
 from hetang.privacy.models import Export
 
+_COUNTED = 10_000  # rows of an export are counted no further for its page
 TABLE = Table(
     code="exports",
     label=gettext_lazy("Exports"),
@@ -108,12 +110,16 @@ def new(request: HttpRequest, code: str) -> HttpResponse:
         if refused.code == "thing_gone":
             raise Http404 from refused
         problem, about = refusal_text(refused), _about_or_none(actor, kind, parameters)
+    limit = _limit(actor, kind)
+    size = _size(about, limit) if about else None
     values = {
         "kind": kind,
         "about": about,
+        "size": size,
         "form": form,
         "problem": problem,
-        "limit": _limit(actor, kind),
+        "limit": limit,
+        "too_large": kind.personal and limit is not None and size is not None and size.value > limit,
         "days": limits.current().export_days,
     }
     return render(request, "console/exports/new.html", values, status=422 if problem or form.errors else 200)
@@ -248,6 +254,13 @@ def _about_or_none(actor: Actor, kind: ExportKind, parameters: dict[str, Any]) -
         return kind.about(actor, parameters)
     except PrivacyRefused:
         return None
+
+
+def _size(about: About, limit: int | None) -> Count:
+    """How many rows, counted as far as a page needs: whoever decides about the file is told exactly."""
+    most = max(_COUNTED, (limit or 0) + 1)
+    found = about.rows_to(most + 1)
+    return Count(min(found, most), found > most)
 
 
 def _limit(actor: Actor, kind: ExportKind) -> int | None:

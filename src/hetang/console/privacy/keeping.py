@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from django import forms
 from django.contrib import messages
@@ -82,9 +81,9 @@ def kind(request: HttpRequest, code: str) -> HttpResponse:
         "now": now,
         "wanted": wanted,
         "inside": inside,
-        "goes": retention.older_than(known, wanted) if inside else None,
+        "goes": retention.older_than(known, wanted) if inside and wanted != now else None,
         "most_counted": COUNTED,
-        "oldest": _oldest(known),
+        "oldest": retention.oldest_of(known),
         "may_change": actor_of(request).can("privacy:manage"),
     }
     return render(request, "console/privacy/keeping_kind.html", values, status=422 if values["problem"] else 200)
@@ -109,10 +108,6 @@ def run_now(request: HttpRequest) -> HttpResponse:
     except PrivacyRefused as refused:
         messages.error(request, refusal_text(refused))
     return redirect("privacy:keeping")
-
-
-def _oldest(known: Keeping) -> datetime | None:
-    return known.store.oldest() if known.store else None
 
 
 def _out_of_bounds(known: Keeping) -> PrivacyRefused:
