@@ -1,4 +1,4 @@
-"""`python -m tests.migrations`: fails when a model has changed without a migration."""
+"""`python -m tests.migrations`: fails when a model has changed without a migration, or Django warns of something."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def main() -> int:
 
     django.setup()
     call_command("makemigrations", check=True, dry_run=True)
+    call_command("check", fail_level="WARNING")
     return 0
 
 

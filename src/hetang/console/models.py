@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import ClassVar
 
 from django.db import models
@@ -36,7 +37,7 @@ class ListColumns(models.Model):
     id = models.BigAutoField(primary_key=True)
     user = models.ForeignKey(User, models.CASCADE, related_name="+")
     list = models.CharField(max_length=40)
-    columns = models.JSONField(default=list)
+    columns = models.JSONField(default=builtins.list)  # `list` is the field above
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["user", "list"], name="list_columns_once")]
@@ -52,7 +53,7 @@ class SavedView(models.Model):
     owner = models.ForeignKey(User, models.CASCADE, related_name="+")
     shared = models.BooleanField(default=False)
     query = models.JSONField(default=dict)
-    columns = models.JSONField(default=list)
+    columns = models.JSONField(default=builtins.list)  # `list` is the field above
     created_at = models.DateTimeField()
 
     class Meta:
