@@ -11,6 +11,7 @@ from pyroaring import BitMap
 from hetang.audiences.matching import Line, Purchase, Received, Visit
 from hetang.audiences.plans import Query
 from hetang.audiences.sets import read_states
+from hetang.commerce import attribute_columns
 from hetang.platform import clickhouse, clock
 
 # Exact borders: without it 0.1 in a text may read as a neighbour of Python's 0.1.
@@ -24,6 +25,7 @@ def members(queries: Sequence[Query], settings: dict[str, Any] | None = None) ->
 
     Raises `clickhouse_connect` errors when the store is away.
     """
+    attribute_columns.ensure({one for query in queries for one in query.attributes})
     found: dict[Query, BitMap] = {}
     for first in range(0, len(queries), _TOGETHER):
         found |= _together(queries[first : first + _TOGETHER], {**SETTINGS, **(settings or {})})

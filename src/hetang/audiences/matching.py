@@ -192,6 +192,9 @@ def _at_store(node: AtStore, person: Person, catalogue: Catalogue) -> tuple[Any,
 
 
 def _attribute(node: Attribute, found: str) -> bool:  # noqa: PLR0911 - one for each comparison
+    """What is no number or no day of an attribute that should be one counts as no value."""
+    if (node.type == "number" and _number(found) is None) or (node.type == "date" and not _DAY.fullmatch(found)):
+        found = ""
     match node.op:
         case "empty":
             return found == ""
@@ -207,7 +210,7 @@ def _attribute(node: Attribute, found: str) -> bool:  # noqa: PLR0911 - one for 
         number = _number(found)
         return number is not None and compare(number, node.op, node.values)
     if node.type == "date":
-        return _DAY.fullmatch(found) is not None and compare(found, node.op, node.values)
+        return found != "" and compare(found, node.op, node.values)
     values: list[Scalar] = [str(v).lower() if isinstance(v, bool) else v for v in node.values]
     return compare(found, node.op, values)
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hetang.audiences.rules import (
     DAYS_SINCE,
@@ -30,8 +31,10 @@ from hetang.audiences.rules import (
     Scalar,
     Tagged,
 )
+from hetang.commerce.attribute_columns import column as attribute_column
 
 EARLIEST_DAY = date(1970, 1, 1)  # ClickHouse's Date begins here
+_FIRST_DAY, _LAST_DAY = date(1900, 1, 2), date(2299, 12, 30)  # what its times hold, in any zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,12 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A select of one UInt32 column `customer`. Parameters are written `{name:Type}`."""
+    """A select of one UInt32 column `customer`. Parameters are written `{name:Type}`. `attributes` are those (code,
+    type) whose columns it reads."""
 
     sql: str
     parameters: tuple[tuple[str, Any], ...]
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +166,10 @@ def _query(sql: str, parameters: Mapping[str, Any]) -> Query:
     return Query(sql, tuple(sorted(parameters.items())))
 
 
-def _profile(where: str, parameters: Mapping[str, Any]) -> Query:
-    return _query(f"select customer from customer_profile final where alive = 1 and ({where})", parameters)
+def _profile(where: str, parameters: Mapping[str, Any], *attributes: tuple[str, str]) -> Query:
+    """Rows of the dead are found as well: whoever asks intersects with the living, which costs less than a column."""
+    sql = f"select customer from customer_profile final where {where}"
+    return Query(sql, tuple(sorted(parameters.items())), attributes)
 
 
 def _comparison(expression: str, op: str, values: Sequence[Scalar]) -> tuple[str, dict[str, Any]]:
@@ -188,30 +195,33 @@ def _attribute(condition: Attribute) -> Plan:
     if condition.op in {"!=", "empty"}:
         opposite = "=" if condition.op == "!=" else "not_empty"
         return Complement(_attribute(Attribute(condition.code, condition.type, opposite, condition.values)))
-    text = "attributes[{code:String}]"
-    where, parameters = _attribute_test(condition, text)
-    return _profile(where, {"code": condition.code, **parameters})
+    where, parameters = _attribute_test(condition, attribute_column(condition.code, condition.type))
+    return _profile(where, parameters, (condition.code, condition.type))
 
 
-def _attribute_test(condition: Attribute, text: str) -> tuple[str, dict[str, Any]]:
+def _attribute_test(condition: Attribute, name: str) -> tuple[str, dict[str, Any]]:
     op, values = condition.op, condition.values
     if op == "not_empty":
-        return f"{text} != ''", {}
+        return {"number": f"{name} is not null", "date": f"{name} > 0"}.get(condition.type, f"{name} != ''"), {}
     if op == "in":
-        return f"{text} in {{values:Array(String)}}", {"values": tuple(values)}
+        return f"{name} in {{values:Array(String)}}", {"values": tuple(values)}
     if op == "contains":
-        return f"position({text}, {{value:String}}) > 0", {"value": values[0]}
+        return f"position({name}, {{value:String}}) > 0", {"value": values[0]}
     if condition.type == "number":
-        where, parameters = _comparison(f"toFloat64OrNull({text})", op, values)
-        return f"ifNull({where}, 0)", parameters
-    if condition.type == "date":  # ISO days of four-digit years sort as text
-        where, parameters = _comparison(text, op, values)
-        return f"{_is_day(text)} and {where}", parameters
-    return _comparison(text, op, [str(v).lower() if isinstance(v, bool) else v for v in values])
+        return _known(_comparison(name, op, values))
+    if condition.type == "date":
+        where, parameters = _comparison(name, op, [_digits(str(day)) for day in values])
+        return f"{name} > 0 and {where}", parameters
+    return _comparison(name, op, [str(v).lower() if isinstance(v, bool) else v for v in values])
 
 
-def _is_day(text: str) -> str:
-    return f"match({text}, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}$')"
+def _known(test: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    """A test of a value that may be missing: then it does not hold."""
+    return f"ifNull({test[0]}, 0)", test[1]
+
+
+def _digits(day: str) -> int:
+    return int(day.replace("-", ""))
 
 
 _SINCE_COLUMN = {
@@ -253,12 +263,37 @@ def _favourite(condition: Metric) -> Plan:
 
 
 def _days_since(condition: Metric, moment: Moment) -> Plan:
-    column = _SINCE_COLUMN[condition.metric]
+    name = _SINCE_COLUMN[condition.metric]
     if condition.op == "not_empty":
-        return _profile(f"{column} is not null", {})
-    since = f"dateDiff('day', toDate({column}, {{zone:String}}), {{today:Date}})"
-    where, parameters = _comparison(since, condition.op, condition.values)
-    return _profile(f"ifNull({where}, 0)", {**parameters, "zone": moment.zone, "today": moment.today})
+        return _profile(f"{name} is not null", {})
+    first, behind = _days_ago(condition.op, [int(value) for value in condition.values])
+    return _between(name, _day_before(moment.today, first), _day_before(moment.today, behind), moment)
+
+
+def _days_ago(op: str, values: Sequence[int]) -> tuple[int | None, int | None]:
+    """Days before today: the first that fits and the one behind the last (None: no border)."""
+    value = values[0]
+    first = {"<": value - 1, "<=": value, "=": value, "between": values[-1]}.get(op)
+    behind = {">": value, ">=": value - 1, "=": value - 1, "between": value - 1}.get(op)
+    return first, behind
+
+
+def _day_before(today: date, days: int | None) -> date | None:
+    """The day so many days before today, at the latest or earliest day that a time can have where it lies beyond."""
+    if days is None:
+        return None
+    return date.fromordinal(min(max(today.toordinal() - days, _FIRST_DAY.toordinal()), _LAST_DAY.toordinal()))
+
+
+def _between(name: str, first: date | None, behind: date | None, moment: Moment) -> Query:
+    """Times from the beginning of one local day to that of another, compared as instants: no row becomes a day."""
+    tests, parameters = [f"{name} is not null"], {}
+    for key, sign, day in (("first", ">=", first), ("behind", "<", behind)):
+        if day is not None:
+            tests.append(f"{name} {sign} {{{key}:DateTime64(3, 'UTC')}}")
+            midnight = datetime.combine(day, time(), ZoneInfo(moment.zone)).astimezone(UTC)
+            parameters[key] = midnight.strftime("%Y-%m-%d %H:%M:%S")
+    return _profile(" and ".join(tests), parameters)
 
 
 def _average(op: str, values: Sequence[Scalar]) -> Plan:
@@ -271,23 +306,25 @@ def _average(op: str, values: Sequence[Scalar]) -> Plan:
 
 def _date(condition: DateOf, moment: Moment) -> Plan:
     low, high = day_bounds(condition, moment.today)
-    parameters: dict[str, Any] = {}
-    if condition.of.startswith("attribute:"):
-        day = "attributes[{code:String}]"
-        tests = [_is_day(day)]
-        parameters["code"] = condition.of.removeprefix("attribute:")
-    else:
-        column = f"{condition.of}_at"
-        day = f"toString(toDate(assumeNotNull({column}), {{zone:String}}))"
-        tests = [f"{column} is not null"]
-        parameters["zone"] = moment.zone
-    if low:
-        tests.append(f"{day} >= {{low:String}}")
-        parameters["low"] = low
-    if high:
-        tests.append(f"{day} <= {{high:String}}")
-        parameters["high"] = high
-    return _profile(" and ".join(tests), parameters)
+    if not condition.of.startswith("attribute:"):
+        first = _clamped(low) if low else None
+        behind = _clamped(_day_beside(high, 1)) if high else None
+        return _between(f"{condition.of}_at", first, behind, moment)
+    code = condition.of.removeprefix("attribute:")
+    name = attribute_column(code, "date")
+    tests, parameters = [f"{name} > 0"], {}
+    for key, sign, day in (("low", ">=", low), ("high", "<=", high)):
+        if day:
+            tests.append(f"{name} {sign} {{{key}:UInt32}}")
+            parameters[key] = _digits(day)
+    return _profile(" and ".join(tests), parameters, (code, "date"))
+
+
+def _clamped(day: str) -> date:
+    """An ISO day, or the border of what a time can be where it lies beyond."""
+    if day <= _FIRST_DAY.isoformat():
+        return _FIRST_DAY
+    return min(date.fromisoformat(day), _LAST_DAY) if day < "9999" else _LAST_DAY
 
 
 _QUANTIFIER = {"at_least": ">=", "at_most": "<=", "exactly": "="}
