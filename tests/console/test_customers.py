@@ -94,7 +94,7 @@ def test_the_portrait_says_who_she_is(folk: Cast, headquarters: Client) -> None:
         "Marketing messages",
         "2026-01",
         "Likes coffee",
-        "Order of ¥12.90 at Store A, 1 lines",
+        "Order of ¥12.90 at Store A, 1 item",
         "Refund of ¥5.00",
     ):
         assert part in page

@@ -56,7 +56,7 @@ def test_from_the_list_of_who_left_to_the_job(cast: Cast, corp: Corp, headquarte
     assert "Bela · Store B" in headquarters.get(address).text
     page = headquarters.post(address, sent(cast), follow=True).text
     assert "Hand-over of Anna" in page
-    assert "3 customers and 0 group chats go to others." in page
+    assert "Customers handed over: 3. Group chats handed over: 0." in page
     assert NAMES[0] not in page
     assert "王**" in page
     handover = Handover.objects.get()

@@ -23,6 +23,10 @@ def test_every_message_has_its_chinese(report: messages.Report) -> None:
     assert report.missing == []
 
 
+def test_no_message_is_left_over(report: messages.Report) -> None:
+    assert report.unused == []
+
+
 def test_nothing_is_fuzzy_and_no_placeholder_is_lost(report: messages.Report) -> None:
     assert (report.fuzzy, report.placeholders) == ([], [])
 

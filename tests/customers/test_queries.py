@@ -77,7 +77,7 @@ def test_the_timeline_goes_back_page_by_page_in_both_languages() -> None:
     assert [entry.text for entry in first.entries] == [
         *("Identities recognised as one person", "Tag Coffee: put on", "Visited South Gate (store)"),
     ]
-    assert [entry.text for entry in rest.entries] == ["Order of 123.45 CNY at North Gate, 1 lines"]
+    assert [entry.text for entry in rest.entries] == ["Order of 123.45 CNY at North Gate, 1 item"]
     assert rest.before is None
     assert [entry.key for entry in orders.entries] == ["o1"]
     with translation.override("zh-hans"):

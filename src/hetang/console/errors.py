@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
+from hetang.console.figures import gap
 from hetang.operations import listening
 from hetang.platform import outages
 from hetang.platform.access import Forbidden
@@ -70,7 +71,7 @@ def unavailable(request: HttpRequest, away: str) -> HttpResponse:
     }[away]
     reads = request.method in ("GET", "HEAD")
     if not reads:
-        advice = f"{advice} {_('What you sent just now may not have been saved: look before you send it again.')}"
+        advice += gap() + _("What you sent just now may not have been saved: look before you send it again.")
     response = plain(503, title, advice, again_s=RETRY_S if reads else 0)
     response.headers["Retry-After"] = str(RETRY_S)
     return response

@@ -14,7 +14,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from hetang.audiences.models import Audience
@@ -133,7 +133,7 @@ def _data(actor: Actor) -> Step:
             " is written. Or let the shop send records with an API key."
         ),
         done,
-        _counted(Customer.objects.all(), lambda n: _("%(n)s customers") % {"n": n}) if done else "",
+        _counted(Customer.objects.all(), lambda n: ngettext("%(n)s customer", "%(n)s customers", n)) if done else "",
         _open_to(
             actor,
             Way(gettext_lazy("Import files"), "imports:new", "imports:run"),
@@ -151,7 +151,7 @@ def _wecom(actor: Actor) -> Step:
             " simulated WeCom plays staff and customers."
         ),
         done,
-        _counted(_friends(), lambda n: _("%(n)s friendships") % {"n": n}) if done else "",
+        _counted(_friends(), lambda n: ngettext("%(n)s friendship", "%(n)s friendships", n)) if done else "",
         _open_to(actor, Way(gettext_lazy("Connect WeCom"), "settings:wecom", "settings:edit")),
     )
 
@@ -182,5 +182,6 @@ def _open_to(actor: Actor, *ways: Way) -> list[Way]:
     return [way for way in ways if actor.can(way.permission)]
 
 
-def _counted(rows: QuerySet[Any], written: Callable[[str], str]) -> str:
-    return written(str(capped_count(rows)))
+def _counted(rows: QuerySet[Any], written: Callable[[int], str]) -> str:
+    count = capped_count(rows)
+    return written(count.value) % {"n": count}

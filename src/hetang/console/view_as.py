@@ -16,6 +16,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from hetang.console.figures import gap
 from hetang.platform import view_as
 from hetang.platform.access import act_as, actor_for
 from hetang.platform.models import User
@@ -64,5 +65,6 @@ def _ended(request: HttpRequest, viewer: str, look: Look) -> HttpResponseBase:
 
 
 def _refused(request: HttpRequest, why: str) -> HttpResponseBase:
-    values = {"code": 403, "title": _("Only looking"), "advice": f"{why} {_('End it in the bar above, then do it.')}"}
+    advice = why + gap() + _("End it in the bar above, then do it.")
+    values = {"code": 403, "title": _("Only looking"), "advice": advice}
     return render(request, "console/error.html", values, status=403)

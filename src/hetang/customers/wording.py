@@ -5,46 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.utils.translation import get_language, pgettext
+from django.utils.functional import Promise
+from django.utils.translation import get_language, ngettext, pgettext, pgettext_lazy
 
 from hetang.facts.kinds import KINDS
 
-# Short words mean different things in different places: a context of their own keeps them apart.
-_CONTEXT = "timeline"
-
 Money = Callable[[int | None], str]
 
+# Short words mean different things in different places: the context “timeline” keeps them apart.
 _STATES = {
-    "active": "friends",
-    "half": "not yet accepted",
-    "lost_by_customer": "removed by the customer",
-    "lost_by_staff": "removed by the adviser",
+    "active": pgettext_lazy("timeline", "friends"),
+    "half": pgettext_lazy("timeline", "not yet accepted"),
+    "lost_by_customer": pgettext_lazy("timeline", "removed by the customer"),
+    "lost_by_staff": pgettext_lazy("timeline", "removed by the adviser"),
 }
 _PURPOSES = {
-    "marketing": "marketing messages",
-    "service": "service messages",
-    "transaction": "messages about orders",
-    "guardian": "marketing, by a guardian",
-    "personalisation": "personalised messages",
+    "marketing": pgettext_lazy("timeline", "marketing messages"),
+    "service": pgettext_lazy("timeline", "service messages"),
+    "transaction": pgettext_lazy("timeline", "messages about orders"),
+    "guardian": pgettext_lazy("timeline", "marketing, by a guardian"),
+    "personalisation": pgettext_lazy("timeline", "personalised messages"),
 }
 _BASES = {
-    "consent": "consent",
-    "contract": "performance of a contract",
-    "legal_duty": "legal duty",
-    "public_interest": "public interest",
-    "unknown": "not known",
+    "consent": pgettext_lazy("timeline", "consent"),
+    "contract": pgettext_lazy("timeline", "performance of a contract"),
+    "legal_duty": pgettext_lazy("timeline", "legal duty"),
+    "public_interest": pgettext_lazy("timeline", "public interest"),
+    "unknown": pgettext_lazy("timeline", "not known"),
 }
-_GIVEN = {"True": "given", "False": "withdrawn"}
-_SWITCHED = {"True": "on", "False": "off"}
-_TAGGED = {"True": "put on", "False": "taken off"}
+_GIVEN = {"True": pgettext_lazy("timeline", "given"), "False": pgettext_lazy("timeline", "withdrawn")}
+_SWITCHED = {"True": pgettext_lazy("timeline", "on"), "False": pgettext_lazy("timeline", "off")}
+_TAGGED = {"True": pgettext_lazy("timeline", "put on"), "False": pgettext_lazy("timeline", "taken off")}
 _CHANNELS = {
-    "wecom": "WeCom",
-    "sms": "SMS",
-    "email": "e-mail",
-    "store": "store",
-    "mini_program": "mini-program",
-    "h5": "web page",
-    "any": "all channels",
+    "wecom": pgettext_lazy("timeline", "WeCom"),
+    "sms": pgettext_lazy("timeline", "SMS"),
+    "email": pgettext_lazy("timeline", "e-mail"),
+    "store": pgettext_lazy("timeline", "store"),
+    "mini_program": pgettext_lazy("timeline", "mini-program"),
+    "h5": pgettext_lazy("timeline", "web page"),
+    "any": pgettext_lazy("timeline", "all channels"),
 }
 
 
@@ -84,10 +83,11 @@ class _Fields(dict[str, Any]):
 
 
 def _words(kind: str, body: Mapping[str, Any], names: Mapping[str, Mapping[str, str]], money: Money) -> dict[str, str]:
-    store = body.get("store")
+    store, lines = body.get("store"), len(body.get("lines", ()))
     words = {
-        "store_name": names["stores"].get(store, store) if store else pgettext(_CONTEXT, "no store"),
-        "line_count": str(len(body.get("lines", ()))),
+        "store_name": names["stores"].get(store, store) if store else pgettext("timeline", "no store"),
+        "line_count": str(lines),
+        "items": ngettext("%(n)s item", "%(n)s items", lines) % {"n": lines},
         "channel": channel_word(body.get("channel", "store")),
         "basis_word": _word(_BASES, body.get("basis", "")),
         "given_word": _word(_GIVEN, str(bool(body.get("given")))),
@@ -106,5 +106,5 @@ def _words(kind: str, body: Mapping[str, Any], names: Mapping[str, Mapping[str, 
     return words
 
 
-def _word(table: Mapping[str, str], code: str) -> str:
-    return pgettext(_CONTEXT, table[code]) if code in table else code
+def _word(table: Mapping[str, str | Promise], code: str) -> str:
+    return str(table.get(code, code))

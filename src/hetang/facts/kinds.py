@@ -214,7 +214,7 @@ def _sale_kinds() -> list[FactKind]:
             "An order was placed. The fact's key is the order's number in its source; without anybody named it is"
             " an anonymous order: in the sales, never in the people.",
             "下单。事实的 key 即来源系统的订单号；未带身份的为匿名订单：计入销售额，不计入人数。",
-            "Order of {net_money} at {store_name}, {line_count} lines",
+            "Order of {net_money} at {store_name}, {items}",
             "在{store_name}下单 {net_money}，{line_count} 件商品",
             {
                 "store": "330",

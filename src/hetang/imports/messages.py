@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from django.utils.translation import get_language, gettext, gettext_lazy, gettext_noop
+from django.utils.functional import Promise
+from django.utils.translation import get_language, gettext, gettext_lazy, gettext_noop, ngettext_lazy
 
 from hetang.facts.messages import refusal_text
 from hetang.imports.targets import Target
@@ -146,33 +147,61 @@ _REFUSALS = {
     ),
 }
 
-_WARNINGS = {
-    "header_spaces": gettext_noop(
-        "%(count)s header names begin or end with spaces or hold invisible characters (first: “%(first)s”). "
-        "Other files of this source may lack them: check the mapping."
+_WARNINGS: dict[str, str | Promise] = {
+    "header_spaces": ngettext_lazy(
+        "%(count)s header name begins or ends with spaces or holds invisible characters: "
+        "“%(first)s”. Other files of this source may lack them: check the mapping.",
+        "%(count)s header names begin or end with spaces or hold invisible characters (first: "
+        "“%(first)s”). Other files of this source may lack them: check the mapping.",
+        "count",
     ),
-    "duplicate_headers": gettext_noop(
-        "%(count)s columns share a name (first: “%(first)s”). Check that the mapping uses the right one."
+    "duplicate_headers": ngettext_lazy(
+        "%(count)s column has the name of another (“%(first)s”). Check that the mapping uses the right one.",
+        "%(count)s columns share a name (first: “%(first)s”). Check that the mapping uses the right one.",
+        "count",
     ),
-    "duplicate_keys": gettext_noop(
-        "%(count)s rows repeat a key that stands in another row. The later row counts; the earlier one is overwritten."
+    "duplicate_keys": ngettext_lazy(
+        "%(count)s row repeats a key that stands in another row. The later row counts; the earlier one is overwritten.",
+        "%(count)s rows repeat a key that stands in another row. The later row counts; the earlier one is overwritten.",
+        "count",
     ),
-    "swapped_coordinates": gettext_noop(
-        "%(count)s stores seem to have latitude and longitude swapped. Swap the columns, "
-        "or go on: the coordinates of these stores are then left empty."
+    "swapped_coordinates": ngettext_lazy(
+        "%(count)s store seems to have latitude and longitude swapped. Swap the columns, or go "
+        "on: the coordinates of this store are then left empty.",
+        "%(count)s stores seem to have latitude and longitude swapped. Swap the columns, or go "
+        "on: the coordinates of these stores are then left empty.",
+        "count",
     ),
-    "outside_country": gettext_noop(
-        "%(count)s stores lie outside their country. If you go on, their coordinates are left empty."
+    "outside_country": ngettext_lazy(
+        "%(count)s store lies outside its country. If you go on, its coordinates are left empty.",
+        "%(count)s stores lie outside their country. If you go on, their coordinates are left empty.",
+        "count",
     ),
-    "half_a_place": gettext_noop("%(count)s stores have only one of two coordinates. If you go on, it is left out."),
-    "null_island": gettext_noop("%(count)s stores have the coordinates 0, 0. If you go on, they are left empty."),
-    "stores_changed": gettext_noop(
-        "Of %(in_file)s store codes in the file only %(both)s are known (the brand has %(known)s stores). "
-        "Were the stores renumbered, or is this another brand's file? If you go on, orders will not find their stores."
+    "half_a_place": ngettext_lazy(
+        "%(count)s store has only one of two coordinates. If you go on, it is left out.",
+        "%(count)s stores have only one of two coordinates. If you go on, it is left out.",
+        "count",
     ),
-    "unknown_stores": gettext_noop(
-        "%(count)s store codes are not known (%(first)s). Import the stores first; otherwise these rows are held "
-        "and must be replayed."
+    "null_island": ngettext_lazy(
+        "%(count)s store has the coordinates 0, 0. If you go on, they are left empty.",
+        "%(count)s stores have the coordinates 0, 0. If you go on, they are left empty.",
+        "count",
+    ),
+    "stores_changed": ngettext_lazy(
+        "Of %(in_file)s store codes in the file only %(both)s is known (the brand has %(known)s "
+        "stores). Were the stores renumbered, or is this another brand's file? If you go on, "
+        "orders will not find their stores.",
+        "Of %(in_file)s store codes in the file only %(both)s are known (the brand has %(known)s "
+        "stores). Were the stores renumbered, or is this another brand's file? If you go on, "
+        "orders will not find their stores.",
+        "both",
+    ),
+    "unknown_stores": ngettext_lazy(
+        "%(count)s store code is not known (%(first)s). Import the stores first; otherwise its "
+        "rows are held and must be replayed.",
+        "%(count)s store codes are not known (%(first)s). Import the stores first; otherwise "
+        "these rows are held and must be replayed.",
+        "count",
     ),
     "unknown_tags": gettext_noop(
         "Tags that do not exist yet: %(count)s (%(first)s). If you go on, they are made in the group “Imported tags”."
@@ -222,9 +251,11 @@ def target_label(target: Target) -> str:
     return target.label_zh if (get_language() or "").startswith("zh") else target.label_en
 
 
-def _filled(template: str | None, code: str, parameters: Mapping[str, object]) -> str:
+def _filled(template: str | Promise | None, code: str, parameters: Mapping[str, object]) -> str:
     if template is None:
         return code
+    if isinstance(template, Promise):  # one or many, by the count among the parameters
+        return str(template % parameters)
     try:
         return gettext(template) % parameters
     except KeyError:

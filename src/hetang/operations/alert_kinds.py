@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from hetang.operations.models import Alert
@@ -51,7 +51,11 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "facts_held", WARN, _("Records held"),
-            _("%(count)s records are held and wait for a decision (limit %(limit)s)."),
+            ngettext_lazy(
+"%(count)s record is held and waits for a decision (limit %(limit)s).",
+"%(count)s records are held and wait for a decision (limit %(limit)s).",
+"count",
+),
             _("Look at the reasons, correct the cause at the source, then replay them."),
             "operations:held",
         ),
@@ -81,13 +85,21 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "pages_failing", WARN, _("Pages failing"),
-            _("%(count)s requests were answered with an error within ten minutes (limit %(limit)s)."),
+            ngettext_lazy(
+"%(count)s request was answered with an error within ten minutes (limit %(limit)s).",
+"%(count)s requests were answered with an error within ten minutes (limit %(limit)s).",
+"count",
+),
             _("Look into web.log: each has a request number and a trace."),
             "operations:status", calm_s=300,
         ),
         Kind(
             "sends_failing", BAD, _("Sending fails"),
-            _("%(count)s tasks could not be handed over within ten minutes (limit %(limit)s)."),
+            ngettext_lazy(
+"%(count)s task could not be handed over within ten minutes (limit %(limit)s).",
+"%(count)s tasks could not be handed over within ten minutes (limit %(limit)s).",
+"count",
+),
             _("Tasks are tried again by themselves. Pause the broadcasts if WeCom refuses on purpose."),
             "campaigns:broadcasts", calm_s=300,
         ),
@@ -129,7 +141,11 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "certificate", WARN, _("Certificate expiring"),
-            _("The certificate of %(subject)s expires in %(days)s days."),
+            ngettext_lazy(
+"The certificate of %(subject)s expires in %(days)s day.",
+"The certificate of %(subject)s expires in %(days)s days.",
+"days",
+),
             _("Renew it: customers' phones refuse the page once it is over."),
         ),
         Kind(
@@ -139,7 +155,11 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             "api_key", WARN, _("API key expiring"),
-            _("The API key “%(name)s” (%(subject)s…) expires in %(days)s days."),
+            ngettext_lazy(
+"The API key “%(name)s” (%(subject)s…) expires in %(days)s day.",
+"The API key “%(name)s” (%(subject)s…) expires in %(days)s days.",
+"days",
+),
             _("Make a new key, give it to the system that uses this one, then revoke this one."),
             "settings:keys",
         ),
@@ -203,7 +223,7 @@ def said(kind: str, subject: str, detail: dict[str, Any]) -> Said:
     if title:  # of a job that starts by itself: our own words
         values["title"] = gettext(title)
     try:
-        sentence = str(known.sentence) % values
+        sentence = str(known.sentence % values)
     except (KeyError, ValueError, TypeError):  # noted by another version, with other details
         sentence = f"{known.label}: {subject}" if subject else str(known.label)
     return Said(str(known.label), sentence, str(known.advice))

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
@@ -21,6 +21,7 @@ from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import All, AnyOf, Catalogue, InvalidRule, MemberOf, Not
 from hetang.audiences.sentences import describe
+from hetang.console import figures
 from hetang.console.audiences import people
 from hetang.console.audiences.access import own_or_404
 from hetang.console.audiences.building import trouble
@@ -146,7 +147,11 @@ def refresh(request: HttpRequest, public_id: str) -> HttpResponse:
     audience = own_or_404(actor_of(request), public_id)
     try:
         snapshot = services.take_snapshot(audience.id)
-        messages.success(request, _("Refreshed: %(n)s people.") % {"n": f"{snapshot.count:,}"})
+        messages.success(
+            request,
+            ngettext("Refreshed: %(n)s person.", "Refreshed: %(n)s people.", snapshot.count)
+            % {"n": figures.number(snapshot.count)},
+        )
     except EngineUnavailable:
         messages.error(request, _("The audience engine is not answering. Try again in a few seconds."))
     except ServiceError as refused:

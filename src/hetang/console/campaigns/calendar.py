@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils import formats
-from django.utils.translation import get_language, gettext_lazy, pgettext
+from django.utils.translation import get_language, gettext_lazy, ngettext, pgettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
@@ -64,7 +64,11 @@ class Entry:
         if self.crowding is None:
             return []
         return [
-            _("%(n)s of %(all)s people would be left out by “%(cap)s”")
+            ngettext(
+                "%(n)s of %(all)s person would be left out by “%(cap)s”",
+                "%(n)s of %(all)s people would be left out by “%(cap)s”",
+                self.crowding.people,
+            )
             % {
                 "n": figures.number(people),
                 "all": figures.number(self.crowding.people),

@@ -15,8 +15,7 @@ from urllib.parse import quote
 from django.db.models import Case, IntegerField, QuerySet, Value, When
 from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, override, pgettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, override, pgettext_lazy
 
 from hetang.audiences import queries as audiences
 from hetang.campaigns import queries as campaigns
@@ -106,7 +105,9 @@ def _audiences(actor: Actor, text: str, limit: int) -> list[Hit]:
         Hit(
             reverse("audiences:detail", args=[one.public_id]),
             one.name,
-            "" if one.count is None else _("%(n)s people") % {"n": figures.number(one.count)},
+            ""
+            if one.count is None
+            else ngettext("%(n)s person", "%(n)s people", one.count) % {"n": figures.number(one.count)},
         )
         for one in found
     ]

@@ -14,7 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -155,7 +155,12 @@ def _connect(request: HttpRequest, before: App | None, values: dict[str, Any]) -
         return False
     with transaction.atomic():
         _start_sync(request, app)
-    messages.success(request, _("Connected: %(n)s members serve customers. They are coming in now.") % {"n": members})
+    text = ngettext(
+        "Connected: %(n)s member serves customers, who are coming in now.",
+        "Connected: %(n)s members serve customers. They are coming in now.",
+        members,
+    )
+    messages.success(request, text % {"n": members})
     return True
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 Text = str | Promise
 
@@ -202,9 +202,12 @@ def _good(name: str, detail: Mapping[str, Any]) -> str:
     if name in {"address", "domain"}:
         return str(detail.get("address") or detail.get("domain") or "")
     if name == "customer_contact" and "members" in detail:
-        return _("%(n)s members may have customers.") % {"n": detail["members"]}
+        members = detail["members"]
+        return ngettext("%(n)s member may have customers.", "%(n)s members may have customers.", members) % {
+            "n": members
+        }
     if name == "range" and "departments" in detail:
-        return _("%(departments)s departments and %(members)s single members.") % dict(detail)
+        return _("Departments: %(departments)s. Single members: %(members)s.") % dict(detail)
     return ""
 
 
