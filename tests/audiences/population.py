@@ -122,10 +122,11 @@ class Population:
         self.drawn = Drawn()
 
     def live(self, family: str, keys: tuple[Any, ...]) -> BitMap:
+        living = [h for h in self.people if h.alive or family == "bucket"]  # a draw knows numbers only
         if family == "friends":
             number, staff = keys
             named = {STAFF[i - 1] for i in staff} or set(STAFF)
-            return BitMap(h.number for h in self.people if len(h.friends & named) >= number)
+            return BitMap(h.number for h in living if len(h.friends & named) >= number)
         fits = {
             "tag": lambda h: any(TAGS[i - 1] in h.tags for i in keys),
             "consent": lambda h: keys[0] in h.consents,
@@ -133,7 +134,7 @@ class Population:
             "home_store": lambda h: any(STORES[i - 1] == h.home for i in keys),
             "bucket": lambda h: h.number in self.drawn.between(*keys, highest=len(self.people)),
         }[family]
-        return BitMap(h.number for h in self.people if fits(h))
+        return BitMap(h.number for h in living if fits(h))
 
     def prepare(self, queries: Sequence[Query]) -> None:
         self.known |= asked.members([query for query in queries if query not in self.known])

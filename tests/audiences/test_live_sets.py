@@ -177,6 +177,7 @@ def test_following_ends_where_building_does(seed: int, tmp_path: Path) -> None:
     apply()
     sets = following.follow(sets, NOW + timedelta(minutes=200))
     assert everything(sets) == everything(following.build(NOW + timedelta(minutes=200)))
+    assert all(members <= sets.universe for known in sets.families.values() for members in known.values())
 
 
 def test_a_damaged_snapshot_is_not_used(tmp_path: Path) -> None:

@@ -53,11 +53,11 @@ _MEMBERS = {
 
 def build(now: datetime) -> LiveSets:
     """The sets from the tables. The position is read first: what commits meanwhile is read again when following."""
-    sets = LiveSets(position=_head())
+    sets = LiveSets(position=head())
     for family in FAMILIES:
         found = sets.families[family]
         for key, numbers in _grouped(family, now):
-            found[key] = BitMap(numbers)
+            found[key] = BitMap(numbers) if family == "alive" else BitMap(numbers) & sets.universe
     for family in ("tag", "left_alone"):
         sets.replace(BitMap(), {}, _ending(family, now))
     return sets
@@ -65,15 +65,15 @@ def build(now: datetime) -> LiveSets:
 
 def follow(sets: LiveSets, now: datetime) -> LiveSets:
     """Bring the sets up to date; returns the same object, or a new one when it had to be built again."""
-    head = _head()
-    if head.database != sets.position.database or _behind(sets.position, head) > _REBUILD_BEYOND:
+    newest = head()
+    if newest.database != sets.position.database or _behind(sets.position, newest) > _REBUILD_BEYOND:
         return build(now)
     changed = sets.due(now)
-    if head != sets.position:
-        changed |= _changed(sets.position, head)
+    if newest != sets.position:
+        changed |= _changed(sets.position, newest)
     if changed:
         refresh(sets, changed, now)
-    sets.position = head
+    sets.position = newest
     return sets
 
 
@@ -100,7 +100,7 @@ def history_version() -> tuple[int, int, int]:
         return cursor.fetchone() or (0, 0, 0)
 
 
-def _head() -> Position:
+def head() -> Position:
     """The newest position, in one snapshot of the database."""
     with connection.cursor() as cursor:
         cursor.execute(

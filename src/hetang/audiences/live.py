@@ -18,7 +18,7 @@ from typing import Any
 from pyroaring import BitMap
 
 FAMILIES = ("alive", "tag", "consent", "left_alone", "home_store", "friends")
-_MAGIC = b"hetang-sets-2\n"  # 2: a consent without a known basis is no member
+_MAGIC = b"hetang-sets-3\n"  # 3: every set holds living people only
 _EMPTY = BitMap()
 
 
@@ -54,7 +54,10 @@ Members = Mapping[str, Mapping[Hashable, BitMap]]
 
 @dataclass
 class LiveSets:
-    """All families at one position. `ends` are the memberships that end by themselves, the soonest first."""
+    """All families at one position, living people only: whoever reads a set need not intersect it with the living.
+
+    `ends` are the memberships that end by themselves, the soonest first.
+    """
 
     position: Position = Position()
     families: dict[str, dict[Hashable, BitMap]] = field(default_factory=lambda: {name: {} for name in FAMILIES})
@@ -88,11 +91,12 @@ class LiveSets:
         return at_least[-1]
 
     def replace(self, changed: BitMap, members: Members, ends: Iterable[Expiry]) -> None:
-        """Put these customers into exactly these sets, and out of all others."""
+        """Put these customers into exactly these sets, and out of all others; those not alive into none."""
+        living = members.get("alive", {}).get(True, _EMPTY)
         for family, known in self.families.items():
             new = members.get(family, {})
             for key in [*known, *(key for key in new if key not in known)]:
-                before, incoming = known.get(key, _EMPTY), new.get(key, _EMPTY)
+                before, incoming = known.get(key, _EMPTY), new.get(key, _EMPTY) & living
                 if incoming or before.intersection_cardinality(changed):
                     known[key] = (before - changed) | incoming
         for end in ends:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pyroaring import BitMap
 
+from hetang.audiences.live import FAMILIES
 from hetang.audiences.plans import Complement, Intersection, Live, Moment, Plan, Query, plan
 from hetang.audiences.reading import nested
 from hetang.audiences.rules import All, AnyOf, Catalogue, Condition, MemberOf, Node, Not, Path, conditions
@@ -38,14 +39,20 @@ class Evaluation:
 
 
 def evaluate(
-    node: Node, catalogue: Catalogue, moment: Moment, source: Source, scope: BitMap | None = None
+    node: Node,
+    catalogue: Catalogue,
+    moment: Moment,
+    source: Source,
+    scope: BitMap | None = None,
+    *,
+    removes: bool = True,
 ) -> Evaluation:
-    """Evaluate a rule over everybody in `scope` (None: all living customers)."""
-    base = source.universe if scope is None else source.universe & scope
-    run = _Run(catalogue, moment, source, base)
+    """Evaluate a rule over everybody in `scope` (None: all living customers). What each part removes costs as much
+    again: `removes` false leaves it out."""
+    run = _Run(catalogue, moment, source, scope)
     members = run.whole(node)
-    removes = _removes(node, run) if isinstance(node, All) and len(node.of) > 1 else {}
-    return Evaluation(members, {path: len(found) for path, found in run.found.items()}, removes)
+    removed = _removes(node, run) if removes and isinstance(node, All) and len(node.of) > 1 else {}
+    return Evaluation(members, {path: len(found) for path, found in run.found.items()}, removed)
 
 
 def read_states(rows: bytes) -> Iterator[tuple[int, BitMap]]:
@@ -82,11 +89,12 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 class _Run:
     """One evaluation: remembers the set of every part by its path."""
 
-    def __init__(self, catalogue: Catalogue, moment: Moment, source: Source, base: BitMap) -> None:
+    def __init__(self, catalogue: Catalogue, moment: Moment, source: Source, scope: BitMap | None) -> None:
         self.catalogue = catalogue
         self.moment = moment
         self.source = source
-        self.base = base
+        self.scope = scope
+        self.base = source.universe if scope is None else source.universe & scope
         self.found: dict[Path, BitMap] = {}
         self.saved: dict[str, BitMap] = {}
         self.plans: dict[Condition, Plan] = {}
@@ -124,13 +132,16 @@ class _Run:
 
     def _member_of(self, node: MemberOf, audience: str) -> BitMap:
         if audience not in self.saved:
-            inner = _Run(self.catalogue, self.moment, self.source, self.base)
+            inner = _Run(self.catalogue, self.moment, self.source, self.scope)
             inner.saved = self.saved
             self.saved[audience] = inner.whole(nested(node, self.catalogue))
         return self.saved[audience]
 
     def _condition(self, condition: Condition) -> BitMap:
-        return self._plan(self._planned(condition)) & self.base
+        step = self._planned(condition)
+        if self.scope is None and isinstance(step, Live) and step.family in FAMILIES:
+            return self._plan(step)  # living people only: to intersect them again costs as much as the rule itself
+        return self._plan(step) & self.base
 
     def _planned(self, condition: Condition) -> Plan:
         if condition not in self.plans:
