@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
@@ -192,6 +192,10 @@ def population(history: None) -> Population:
 @pytest.mark.engine
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rule=trees, scoped=st.booleans())
+@example(rule={"type": "date", "of": "last_order", "op": "before", "date": "0001-01-01"}, scoped=False)
+@example(rule={"type": "date", "of": "last_order", "op": "after", "date": "9999-12-31"}, scoped=False)
+@example(rule={"type": "metric", "metric": "days_since_last_order", "op": ">=", "value": 10**9}, scoped=False)
+@example(rule={"type": "metric", "metric": "days_since_last_order", "op": "<", "value": 10**9}, scoped=False)
 def test_the_readings_agree(population: Population, rule: dict[str, Any], scoped: bool) -> None:
     node = parse({"version": 1, "rule": rule}, CATALOGUE)
     scope = BitMap(range(1, 150)) if scoped else None

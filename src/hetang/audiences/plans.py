@@ -308,7 +308,7 @@ def _date(condition: DateOf, moment: Moment) -> Plan:
     low, high = day_bounds(condition, moment.today)
     if not condition.of.startswith("attribute:"):
         first = _clamped(low) if low else None
-        behind = _clamped(_day_beside(high, 1)) if high else None
+        behind = _clamped(high, 1) if high else None
         return _between(f"{condition.of}_at", first, behind, moment)
     code = condition.of.removeprefix("attribute:")
     name = attribute_column(code, "date")
@@ -320,11 +320,14 @@ def _date(condition: DateOf, moment: Moment) -> Plan:
     return _profile(" and ".join(tests), parameters, (code, "date"))
 
 
-def _clamped(day: str) -> date:
-    """An ISO day, or the border of what a time can be where it lies beyond."""
-    if day <= _FIRST_DAY.isoformat():
+def _clamped(day: str, later: int = 0) -> date:
+    """An ISO day, or so many days later; the border of what a time can be where it lies beyond (`_day_beside` writes
+    days that no calendar has)."""
+    if day < _FIRST_DAY.isoformat():
         return _FIRST_DAY
-    return min(date.fromisoformat(day), _LAST_DAY) if day < "9999" else _LAST_DAY
+    if day > _LAST_DAY.isoformat():
+        return _LAST_DAY
+    return date.fromisoformat(day) + timedelta(days=later)
 
 
 _QUANTIFIER = {"at_least": ">=", "at_most": "<=", "exactly": "="}
