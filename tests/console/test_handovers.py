@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 from hetang.connectors.wecom.errors import NotSent
-from hetang.connectors.wecom.handover import preparing
+from hetang.connectors.wecom.handover import judging
 from hetang.connectors.wecom.models import App, Corp, Handover, HandoverItem, Pair
 from hetang.customers.models import Customer, Identity, Relation
 from hetang.platform import clock, jobs
@@ -38,7 +38,7 @@ def corp(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> Corp:
         )
         Pair.objects.create(corp=corp, userid="anna", external_userid=key, friends_since=now, told_at=now)
     serving = SimpleNamespace(follow_user=["anna", "bela"])
-    monkeypatch.setattr(preparing, "client_of", lambda _app: SimpleNamespace(call=lambda _api: serving))
+    monkeypatch.setattr(judging, "client_of", lambda _app: SimpleNamespace(call=lambda _api: serving))
     monkeypatch.setattr("hetang.connectors.wecom.handover.leavers.refresh", lambda _app: 0)
     return corp
 
@@ -56,6 +56,10 @@ def test_from_the_list_of_who_left_to_the_job(cast: Cast, corp: Corp, headquarte
     assert "Bela · Store B" in headquarters.get(address).text
     page = headquarters.post(address, sent(cast), follow=True).text
     assert "Hand-over of Anna" in page
+    assert "Waiting to start" in page
+    assert "Customers handed over" not in page
+    jobs.run_waiting()
+    page = headquarters.get(f"/handovers/{Handover.objects.get().public_id}/").text
     assert "Customers handed over: 3. Group chats handed over: 0." in page
     assert NAMES[0] not in page
     assert "王**" in page
@@ -88,7 +92,9 @@ def test_who_chose_nothing_is_told_what_to_choose(cast: Cast, corp: Corp, headqu
 def test_it_is_shared_out_within_the_store(cast: Cast, corp: Corp, headquarters: Client) -> None:
     Staff.objects.create(userid="bela2", name="Berta", store=cast.store_b, org_node=cast.store_b.org_node)
     body = {"customers": "on", "rule": "shared", "store": str(cast.store_b.public_id)}
-    page = headquarters.post(f"/handovers/new?staff={cast.anna.public_id}", body, follow=True).text
+    headquarters.post(f"/handovers/new?staff={cast.anna.public_id}", body)
+    jobs.run_waiting()
+    page = headquarters.get(f"/handovers/{Handover.objects.get().public_id}/").text
     assert "Berta" not in page  # WeCom does not let her serve customers
     assert HandoverItem.objects.filter(taker=cast.bela, state="planned").count() == 3
 
@@ -99,15 +105,29 @@ def test_without_wecom_nothing_is_prepared(
     def away(_app: App) -> None:
         raise NotSent("x")
 
-    monkeypatch.setattr(preparing, "client_of", away)
-    answer = headquarters.post(f"/handovers/new?staff={cast.anna.public_id}", sent(cast))
-    assert "WeCom does not answer, or refuses the app." in answer.text
-    assert not Handover.objects.exists()
+    monkeypatch.setattr(judging, "client_of", away)
+    headquarters.post(f"/handovers/new?staff={cast.anna.public_id}", sent(cast))
+    jobs.run_waiting()
+    address = f"/handovers/{Handover.objects.get().public_id}/"
+    assert "WeCom does not answer, or refuses the app." in headquarters.get(address).text
+    serving = SimpleNamespace(follow_user=["anna", "bela"])
+    monkeypatch.setattr(judging, "client_of", lambda _app: SimpleNamespace(call=lambda _api: serving))
+    headquarters.post(f"{address}prepare")
+    jobs.cancel(JobRun.objects.latest("id"))
+    page = headquarters.get(address).text
+    assert "Preparing was stopped before its end." in page
+    assert "Prepare again" in page
+    headquarters.post(f"{address}prepare")
+    jobs.run_waiting()
+    assert "Customers handed over: 3. Group chats handed over: 0." in headquarters.get(address).text
 
 
 def test_what_is_discarded_is_gone(cast: Cast, corp: Corp, headquarters: Client) -> None:
     headquarters.post(f"/handovers/new?staff={cast.anna.public_id}", sent(cast))
     handover = Handover.objects.get()
+    page = headquarters.post(f"/handovers/{handover.public_id}/discard", follow=True).text
+    assert "It is still running." in page
+    jobs.run_waiting()
     page = headquarters.post(f"/handovers/{handover.public_id}/discard", follow=True).text
     assert "Discarded. Nothing was handed over." in page
     assert not Handover.objects.exists()

@@ -10,7 +10,7 @@ from django.db import connection
 
 from hetang.communities.models import GroupChat
 from hetang.connectors.wecom import callbacks
-from hetang.connectors.wecom.handover import following, leavers, preparing, queries
+from hetang.connectors.wecom.handover import following, judging, leavers, preparing, queries
 from hetang.connectors.wecom.handover.errors import HandoverRefused
 from hetang.connectors.wecom.handover.preparing import Wanted
 from hetang.connectors.wecom.handover.rules import shares
@@ -59,7 +59,13 @@ def staff(userid: str) -> Staff:
 def prepare(giver: str = "anna", *takers: str, **more: object) -> Handover:
     some = [staff(one) for one in takers or ("bo",)]
     rule = Handover.SHARED if len(some) > 1 else Handover.ONE
-    return preparing.prepare(access.system("test"), Wanted(staff(giver), some, rule, **more))  # type: ignore[arg-type]
+    wanted = Wanted(staff(giver), some, rule, **more)  # type: ignore[arg-type]
+    handover = preparing.ask(access.system("test"), wanted)
+    jobs.run_waiting()
+    handover.refresh_from_db()
+    if handover.state == Handover.REFUSED:
+        raise HandoverRefused(handover.problem)
+    return handover
 
 
 def carry_out(handover: Handover) -> None:
@@ -320,7 +326,41 @@ def test_what_cannot_be_prepared(synced: World) -> None:
     Staff.objects.filter(userid="bo").update(active=True)
     with pytest.raises(HandoverRefused, match="unreachable"):
         prepare("anna", "bo")
-    assert not Handover.objects.exists()
+    assert set(Handover.objects.values_list("state", flat=True)) == {Handover.REFUSED}
+    with pytest.raises(HandoverRefused, match="begun"):
+        preparing.start(access.system("test"), Handover.objects.first() or Handover())
+    assert not HandoverItem.objects.exists()
+
+
+def test_preparing_goes_on_after_it_was_cancelled_and_says_anew_to_whom(
+    synced: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "CHUNK", 2)
+    monkeypatch.setattr("hetang.platform.jobs._THROTTLE_S", 0.0)
+    handover = preparing.ask(access.system("test"), Wanted(staff("anna"), [staff("bo")]))
+    with pytest.raises(HandoverRefused, match="begun"):
+        preparing.start(access.system("test"), handover)
+    with pytest.raises(HandoverRefused, match="running"):
+        preparing.discard(access.system("test"), handover)
+    share_out = judging._share_out
+
+    def cancelled(*_arguments: object) -> None:
+        raise jobs.Cancelled
+
+    monkeypatch.setattr(judging, "_share_out", cancelled)
+    jobs.run_waiting()
+    before = list(HandoverItem.objects.order_by("id").values_list("id", "key", "taker"))
+    assert before == [(one, key, None) for one, key, _ in before]
+    assert len(before) == 3
+    monkeypatch.setattr(judging, "_share_out", share_out)
+    Corp.objects.update(customers_per_member=4)  # bo has two friends: two more, and one is left over
+    preparing.ask_again(access.system("test"), Handover.objects.get())
+    jobs.run_waiting()
+    assert Handover.objects.get().state == Handover.PREPARED
+    bo = staff("bo").pk
+    found = list(HandoverItem.objects.order_by("id").values_list("id", "key", "taker", "state", "reason"))
+    assert [row[:3] for row in found] == [(*row[:2], bo) for row in before[:2]] + [(*before[2][:2], None)]
+    assert found[2][3:] == ("left_out", "full")
 
 
 def test_who_is_discarded_leaves_nothing(synced: World) -> None:

@@ -20,9 +20,9 @@ from hetang.connectors.wecom.doctor.checks import BAD, GOOD, UNTRIED, Finding
 from hetang.connectors.wecom.models import App, CallbackMessage, CheckResult, Corp
 from hetang.connectors.wecom.services import callback_path, connect
 from hetang.operations.listening import GateMiddleware
-from hetang.platform import brand
+from hetang.platform import brand, jobs
 from hetang.platform.access import system
-from hetang.platform.models import AuditEntry
+from hetang.platform.models import AuditEntry, JobRun
 from hetang.platform.sealing import unseal
 from tests.connectors.wecom.conftest import TOKEN
 from tests.console import cast as cast_of_all
@@ -366,11 +366,18 @@ def test_the_page_checks_and_says_what_to_do(boss: Client, real: App, world: Wor
     page = boss.get("/settings/wecom/setup/").text
     assert page.count("Not tried yet") == 10
     page = boss.post("/settings/wecom/setup/check", follow=True).text
+    assert "Waiting to start" in page
+    boss.post("/settings/wecom/setup/check")
+    assert JobRun.objects.filter(kind="wecom.check").count() == 1  # pressed twice, checked once
+    jobs.run_waiting()
+    page = boss.get("/settings/wecom/setup/").text
     assert "1 step is wrong" in page
     assert "<code>127.0.0.1</code>" in page
     assert world.secret not in page
     change_app(world)
-    page = boss.post("/settings/wecom/setup/check", {"name": "trusted_ip"}, follow=True).text
+    boss.post("/settings/wecom/setup/check", {"name": "trusted_ip"})
+    jobs.run_waiting()
+    page = boss.get("/settings/wecom/setup/").text
     assert "is wrong" not in page
     assert boss.post("/settings/wecom/setup/check", {"name": "nonsense"}).status_code == 404
     assert AuditEntry.objects.filter(action="wecom.checked").count() == 2

@@ -458,13 +458,13 @@ class Unassigned(models.Model):
 class Handover(models.Model):
     """Customers and groups of one member of staff (`giver`) that go to others: prepared, confirmed, followed up.
 
-    `kind`: she left (离职继承) or is in service (在职继承). `counts` are the final ones, by kind and state of the
-    items.
+    `kind`: she left (离职继承) or is in service (在职继承). `asked` is what is to be prepared, `problem` why it could
+    not be; `job` the one that prepares or hands over. `counts` are the final ones, by kind and state of the items.
     """
 
     LEFT, ON_JOB = "left", "on_job"
     ONE, SHARED = "one", "shared"
-    PREPARED, RUNNING, DONE = "prepared", "running", "done"
+    PREPARING, REFUSED, PREPARED, RUNNING, DONE = "preparing", "refused", "prepared", "running", "done"
 
     id = models.BigAutoField(primary_key=True)
     public_id = models.UUIDField(default=public_id, unique=True)
@@ -476,6 +476,8 @@ class Handover(models.Model):
     message = models.CharField(max_length=200, blank=True, default="")  # of one in service, to the customer
     state = models.CharField(max_length=10, default=PREPARED)
     job = models.ForeignKey(JobRun, models.SET_NULL, null=True, related_name="+")
+    asked = models.JSONField(default=dict)
+    problem = models.CharField(max_length=24, blank=True, default="")
     actor = models.CharField(max_length=80)
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)

@@ -11,6 +11,7 @@ urlpatterns = [
     path("lost", risks.lost, name="lost"),
     path("<uuid:public_id>/", views.show, name="show"),
     path("<uuid:public_id>/start", views.start, name="start"),
+    path("<uuid:public_id>/prepare", views.prepare_again, name="prepare-again"),
     path("<uuid:public_id>/discard", views.discard, name="discard"),
     path("<uuid:public_id>/give-up", views.give_up, name="give-up"),
 ]

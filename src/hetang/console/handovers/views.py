@@ -119,7 +119,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @needs(HAND_OVER)
 def new(request: HttpRequest) -> HttpResponse:
-    """Say what goes to whom; a POST writes down who goes and who cannot, and shows it. Nothing is handed over yet."""
+    """Say what goes to whom; a POST plans the job that writes down who goes and who cannot. Nothing is handed over."""
     actor = actor_of(request)
     giver = _giver_or_404(actor, request.GET.get("staff", ""))
     scope = actor.own_scope(HAND_OVER)
@@ -136,7 +136,7 @@ def new(request: HttpRequest) -> HttpResponse:
     problem = ""
     if request.method == "POST" and form.is_valid():
         try:
-            handover = preparing.prepare(actor, _wanted(giver, form, takers))
+            handover = preparing.ask(actor, _wanted(giver, form, takers))
         except HandoverRefused as refused:
             problem = str(words.REFUSALS[refused.code])
         else:
@@ -181,6 +181,8 @@ def show(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "planned": planned,
         "to_go": {kind: counts.get(kind, {}).get(HandoverItem.PLANNED, 0) for kind in ("customer", "group")},
         "prepared": handover.state == Handover.PREPARED,
+        "preparing": handover.state == Handover.PREPARING,
+        "problem": words.REFUSALS.get(handover.problem, "") if handover.state == Handover.REFUSED else "",
         "stopped": handover.state == Handover.RUNNING and not running and _is_stopped(handover),
     }
     return render(request, "console/handovers/show.html", values)
@@ -191,6 +193,13 @@ def show(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def start(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """The word that starts it, or lets it go on."""
     return _step(request, public_id, preparing.start, _("Started. WeCom tells each customer; she has a day to refuse."))
+
+
+@require_POST
+@needs(HAND_OVER)
+def prepare_again(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Go on preparing what was cancelled or refused."""
+    return _step(request, public_id, preparing.ask_again, "")
 
 
 @require_POST
@@ -221,7 +230,8 @@ def _step(request: HttpRequest, public_id: UUID, step: Callable[[Actor, Handover
     except HandoverRefused as refused:
         messages.error(request, str(words.REFUSALS[refused.code]))
     else:
-        messages.success(request, done)
+        if done:
+            messages.success(request, done)
     return redirect("handovers:show", public_id)
 
 
@@ -265,7 +275,7 @@ def _is_stopped(handover: Handover) -> bool:
 
 def _state_of(handover: Handover) -> tuple[words.Text, str]:
     """Label and tone of where it is; a job that ended before its work was done has stopped."""
-    if handover.state == Handover.RUNNING and _is_stopped(handover):
+    if handover.state in {Handover.RUNNING, Handover.PREPARING} and _is_stopped(handover):
         return words.STOPPED
     return words.STATES[handover.state]
 

@@ -14,6 +14,8 @@ KINDS: dict[str, Text] = {
     Handover.ON_JOB: pgettext_lazy("hand-over", "In service"),
 }
 STATES: dict[str, tuple[Text, str]] = {
+    Handover.PREPARING: (_("Being prepared"), "info"),
+    Handover.REFUSED: (_("Could not be prepared"), "bad"),
     Handover.PREPARED: (_("Not started"), ""),
     Handover.RUNNING: (_("Under way"), "info"),
     Handover.DONE: (_("Finished"), "good"),

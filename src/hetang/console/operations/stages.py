@@ -29,6 +29,9 @@ STAGES = frozenset(
         gettext_noop("settling"),
         gettext_noop("gone"),
         gettext_noop("handing over"),
+        gettext_noop("asking WeCom"),
+        gettext_noop("judging"),
+        gettext_noop("sharing out"),
         gettext_noop("rotating"),
         gettext_noop("done"),
     }

@@ -17,6 +17,8 @@ KINDS: dict[str, str | Promise] = {
     "wecom.cost": _("Counting what WeCom charges for"),
     "wecom.accounts": _("Accounts follow their departments"),
     "wecom.handover": _("Handing over customers and groups"),
+    "wecom.prepare_handover": _("Preparing a hand-over"),
+    "wecom.check": _("Checking the set-up of WeCom"),
     "wecom.sync": _("Staff and friends from WeCom"),
     "privacy.erase": _("Erasing a customer"),
     "privacy.keeping": _("Removing what is over"),

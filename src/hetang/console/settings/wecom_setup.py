@@ -15,12 +15,13 @@ from django.views.decorators.http import require_GET, require_POST
 
 from hetang.connectors.wecom import services, verification
 from hetang.connectors.wecom.client import connected_app
-from hetang.connectors.wecom.doctor import checks, words
+from hetang.connectors.wecom.doctor import checks, running, words
 from hetang.connectors.wecom.models import App, CheckResult, VerificationFile
 from hetang.connectors.wecom.verification import FileRefused
 from hetang.console.settings.tabs import tabs
 from hetang.platform import audit, environment
 from hetang.platform.access import actor_of, needs
+from hetang.platform.models import JobRun
 from hetang.platform.sealing import unseal
 
 REFUSALS: dict[str, str | Promise] = {
@@ -41,16 +42,12 @@ def setup(request: HttpRequest) -> HttpResponse:
 @require_POST
 @needs("settings:edit")
 def check(request: HttpRequest) -> HttpResponse:
-    """Carry out all checks, or one; they ask WeCom and change nothing there."""
+    """Plan all checks, or one; they ask WeCom and change nothing there."""
     app = _connected()
     name = request.POST.get("name", "")
     if name and name not in checks.CHECKS:
         raise Http404
-    found = checks.run(app, [name] if name else ())
-    wrong = sum(one.state == checks.BAD for one in found)
-    audit.record(actor_of(request), "wecom.checked", "wecom", app.corp.corpid, {"wrong": wrong})
-    if not name:
-        messages.success(request, _("Checked. What is red says what to do.") if wrong else _("Checked."))
+    running.start(actor_of(request), app, name)
     return redirect("settings:wecom-setup")
 
 
@@ -113,12 +110,16 @@ def _page(request: HttpRequest, *, keys: tuple[str, str] | None = None, refusal:
         else:
             steps.append((words.said(name, row.state, row.reason, row.code, row.detail), row))
     ip = known.get("trusted_ip")
+    run = running.newest(app) if app else None
+    run_under_way = run is not None and run.state in {JobRun.WAITING, JobRun.RUNNING}
     values: dict[str, Any] = {
         "app": app,
         "steps": steps,
         "wrong": sum(one.state == checks.BAD for one, _row in steps),
         "good": sum(one.state == checks.GOOD for one, _row in steps),
         "files": VerificationFile.objects.order_by("name"),
+        "run": run if run_under_way or (run and run.state != JobRun.DONE) else None,
+        "run_under_way": run_under_way,
         "refusal": refusal,
         "callback_url": environment.public_url() + services.callback_path(app) if app else "",
         "keys": keys,

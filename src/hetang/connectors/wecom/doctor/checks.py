@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from django.db import transaction
 
 from hetang.connectors.wecom.client import client_of
 from hetang.connectors.wecom.errors import NO_RELATION, NotSent, RateLimited, Unanswered, WeComError
@@ -264,26 +263,15 @@ def run(app: App, names: Collection[str] = ()) -> list[Finding]:
     """Carry checks out (all, or those named), in WeCom's order, and keep what they found. Some calls, each with its
     retries: up to a minute where WeCom is silent. Call it with no transaction open."""
     probe = Probe(app)
-    findings = [check(probe) for name, check in CHECKS.items() if not names or name in names]
-    with transaction.atomic():
-        CheckResult.objects.bulk_create(
-            [
-                CheckResult(
-                    app=app,
-                    name=one.name,
-                    state=one.state,
-                    reason=one.reason,
-                    code=one.code,
-                    detail=one.detail,
-                    at=clock.now(),
-                )
-                for one in findings
-            ],
-            update_conflicts=True,
-            unique_fields=["app", "name"],
-            update_fields=["state", "reason", "code", "detail", "at"],
-        )
-    return findings
+    return [carry_out(probe, name) for name in CHECKS if not names or name in names]
+
+
+def carry_out(probe: Probe, name: str) -> Finding:
+    """Carry one check out and keep what it found."""
+    found = CHECKS[name](probe)
+    said = {"state": found.state, "reason": found.reason, "code": found.code, "detail": found.detail, "at": clock.now()}
+    CheckResult.objects.update_or_create(app=probe.app, name=name, defaults=said)
+    return found
 
 
 def last(app: App) -> dict[str, CheckResult]:
