@@ -157,7 +157,7 @@ LISTED: dict[str, Listed] = {
     ),
     "handovers:show": Listed(by("handover")),
     "handovers:start": Listed(by("handover")),
-    "handovers:prepare-again": Listed(by("handover")),
+    "handovers:prepare-again": Listed(by("unprepared")),
     "handovers:discard": Listed(by("handover")),
     "handovers:give-up": Listed(by("handing_over")),
     "groups:overlaps": Listed(),

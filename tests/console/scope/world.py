@@ -168,12 +168,13 @@ def _people(place: SimpleNamespace) -> None:
 
 
 def _handovers(place: SimpleNamespace) -> None:
-    """One that is prepared, and one that was stopped."""
+    """One that is prepared, one that was stopped, and one that could not be prepared."""
     corp, _ = Corp.objects.get_or_create(corpid="ww0", defaults={"created_at": clock.now()})
     values: dict[str, Any] = {"corp": corp, "giver": place.staff, "org_node": place.node, "kind": "on_job"}
     values |= {"rule": "one", "actor": place.thing, "created_at": clock.now()}
     place.handover = Handover.objects.create(**values)
     place.handing_over = Handover.objects.create(**values, state=Handover.RUNNING)
+    place.unprepared = Handover.objects.create(**values, state=Handover.REFUSED, problem="unreachable")
     for one in (place.handover, place.handing_over):
         HandoverItem.objects.create(handover=one, corp=corp, kind="customer", key=f"wm{place.letter}")
 
