@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 from django.test import Client
 
+import hetang
+from hetang.console.audit import wording
 from hetang.platform import audit
 from hetang.platform.access import actor_for, system
 from hetang.platform.models import AuditEntry
@@ -62,3 +67,15 @@ def test_pages_of_the_log_neither_skip_nor_repeat(headquarters: Client) -> None:
     assert seen == [str(number) for number in reversed(range(120))]
     back = headquarters.get(f"/audit/?before={page.earlier}").context["page"]
     assert [row.target_id for row in back] == [str(number) for number in reversed(range(20, 70))]
+
+
+def test_what_is_written_into_the_log_has_a_name() -> None:
+    """Actions and objects that stand as texts in calls of `audit.record` and `audit.look`."""
+    unnamed = set()
+    for path in Path(hetang.__file__).parent.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in {"audit.record", "audit.look"}:
+                said = [one.value if isinstance(one, ast.Constant) else "" for one in call.args[1:3]]
+                named = [{"", *wording.ACTIONS, *wording.LOOKS}, {"", *wording.TARGETS}]
+                unnamed |= {one for one, known in zip(said, named, strict=False) if one not in known}
+    assert unnamed == set()

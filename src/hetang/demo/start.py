@@ -52,4 +52,4 @@ def plan_loading() -> JobRun | None:
     under_way = (JobRun.WAITING, JobRun.RUNNING, JobRun.DONE)
     if JobRun.objects.filter(kind="demo.load", state__in=under_way).exists():
         return None
-    return jobs.enqueue("demo.load", "演示数据 Demo data", {})
+    return jobs.enqueue("demo.load", "Demo data", {})

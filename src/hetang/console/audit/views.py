@@ -67,7 +67,7 @@ def audit_list(request: HttpRequest) -> HttpResponse:
     for row in page:
         _describe(row)
     kind = request.GET.get("kind", "")
-    labels = {"": _("Changes and looks"), "changes": _("Changes only"), "looks": _("Looks only")}
+    labels = {"": _("All"), "changes": _("Changes only"), "looks": _("Looks only")}
     values = {
         "listing": listing,
         "page": page,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
+from django.utils.dateparse import parse_datetime
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from hetang.console.campaigns.words import REASONS
+from hetang.customers.wording import channel_word
+from hetang.platform import clock
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 LOOKS: dict[str, str | Promise] = {
     "look.portrait": _("looked at a customer"),
@@ -140,6 +147,14 @@ ACTIONS: dict[str, str | Promise] = {
     "bulk.undoing": _("began to undo a change to many customers"),
     "bulk.undone": _("a change to many customers was undone"),
     "bulk.discarded": _("discarded a change to many customers"),
+    "import.created": _("uploaded a file to import"),
+    "import.format_chosen": _("said how a file is written"),
+    "import.preset_applied": _("used a saved mapping"),
+    "import.preset_saved": _("saved a mapping"),
+    "import.preset_deleted": _("deleted a saved mapping"),
+    "import.checked": _("had a file checked"),
+    "import.started": _("started an import"),
+    "import.tags_made": _("made tags for an import"),
     "campaign.created": _("made a campaign"),
     "campaign.changed": _("changed a campaign"),
     "campaign.closed": _("closed a campaign"),
@@ -204,6 +219,7 @@ TARGETS: dict[str, str | Promise] = {
     "broadcast": _("broadcast"),
     "picture": _("picture"),
     "import": _("import"),
+    "import_preset": _("saved mapping"),
     "simulator": _("simulated WeCom"),
     "wecom": _("connection to WeCom"),
     "wecom_department": _("department"),
@@ -226,10 +242,63 @@ FIELDS: dict[str, str | Promise] = {
     "audience": pgettext_lazy("audit value", "audience"),
     "rule": pgettext_lazy("audit value", "rule"),
     "value": pgettext_lazy("audit value", "value"),
+    "target": pgettext_lazy("audit value", "contents"),
+    "columns": pgettext_lazy("audit value", "columns"),
+    "legal_basis": pgettext_lazy("audit value", "legal basis"),
+    "confirmed": pgettext_lazy("audit value", "confirmed"),
     "shown": pgettext_lazy("audit value", "shown"),
     "found": pgettext_lazy("audit value", "found"),
     "permissions": pgettext_lazy("audit value", "permissions"),
     "language": pgettext_lazy("audit value", "language"),
+    "goal": pgettext_lazy("audit value", "goal"),
+    "starts_on": pgettext_lazy("audit value", "first day"),
+    "ends_on": pgettext_lazy("audit value", "last day"),
+    "budget": pgettext_lazy("audit value", "budget"),
+    "org_node_id": pgettext_lazy("audit value", "part of the organisation"),
+    "org_node": pgettext_lazy("audit value", "part of the organisation"),
+    "owner_id": pgettext_lazy("audit value", "responsible"),
+    "people": pgettext_lazy("audit value", "people"),
+    "slot_at": pgettext_lazy("audit value", "planned for"),
+    "design": pgettext_lazy("audit value", "comparison of texts"),
+    "channel": pgettext_lazy("audit value", "channel"),
+    "message_class": pgettext_lazy("audit value", "kind of message"),
+    "control_bp": pgettext_lazy("audit value", "control group, hundredths of a per cent"),
+    "confirm_days": pgettext_lazy("audit value", "days to confirm"),
+    "window_days": pgettext_lazy("audit value", "days that count for the report"),
+    "replan_after_quiet": pgettext_lazy("audit value", "take up again after quiet hours"),
+    "target_url": pgettext_lazy("audit value", "address to which it leads"),
+    "variants": pgettext_lazy("audit value", "texts"),
+    "audience_id": pgettext_lazy("audit value", "audience"),
+    "version": pgettext_lazy("audit value", "version"),
+    "kind": pgettext_lazy("audit value", "kind"),
+    "group": pgettext_lazy("audit value", "group"),
+    "store": pgettext_lazy("audit value", "store"),
+    "staff": pgettext_lazy("audit value", "member of staff"),
+    "tags": pgettext_lazy("audit value", "tags"),
+    "tag": pgettext_lazy("audit value", "tag"),
+    "title": pgettext_lazy("audit value", "title"),
+    "days": pgettext_lazy("audit value", "days"),
+    "hours": pgettext_lazy("audit value", "hours"),
+    "until": pgettext_lazy("audit value", "until"),
+    "on": pgettext_lazy("audit value", "on"),
+    "active": pgettext_lazy("audit value", "active"),
+    "enabled": pgettext_lazy("audit value", "enabled"),
+    "username": pgettext_lazy("audit value", "user name"),
+    "tasks": pgettext_lazy("audit value", "tasks"),
+    "source": pgettext_lazy("audit value", "source"),
+    "number": pgettext_lazy("audit value", "number"),
+    "done": pgettext_lazy("audit value", "done"),
+    "failed": pgettext_lazy("audit value", "failed"),
+    "list": pgettext_lazy("audit value", "list"),
+    "settings": pgettext_lazy("audit value", "settings"),
+    "what": pgettext_lazy("audit value", "what"),
+    "given": pgettext_lazy("audit value", "agreed"),
+    "basis": pgettext_lazy("audit value", "legal basis"),
+    "text_version": pgettext_lazy("audit value", "version of the text"),
+    "note": pgettext_lazy("audit value", "note"),
+    "file": pgettext_lazy("audit value", "file"),
+    "taken": pgettext_lazy("audit value", "taken"),
+    "expires_at": pgettext_lazy("audit value", "ends on"),
 }
 
 
@@ -249,7 +318,17 @@ def field_label(code: str) -> str:
 
 
 def value_label(name: str, value: object) -> object:
-    """A value in the current language: whose list was looked at has a name, everything else is shown as it is."""
+    """A value in the current language: times in the brand's zone, yes and no, whose list was looked at; everything else
+    is shown as it is."""
+    if isinstance(value, list):
+        return [value_label(name, one) for one in value]
+    if isinstance(value, bool):
+        return _("Yes") if value else _("No")
+    if name == "channel":
+        return channel_word(str(value))
+    at = parse_datetime(value) if isinstance(value, str) and _TIME.match(value) else None
+    if at is not None and at.tzinfo is not None:
+        return f"{at.astimezone(clock.zone()):%Y-%m-%d %H:%M}"
     if name != "of" or not isinstance(value, str):
         return value
     known = REASONS.get("" if value == "send" else value)

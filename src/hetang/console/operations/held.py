@@ -152,7 +152,9 @@ def lines_of(row: HeldFact) -> list[tuple[Text, Text]]:
     people = who if isinstance(who, list) else []
     named = [(one.get("kind"), one.get("value")) for one in people if isinstance(one, dict)]
     lines: list[tuple[Text, Text]] = [(IDENTITIES.get(str(kind), str(kind)), str(value)) for kind, value in named]
-    lines += [(words.field(name), str(content[name])) for name in ("name", "occurred_at") if content.get(name)]
+    lines += [
+        (words.field(name), words.value(name, content[name])) for name in ("name", "occurred_at") if name in content
+    ]
     body = content.get("body")
     if isinstance(body, dict):
         lines += [(words.field(name), words.value(name, value)) for name, value in body.items()]

@@ -9,19 +9,20 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.utils.dateparse import parse_datetime
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 
 from hetang.console.customers.words import IDENTITIES
-from hetang.console.figures import money
+from hetang.console.figures import moment, money
 from hetang.console.operations.status import STREAMS
 from hetang.facts.messages import refusal_text
 
 Text = str | Promise
 
 KINDS: dict[str, Text] = {
-    "order.placed": gettext_lazy("Order"),
+    "order.placed": pgettext_lazy("record", "Order"),
     "order.refunded": gettext_lazy("Refund"),
     "visit.recorded": gettext_lazy("Visit"),
     "customer.described": gettext_lazy("Customer profile"),
@@ -94,6 +95,7 @@ FIELDS: dict[str, Text] = {
     "reason": gettext_lazy("Reason"),
 }
 MONEY = frozenset({"net", "discount", "amount"})
+TIMES = frozenset({"occurred_at", "since", "until", "expires_at", "given_at"})
 _TYPES: dict[str, Text] = {
     "int": gettext_lazy("a whole number"),
     "float": gettext_lazy("a number"),
@@ -193,14 +195,17 @@ def in_general(code: str) -> str:
 
 
 def value(name: str, said: Any) -> Text:
-    """A value as an operator reads it: amounts in the brand's currency, yes and no, lists by their length."""
+    """A value as an operator reads it: amounts in the brand's currency, times in its zone, lists by their length."""
     if isinstance(said, bool):
         return _("Yes") if said else _("No")
     if said is None or said in ("", [], {}):
         return "–"
     if isinstance(said, list | dict):
         return ngettext("%(n)d entry", "%(n)d entries", len(said)) % {"n": len(said)}
-    return money(said) if name in MONEY and isinstance(said, int) else str(said)
+    if isinstance(said, int) and name in MONEY:
+        return money(said)
+    at = parse_datetime(said) if isinstance(said, str) and name in TIMES else None
+    return moment(at) if at is not None and at.tzinfo is not None else str(said)
 
 
 def advice(code: str) -> str:
