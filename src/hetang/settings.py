@@ -113,6 +113,9 @@ JOBS: list[str] = [
     "hetang.operations.jobs",
 ]
 
+# Who knows what others sent on a channel (`hetang.touch.ports.outside_messages`).
+OUTSIDE_MESSAGES: list[str] = ["hetang.connectors.wecom.mass_messages:sent_outside"]
+
 # Who needs an audience, asked before one is archived: `(audience id) -> list[hetang.audiences.ports.Use]`.
 AUDIENCE_USERS: list[str] = ["hetang.campaigns.queries:drafts_to"]
 

@@ -1,8 +1,11 @@
 """The governor (防打扰): caps, the platform's cap and quiet hours, asked by set SQL under advisory locks.
 
-A reservation is a row of the ledger with `reserved`. Whoever adds reservations first takes the locks of `lock()`; the
-statement that counts comes after it in the same transaction, so that it sees what the last holder committed; or before
-it, when `alone` then finds that nobody else has reserved.
+A reservation is a row of the ledger with `reserved`. What others sent on the same channel (`ports.outside_messages`)
+counts beside it: to our caps as marketing, to the platform's where it says so.
+
+Whoever adds reservations first takes the locks of `lock()`; the statement that counts comes after it in the same
+transaction, so that it sees what the last holder committed; or before it, when `alone` then finds that nobody else has
+reserved.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from django.db.backends.utils import CursorWrapper
 
 from hetang.platform import clock
 from hetang.touch.models import Cap, PlatformLimit, QuietHours
+from hetang.touch.ports import OutsideMessages, outside_messages
 from hetang.touch.rules import CapRule, PlatformWindow, next_quiet_start, platform_window, quiet_until
 
 LOCK_SPACE = 0x70C4  # first key of our two-part advisory locks; the second is 0 for all channels or a channel's hash
@@ -106,28 +110,58 @@ def capped_sql(rules: Limits, people: str) -> tuple[str, list[Any]]:
     limit without either doing so are the windows tried one by one.
     """
     cases, values = [], []
+    outside = outside_messages(*_span(rules))
     for cap in rules.caps:
-        sql, params = _cap_case(rules, cap)
+        sql, params = _cap_case(rules, cap, outside)
         cases.append(sql)
         values += params
     if rules.platform is not None:
         window = rules.platform
         cases.append(
-            "when count(*) filter (where t.channel = %s and t.slot_at >= %s and t.slot_at < %s) >= %s then true"
+            "when count(*) filter (where t.platform and t.channel = %s and t.slot_at >= %s and t.slot_at < %s) >= %s"
+            " then true"
         )
         values += [rules.channel, window.start, window.end, window.limit]
-    first, last = _span(rules)
+    rows, params = held_sql(*_span(rules), outside, people)
     sql = f"""
     select t.customer, case {" ".join(cases)} else false end as capped
-    from touch_touch t
-    where t.reserved and t.slot_at > %s and t.slot_at < %s and t.planned_at > %s
-      and {people}
+    from ({rows}) t
     group by t.customer
     """
-    return sql, [*values, first, last, first - timedelta(days=PLANNED_AHEAD_DAYS)]
+    return sql, [*values, *params]
 
 
-def _cap_case(rules: Limits, cap: CapRule) -> tuple[str, list[Any]]:
+def held_sql(
+    first: datetime,
+    last: datetime,
+    outside: Sequence[OutsideMessages],
+    people: str = "true",
+    *,
+    of: Sequence[Any] = (),
+    alias: str = "t",
+) -> tuple[str, list[Any]]:
+    """A select of `(customer, channel, message_class, slot_at, platform)`: what counts between two moments, both
+    excluded, for the customers for whom `people`, a condition on `customer` of `alias` with parameters `of`, holds.
+
+    Reservations, and what others sent (`outside`, of that time or longer); `platform`: whether it counts to the
+    platform's cap.
+    """
+    columns = ", ".join(f"{alias}.{name}" for name in ("customer", "channel", "message_class", "slot_at"))
+    when = f"{alias}.slot_at > %s and {alias}.slot_at < %s"
+    sql = f"""
+      select {columns}, true as platform from touch_touch {alias}
+      where {alias}.reserved and {when} and {alias}.planned_at > %s and {people}"""
+    params: list[Any] = [first, last, first - timedelta(days=PLANNED_AHEAD_DAYS), *of]
+    for other in outside:
+        sql += f"""
+      union all
+      select {alias}.customer, %s, 'marketing', {alias}.slot_at, {alias}.platform from ({other.sql}) {alias}
+      where {when} and {people}"""
+        params += [other.channel, *other.params, first, last, *of]
+    return sql, params
+
+
+def _cap_case(rules: Limits, cap: CapRule, outside: Sequence[OutsideMessages]) -> tuple[str, list[Any]]:
     """Three branches: surely over, surely within, else every window that starts at a message before the slot."""
     span = timedelta(days=cap.days)
     which = "t.message_class = 'marketing'" + (" and t.channel = %s" if cap.channel else "")
@@ -136,20 +170,17 @@ def _cap_case(rules: Limits, cap: CapRule) -> tuple[str, list[Any]]:
     before_params = [*name, rules.slot - span, rules.slot]
     after = f"count(*) filter (where {which} and t.slot_at > %s and t.slot_at < %s)"
     after_params = [*name, rules.slot, rules.slot + span]
+    hers = "h.customer = t.customer"
+    rows, params = held_sql(rules.slot - span, rules.slot + span, outside, hers, alias="h")
     windows = f"""(select coalesce(max(held), 0) from (
         select count(*) over (order by x.slot_at range between current row and %s following) as held, x.slot_at
-        from touch_touch x
-        where x.customer = t.customer and x.reserved and {which.replace("t.", "x.")}
-          and x.slot_at > %s and x.slot_at < %s and x.planned_at > %s
+        from ({rows}) x where {which.replace("t.", "x.")}
       ) window_of where slot_at <= %s)"""
     # "following" is closed; a microsecond less makes the window half-open, as PostgreSQL counts in microseconds
-    windows_params = [
-        *(span - timedelta(microseconds=1), *name, rules.slot - span, rules.slot + span),
-        *(rules.slot - span - timedelta(days=PLANNED_AHEAD_DAYS), rules.slot),
-    ]
+    windows_params = [span - timedelta(microseconds=1), *params, *name, rules.slot]
     sql = f"when {before} >= %s or {after} >= %s then true when {before} + {after} >= %s and {windows} >= %s then true"
-    params = [*before_params, cap.limit, *after_params, cap.limit]
-    return sql, [*params, *before_params, *after_params, cap.limit, *windows_params, cap.limit]
+    first = [*before_params, cap.limit, *after_params, cap.limit]
+    return sql, [*first, *before_params, *after_params, cap.limit, *windows_params, cap.limit]
 
 
 def _span(rules: Limits) -> tuple[datetime, datetime]:

@@ -5,6 +5,8 @@ unit is one text, one sender, at most `people_per_task` people, and the provider
 carries a mark (its own short link) by which an unknown outcome is found again. A *direct channel* (SMS, mail, a
 provider in this process) delivers message by message.
 
+Messages that others sent on a channel (`OutsideMessages`) use the same caps.
+
 `settings.CHANNELS` maps a channel's name to the dotted path `package.module:factory` of a factory without arguments.
 """
 
@@ -13,6 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
+
+from django.conf import settings
+from django.utils.module_loading import import_string
 
 
 class OutcomeUnknown(Exception):
@@ -138,3 +143,24 @@ class DirectChannel(Protocol):
     def find(self, keys: list[str]) -> list[DirectOutcome]:
         """What is known of these keys (absent: not seen). Used where the provider is not idempotent."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideMessages:
+    """What was sent on `channel`, past Hetang, to customers.
+
+    `sql` selects `(customer, slot_at, platform)`, one row a message however often the provider told us of it, with its
+    parameters; `platform`: whether it counts to the platform's cap.
+    """
+
+    channel: str
+    sql: str
+    params: list[Any]
+
+
+def outside_messages(first: datetime, last: datetime) -> list[OutsideMessages]:
+    """What others sent between two moments, both excluded; empty where nobody did. `settings.OUTSIDE_MESSAGES` names
+    the functions of connectors that know: `(first, last) -> OutsideMessages | None`."""
+    sources = [import_string(path.replace(":", ".")) for path in settings.OUTSIDE_MESSAGES]
+    found = [source(first, last) for source in sources]
+    return [one for one in found if one is not None]

@@ -31,6 +31,7 @@ from hetang.touch.models import (
     ShortLink,
     Tally,
 )
+from hetang.touch.ports import outside_messages
 from hetang.touch.rules import CapRule
 
 
@@ -185,18 +186,17 @@ Among = tuple[str, list[Any]] | None  # a subselect of customer numbers with its
 
 
 def quota(channel: str, at: datetime, among: Among = None) -> Quota | None:
-    """The platform's cap in the window that holds `at`; None where the platform has none. Reads the window's touches
-    once: about a second for a million."""
+    """The platform's cap in the window that holds `at`; None where the platform has none. What others sent counts as
+    it does for the governor. Reads the window's touches once: about a second for a million."""
     window = governor.limits(channel, "service", at).platform
     if window is None:
         return None
-    inside, params = _inside(among)
+    rows, params = _held(window.start - timedelta(microseconds=1), window.end, among)
     with connection.cursor() as cursor:
         cursor.execute(
-            "select used, count(*) from (select customer, count(*) as used from touch_touch where reserved"
-            f" and channel = %s and slot_at >= %s and slot_at < %s {inside} group by customer) per"
-            " group by used order by used",
-            [channel, window.start, window.end, *params],
+            f"select used, count(*) from (select customer, count(*) as used from ({rows}) held"
+            " where platform and channel = %s group by customer) per group by used order by used",
+            [*params, channel],
         )
         return Quota(window.start, window.end, window.limit, dict(cursor.fetchall()))
 
@@ -205,12 +205,11 @@ def cap_use(cap: CapRule, at: datetime, among: Among = None) -> dict[int, int]:
     """Messages that count against a marketing message at `at` -> people: in the fullest window that would hold it, what
     is planned included. People without any have no entry. Reads the touches of twice the cap's days once."""
     span = timedelta(days=cap.days)
-    inside, params = _inside(among)
+    rows, params = _held(at - span, at + span, among)
     channel = "and channel = %s" if cap.channel else ""
+    values: list[Any] = [at, at, span - timedelta(microseconds=1), *params]
+    values += [cap.channel] if cap.channel else []
     with connection.cursor() as cursor:
-        values: list[Any] = [at, at, span - timedelta(microseconds=1)]
-        values += [cap.channel] if cap.channel else []
-        values += [*params, at - span, at + span, at - span - timedelta(days=governor.PLANNED_AHEAD_DAYS)]
         cursor.execute(
             f"""
             select used, count(*) from (
@@ -221,9 +220,7 @@ def cap_use(cap: CapRule, at: datetime, among: Among = None) -> dict[int, int]:
                 select customer, slot_at, count(*) over (
                   partition by customer order by slot_at range between current row and %s following
                 ) as held
-                from touch_touch
-                where reserved and message_class = 'marketing' {channel} {inside}
-                  and slot_at > %s and slot_at < %s and planned_at > %s
+                from ({rows}) rows_of where message_class = 'marketing' {channel}
               ) window_of group by customer
             ) per group by used order by used
             """,
@@ -232,8 +229,9 @@ def cap_use(cap: CapRule, at: datetime, among: Among = None) -> dict[int, int]:
         return dict(cursor.fetchall())
 
 
-def _inside(among: Among) -> tuple[str, list[Any]]:
-    return (f"and customer in ({among[0]})", list(among[1])) if among else ("", [])
+def _held(first: datetime, last: datetime, among: Among) -> tuple[str, list[Any]]:
+    people, of = (f"t.customer in ({among[0]})", among[1]) if among else ("true", [])
+    return governor.held_sql(first, last, outside_messages(first, last), people, of=of)
 
 
 def friends(among: Among = None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from django.db import connection
 
 from hetang.connectors.wecom import mass_messages
 from hetang.connectors.wecom.client import client_of
@@ -12,7 +13,11 @@ from hetang.connectors.wecom.mass_messages import Used
 from hetang.connectors.wecom.models import App, MassMessage, MassReceipt, MassSender
 from hetang.customers.models import Customer, Identity
 from hetang.platform import clock
+from hetang.touch import governor, queries
+from hetang.touch.models import Cap, PlatformLimit, SendTask
+from hetang.touch.rules import CapRule
 from tests.simulator.world import SINCE, World
+from tests.touch.world import programme, request
 
 LONG_AGO = date(2020, 1, 1)
 
@@ -82,3 +87,62 @@ def test_a_customer_is_all_her_accounts(app: App, sent: World) -> None:
 
 def test_a_month_has_as_many_messages_as_days() -> None:
     assert mass_messages.month_of(date(2026, 2, 14)) == (date(2026, 2, 1), 28)
+
+
+def capped(limit: int = 1) -> set[int]:
+    """Whom a cap of one marketing message a day, or the platform's, keeps out of a plan for now."""
+    Cap.objects.all().delete()
+    if limit:
+        Cap.objects.create(channel="wecom", limit=limit, days=1)
+    sql, params = governor.capped_sql(governor.limits("wecom", "marketing", clock.now()), "t.customer is not null")
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return {customer for customer, over in cursor.fetchall() if over}
+
+
+def known(people: list[str]) -> None:
+    now = clock.now()
+    for number, key in enumerate(people, 1):
+        customer = Customer.objects.create(number=number, created_at=now)
+        Identity.objects.create(
+            kind="external_userid", key=key, customer=customer, evidence_number=number, first_seen_at=now
+        )
+
+
+def test_what_others_sent_counts_in_the_caps(app: App, sent: World) -> None:
+    PlatformLimit.objects.all().delete()
+    known(sent.people)
+    assert capped() == set()
+    look(app)
+    look(app)  # reading again counts nobody twice
+    assert capped() == {1, 2, 3}
+    assert capped(limit=2) == set()
+    sent.admin.confirm(MassMessage.objects.get(by_member=False).msgid)
+    look(app)
+    assert capped() == {1, 2, 3, 4}
+    quota = queries.cap_use(CapRule("wecom", 1, 1), clock.now())
+    assert quota == {1: 4}
+
+
+def test_the_platform_s_cap_knows_the_corp_s_messages_only(app: App, sent: World) -> None:
+    """A member's own ones have a limit of their own (section 10)."""
+    known(sent.people)
+    PlatformLimit.objects.update_or_create(channel="wecom", defaults={"mode": "day", "limit": None})
+    look(app)
+    sent.admin.confirm(MassMessage.objects.get(by_member=False).msgid)
+    look(app)
+    assert capped(limit=0) == {4}
+    found = queries.quota("wecom", clock.now())
+    assert found is not None
+    assert found.people_by_used == {1: 1}
+
+
+def test_a_task_of_ours_that_was_taken_for_another_s_is_not_counted_twice(app: App, sent: World) -> None:
+    known(sent.people)
+    look(app)
+    own = MassMessage.objects.get(by_member=True)
+    ours = programme(request())
+    SendTask.objects.create(
+        programme=ours, channel="wecom", variant=1, seq=0, link_id="l", slot_at=clock.now(), provider_id=own.msgid
+    )
+    assert capped() == set()

@@ -32,12 +32,14 @@ from hetang.connectors.wecom.protocol.messages import (
 from hetang.platform import clock
 from hetang.platform.loops import Loop
 from hetang.touch.models import SendTask
+from hetang.touch.ports import OutsideMessages
 
 log = logging.getLogger(__name__)
 
 KEPT = timedelta(days=31)  # the longest window of a cap
 LAG = timedelta(days=1)  # a new message may be missing from the list for some seconds; clocks differ
 LIST_EVERY_S = 1800.0
+CHANNEL = "wecom"
 LOOK_EVERY = timedelta(minutes=30)
 AT_ONCE = 20
 _SPAN = timedelta(days=30)
@@ -129,6 +131,16 @@ def of_customer(number: int, since: date) -> Used:
     return Used(by_corp, by_members)
 
 
+def sent_outside(first: datetime, last: datetime) -> OutsideMessages | None:
+    """For the governor: mass messages to customers that were not ours, by when they were sent. None where there was
+    none. A task of ours whose outcome was unknown when it was listed counts as ours as soon as it is found."""
+    listed = MassMessage.objects.filter(to_groups=False, ours=False, made_at__gt=first - KEPT, made_at__lt=last)
+    if not listed.exists():
+        return None
+    days = [clock.local_day(first) - timedelta(days=1), clock.local_day(last) + timedelta(days=1)]
+    return OutsideMessages(CHANNEL, _OUTSIDE, [first, last, *days])
+
+
 def month_of(day: date) -> tuple[date, int]:
     """The first day of the month and how many days it has: as many messages of the corp may somebody get in it."""
     return day.replace(day=1), calendar.monthrange(day.year, day.month)[1]
@@ -182,6 +194,13 @@ def _keep_receipts(message: MassMessage, listed: Sequence[SendResult]) -> None:
     MassReceipt.objects.bulk_create(rows, ignore_conflicts=True)
 
 
+_OUTSIDE = """
+select i.customer_id as customer, r.sent_at as slot_at, not m.by_member as platform
+from customers_identity i join wecom_massreceipt r on r.key = i.key and i.kind = 'external_userid'
+join wecom_massmessage m on m.id = r.message_id and not m.to_groups and not m.ours
+where r.sent_at > %s and r.sent_at < %s and r.sent_on between %s and %s
+  and not exists (select from touch_sendtask k where k.provider_id = m.msgid)
+"""
 _USED = """
 select r.key, count(*) filter (where not m.by_member)::int, count(*) filter (where m.by_member)::int
 from wecom_massreceipt r join wecom_massmessage m on m.id = r.message_id
