@@ -102,6 +102,11 @@ def _operator_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
     compare.add_argument("--write", action="store_true", help="also make, change and delete a tag and a live code")
     compare.add_argument("--report", default="wecom-conformance.md", help="the report; the same as .json beside it")
     _add(commands, "rebuild-history", _rebuild_history, "empty the columnar history and read the log again, as a job")
+    audiences = commands.add_parser("audiences", help="what audiences are made of 人群引擎")
+    verbs = audiences.add_subparsers(dest="audiences_command", required=True)
+    same = _add(verbs, "verify", _audiences_verify, "compare live sets and history with a recomputation 核对人群数据")
+    same.add_argument("--json", action="store_true", help="as JSON; the exit code is 1 when something differs")
+    same.add_argument("--repair", action="store_true", help="build the live sets anew when they differ")
     audit = commands.add_parser("audit", help="the audit log").add_subparsers(dest="audit_command", required=True)
     verify = _add(audit, "verify", _audit_verify, "say whether the audit log is as it was sealed, and what is not")
     verify.add_argument("--json", action="store_true", help="as JSON; the exit code is 1 when something is wrong")
@@ -291,6 +296,19 @@ def _enqueue_rebuild() -> int:
     jobs.enqueue("history.rebuild", "Rebuild the columnar history", {})
     print("The worker empties the history and reads the log again; the operations page shows its lag.")
     return 0
+
+
+def _audiences_verify(options: argparse.Namespace) -> int:
+    def verify() -> int:
+        from hetang.audiences import commands
+        from hetang.platform import environment, ports
+
+        engine = f"http://127.0.0.1:{ports.remembered(environment.home()).get('engine', 0)}"
+        os.environ.setdefault("HETANG_SETS_URL", engine)
+        os.environ.setdefault("HETANG_CLICKHOUSE_URL", engine)
+        return commands.verify(as_json=options.json, repair=options.repair)
+
+    return _on_the_home(verify)
 
 
 def _audit_verify(options: argparse.Namespace) -> int:

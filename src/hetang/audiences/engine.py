@@ -19,7 +19,7 @@ from typing import Any, cast
 from django.db import connection, connections
 from pyroaring import BitMap
 
-from hetang.audiences import catalogues, following, history, queries
+from hetang.audiences import catalogues, following, history, queries, verification
 from hetang.audiences.buckets import Drawn
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.errors import history_is_away
@@ -228,6 +228,27 @@ class SetService:
             self._save(always=True)
         return {}
 
+    def verify(self, _: dict[str, Any]) -> dict[str, Any]:
+        """Builds all sets a second time from PostgreSQL and compares: how many there are, and those that differ (see
+        `verification.SetDifference`). Questions are answered meanwhile, but for the comparison itself."""
+        built = following.build(clock.now())
+        with self._lock:
+            self._look()
+            ours, built = verification.at_one_position(cast(LiveSets, self._sets), clock.now(), built)
+            self._sets = ours
+            found = verification.differing(ours, built)
+            sets = sum(len(known) for known in built.families.values())
+        return {"customers": len(built.universe), "sets": sets, "differences": verification.as_rows(found)}
+
+    def rebuild(self, _: dict[str, Any]) -> dict[str, Any]:
+        """Take sets that are built anew from PostgreSQL instead of those that were followed."""
+        built = following.build(clock.now())
+        with self._lock:
+            self._sets = built
+            self._look()
+            self._save(always=True)
+        return {}
+
     # inside --------------------------------------------------------------------------------------------------
 
     def _evaluate(self, payload: dict[str, Any], *, removes: bool = True) -> tuple[View, Evaluation]:
@@ -308,6 +329,8 @@ _VERBS: dict[str, Callable[[SetService, dict[str, Any]], dict[str, Any]]] = {
     "contains": SetService.contains,
     "holds": SetService.holds,
     "reread": SetService.reread,
+    "verify": SetService.verify,
+    "rebuild": SetService.rebuild,
 }
 
 
