@@ -80,6 +80,7 @@ LOOPS: list[str] = [
     "hetang.connectors.wecom.tagging:loop",
     "hetang.connectors.wecom.nightly:loop",
     "hetang.connectors.wecom.avatars:loop",
+    "hetang.connectors.wecom.enclosures:loop",
     "hetang.connectors.wecom.group_days:loop",
     "hetang.connectors.wecom.mass_messages:loop",
     "hetang.connectors.wecom.handover.leavers:loop",

@@ -10,6 +10,7 @@ import pytest
 from hetang.communities import queries
 from hetang.communities.models import GroupChat, GroupMember
 from hetang.connectors.wecom import group_days, group_welcomes, media
+from hetang.connectors.wecom.enclosures import Enclosed
 from hetang.connectors.wecom.errors import Unanswered, WeComError
 from hetang.connectors.wecom.group_welcomes import Said
 from hetang.connectors.wecom.models import App, GroupWelcome, GroupWelcomeUse, MediaCopy, OwnerDay
@@ -20,6 +21,7 @@ from tests.connectors.wecom.test_sync import run
 from tests.simulator.world import SINCE, World
 
 ADD = "externalcontact/group_welcome_template/add"
+PNG, MP4 = b"\x89PNG\r\n\x1a\n card", b"\0\0\0\x18ftypmp42 film"
 ACTOR = access.system("test")
 
 
@@ -78,7 +80,7 @@ def test_without_an_answer_it_stays_as_unknown_and_a_refusal_leaves_nothing(grou
 
 def test_a_file_is_given_anew_when_its_id_has_ended(grouped: World, app: App) -> None:
     stored = files.store("menu.pdf", [b"%PDF-1.4 menu"])
-    welcome = group_welcomes.make(ACTOR, Said("First", "Hello", file=stored))
+    welcome = group_welcomes.make(ACTOR, Said("First", "Hello", enclosed=Enclosed(file=stored)))
     first = MediaCopy.objects.get().media_id
     assert told(grouped, welcome)["file"] == {"media_id": first}
     assert media.current(app, stored, media.FILE) == first
@@ -87,9 +89,21 @@ def test_a_file_is_given_anew_when_its_id_has_ended(grouped: World, app: App) ->
     again = MediaCopy.objects.get().media_id
     assert again != first
     assert told(grouped, welcome)["file"] == {"media_id": again}
-    group_welcomes.change(ACTOR, welcome, Said("First", "Hi", without_file=True))
+    group_welcomes.change(ACTOR, welcome, Said("First", "Hi", enclosed=Enclosed(without=frozenset({"file"}))))
     assert "file" not in told(grouped, welcome)
     assert not StoredFile.objects.exists()
+
+
+def test_the_card_goes_before_the_video(grouped: World, app: App) -> None:
+    """A template carries the text and one other thing."""
+    card, film = files.store("card.png", [PNG]), files.store("film.mp4", [MP4])
+    mini = {"title": "Order", "appid": "wx1234567890abcdef", "page": "pages/order"}
+    welcome = group_welcomes.make(ACTOR, Said("First", "Hello", enclosed=Enclosed(mini, card, film)))
+    picture = MediaCopy.objects.get(kind="image").media_id
+    assert told(grouped, welcome)["miniprogram"] == {**mini, "pic_media_id": picture}
+    group_welcomes.change(ACTOR, welcome, Said("First", "Hi", enclosed=Enclosed(without=frozenset({"mini"}))))
+    assert told(grouped, welcome)["video"] == {"media_id": MediaCopy.objects.get(kind="video").media_id}
+    assert not StoredFile.objects.filter(pk=card.pk).exists()
 
 
 def test_owners_are_asked_once_a_day_and_answer_on_the_page(grouped: World) -> None:

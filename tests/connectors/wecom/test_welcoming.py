@@ -8,14 +8,20 @@ from typing import Any
 
 import pytest
 
-from hetang.connectors.wecom import welcome_rules, welcoming
-from hetang.connectors.wecom.models import App, Welcome, WelcomeRule
+from hetang.connectors.wecom import enclosures, welcome_rules, welcoming
+from hetang.connectors.wecom.enclosures import Enclosed
+from hetang.connectors.wecom.models import App, MediaCopy, Welcome, WelcomeRule
+from hetang.connectors.wecom.protocol.messages import MiniProgram
 from hetang.connectors.wecom.rules import Condition, Friend, in_time, shadowed, winner
-from hetang.platform import clock
+from hetang.platform import clock, files
 from hetang.platform.access import Actor
+from hetang.platform.models import StoredFile
 from tests.connectors.wecom.conftest import Post
+from tests.connectors.wecom.test_client import calls
 from tests.simulator.world import World
 
+PNG, PDF = b"\x89PNG\r\n\x1a\n card", b"%PDF-1.4 menu"
+MP4 = b"\0\0\0\x18ftypmp42 film"
 SOMEBODY = Actor("lin", None, ())
 
 
@@ -87,6 +93,33 @@ def test_a_new_friend_is_welcomed_once(app: App, world: World, post_office: Post
         (world.people[0], "sent", "door", None),
         (world.people[1], "sent", "all", None),
     }
+
+
+def test_card_file_and_video_are_ready_before_the_friend_comes(app: App, world: World, post_office: Post) -> None:
+    mini = {"title": "Order", "appid": "wx1234567890abcdef", "page": "pages/order"}
+    kept = {name: files.store(name, [content]) for name, content in (("c.png", PNG), ("m.pdf", PDF), ("f.mp4", MP4))}
+    said = Enclosed(mini, kept["c.png"], kept["f.mp4"], kept["m.pdf"])
+    rule("door", enclosed=said)
+    assert enclosures.run_once() == enclosures.EVERY_S  # gives all three
+    ids = dict(MediaCopy.objects.values_list("kind", "media_id"))
+    world.admin.relate("add", "bo", world.people[0])
+    added = time.time()
+    post_office.deliver(post_office.take(1))
+    hold_time(world, added)
+    before = calls(world, "media/upload")
+    welcoming.run_once()
+    assert Welcome.objects.get().state == Welcome.SENT
+    assert calls(world, "media/upload") == before
+    row = WelcomeRule.objects.get()
+    body = welcoming.body_of(row, "code", app)
+    assert [one.msgtype for one in body.attachments] == ["miniprogram", "file", "video"]
+    assert body.attachments[0].miniprogram == MiniProgram(**mini, pic_media_id=ids["image"])
+    clock.freeze(clock.wall() + timedelta(days=2, hours=1))
+    enclosures.run_once()  # ends within a day: given anew
+    assert not set(MediaCopy.objects.values_list("media_id", flat=True)) & set(ids.values())
+    clock.freeze(None)
+    welcome_rules.remove(SOMEBODY, row)
+    assert not StoredFile.objects.exists()
 
 
 def test_no_rule_too_late_and_already_sent(app: App, world: World, post_office: Post) -> None:

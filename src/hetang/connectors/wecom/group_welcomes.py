@@ -14,8 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from hetang.communities.models import GroupChat
-from hetang.connectors.wecom import media
+from hetang.connectors.wecom import enclosures
 from hetang.connectors.wecom.client import client_of, default_app
+from hetang.connectors.wecom.enclosures import Enclosed
 from hetang.connectors.wecom.errors import Unanswered, WeComError
 from hetang.connectors.wecom.models import GroupWelcome, GroupWelcomeUse
 from hetang.connectors.wecom.protocol.groups import (
@@ -26,7 +27,7 @@ from hetang.connectors.wecom.protocol.groups import (
     DeleteTemplate,
     EditWelcomeTemplate,
 )
-from hetang.connectors.wecom.protocol.messages import TELL_STAFF, AgentMessage, Image, Link, MediaFile, Text
+from hetang.connectors.wecom.protocol.messages import TELL_STAFF, AgentMessage, Image, Link, Text
 from hetang.platform import audit, clock, files
 from hetang.platform.access import Actor
 from hetang.platform.models import StoredFile
@@ -42,14 +43,13 @@ LANGUAGE = "zh-hans"  # staff read it in their client
 
 @dataclass(frozen=True)
 class Said:
-    """What somebody wrote. `picture`: address at WeCom and name, `file`: one of ours; None leaves either as it is."""
+    """What somebody wrote. `picture`: address at WeCom and name; None leaves it as it is."""
 
     name: str
     text: str = ""
     link: dict[str, Any] = field(default_factory=dict)
     picture: tuple[str, str] | None = None
-    file: StoredFile | None = None
-    without_file: bool = False
+    enclosed: Enclosed = field(default_factory=Enclosed)
     tell_owners: bool = True
 
 
@@ -59,7 +59,8 @@ def make(actor: Actor, said: Said) -> GroupWelcome:
     Raises like `Client.call` (then nothing is kept, but for Unanswered), and NotConnected.
     """
     app = default_app()
-    welcome = _written(GroupWelcome(app=app), actor, said)
+    welcome = GroupWelcome(app=app)
+    _write(welcome, actor, said)
     with transaction.atomic():
         welcome.save()
         audit.record(actor, "wecom.group_welcome_made", "group_welcome", welcome.public_id, {"name": welcome.name})
@@ -79,16 +80,15 @@ def make(actor: Actor, said: Said) -> GroupWelcome:
 
 def change(actor: Actor, welcome: GroupWelcome, said: Said) -> None:
     """Change it at WeCom, then here: groups that have set it greet with the new words. Raises like `Client.call`."""
-    before = welcome.file
-    _written(welcome, actor, said)
+    unused = _write(welcome, actor, said)
     if welcome.state == GroupWelcome.MADE:
         asked = EditWelcomeTemplate(template_id=welcome.template_id, agentid=welcome.app.agentid, **_content(welcome))
         client_of(welcome.app).call(EDIT_TEMPLATE, asked)
     with transaction.atomic():
         welcome.save()
         audit.record(actor, "wecom.group_welcome_changed", "group_welcome", welcome.public_id, {"name": welcome.name})
-    if before is not None and before != welcome.file:
-        files.remove(before)
+    for file in unused:
+        files.remove(file)
 
 
 def remove(actor: Actor, welcome: GroupWelcome) -> None:
@@ -161,18 +161,17 @@ def counts_of(welcomes: Sequence[GroupWelcome]) -> dict[int, dict[str, int]]:
         }
 
 
-def _written(welcome: GroupWelcome, actor: Actor, said: Said) -> GroupWelcome:
+def _write(welcome: GroupWelcome, actor: Actor, said: Said) -> list[StoredFile]:
+    """Into the row, not saved yet. Returns the files that it no longer encloses."""
     welcome.name, welcome.text, welcome.link = said.name, said.text, said.link
     if said.picture is not None:
         welcome.picture_url, welcome.picture_name = said.picture[0], said.picture[1][:120]
-    if said.file is not None or said.without_file:
-        welcome.file = said.file
     welcome.changed_at, welcome.changed_by = clock.now(), actor.name[:80]
-    return welcome
+    return enclosures.write(welcome, said.enclosed)
 
 
 def _content(welcome: GroupWelcome) -> dict[str, Any]:
-    """Text and one other, as WeCom takes it: the picture before the link before the file."""
+    """Text and one other, as WeCom takes it: picture, link, mini-program, file, video, whichever there is first."""
     content: dict[str, Any] = {}
     if welcome.text:
         content["text"] = Text(content=welcome.text)
@@ -180,8 +179,8 @@ def _content(welcome: GroupWelcome) -> dict[str, Any]:
         content["image"] = Image(pic_url=welcome.picture_url)
     elif welcome.link:
         content["link"] = Link(**{name: str(value) for name, value in welcome.link.items() if value})
-    elif welcome.file is not None:
-        content["file"] = MediaFile(media_id=media.current(welcome.app, welcome.file, media.FILE))
+    else:
+        content |= dict(list(enclosures.parts(welcome, welcome.app).items())[:1])
     return content
 
 
@@ -196,9 +195,9 @@ def _question(welcome: GroupWelcome) -> str:
 
 
 def _forget(welcome: GroupWelcome) -> None:
-    file = welcome.file
+    enclosed = enclosures.files_of(welcome)
     welcome.delete()
-    if file is not None:
+    for file in enclosed.values():
         files.remove(file)
 
 

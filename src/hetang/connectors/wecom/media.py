@@ -11,14 +11,14 @@ from hetang.platform import clock, files
 from hetang.platform.models import StoredFile
 
 SPARE = timedelta(hours=2)  # what is used now must live until WeCom has used it
-IMAGE, FILE = "image", "file"
+IMAGE, VIDEO, FILE = "image", "video", "file"
 
 
-def current(app: App, file: StoredFile, kind: str) -> str:
-    """An id by which WeCom knows the file now. Shared by the apps of a corp; two at the same time give it twice, and
-    the newer id stays. Raises like `Client.call`, and DamagedFile."""
+def current(app: App, file: StoredFile, kind: str, spare: timedelta = SPARE) -> str:
+    """An id by which WeCom knows the file now and for `spare`. Shared by the apps of a corp; two at the same time give
+    it twice, and the newer id stays. Raises like `Client.call`, and DamagedFile."""
     known = MediaCopy.objects.filter(corp_id=app.corp_id, file=file, kind=kind).first()
-    if known is not None and known.made_at > clock.now() - LIFE + SPARE:
+    if known is not None and known.made_at > clock.now() - LIFE + spare:
         return known.media_id
     made_at = clock.now()
     content = b"".join(files.read(file))

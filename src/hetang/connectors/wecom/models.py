@@ -366,7 +366,20 @@ class CorpNotice(models.Model):
         indexes: ClassVar = [models.Index(fields=["corp", "-at"], name="wecom_notice_newest")]
 
 
-class WelcomeRule(models.Model):
+class Enclosing(models.Model):
+    """A welcome that encloses a mini-program's card, a video or a file. WeCom keeps files for three days (`MediaCopy`):
+    ours stay here and are given anew."""
+
+    mini = models.JSONField(default=dict)  # title, appid, page
+    mini_picture = models.ForeignKey(StoredFile, models.PROTECT, null=True, related_name="+")
+    video = models.ForeignKey(StoredFile, models.PROTECT, null=True, related_name="+")
+    file = models.ForeignKey(StoredFile, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        abstract = True
+
+
+class WelcomeRule(Enclosing):
     """What a new friend is told at once, and to whom it is told. The first rule in order that fits wins.
 
     An empty condition fits everybody: `channel_states` (of codes and links), `org_node` (whose staff), times of the
@@ -566,7 +579,7 @@ class MediaCopy(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["corp", "file", "kind"], name="wecom_media_once")]
 
 
-class GroupWelcome(models.Model):
+class GroupWelcome(Enclosing):
     """A welcome template for group chats (入群欢迎语): offered by WeCom to owners, each of whom has to set it in the
     client. Only the app that made it may change it. `unknown`: WeCom gave no answer when it was made."""
 
@@ -580,7 +593,6 @@ class GroupWelcome(models.Model):
     link = models.JSONField(default=dict)  # title, url, desc
     picture_url = models.CharField(max_length=500, blank=True, default="")
     picture_name = models.CharField(max_length=120, blank=True, default="")
-    file = models.ForeignKey(StoredFile, models.PROTECT, null=True, related_name="+")
     template_id = models.CharField(max_length=80, blank=True, default="")
     state = models.CharField(max_length=8, default=MAKING)
     changed_at = models.DateTimeField()

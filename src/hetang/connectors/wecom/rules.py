@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 MINUTES_A_DAY = 24 * 60
 TEXT_BYTES, TITLE_BYTES, DESC_BYTES, URL_BYTES = 4000, 128, 512, 2048  # of the platform
+CARD_TITLE_BYTES, CARD_PAGE_BYTES = 64, 1024
 
 
 @dataclass(frozen=True)

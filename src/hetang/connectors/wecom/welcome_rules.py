@@ -10,13 +10,14 @@ from django.db import transaction
 from django.db.models import Max
 
 from hetang.audiences.models import Audience
-from hetang.connectors.wecom import rules, welcoming
+from hetang.connectors.wecom import enclosures, rules, welcoming
 from hetang.connectors.wecom.client import client_of, default_app
+from hetang.connectors.wecom.enclosures import Enclosed
 from hetang.connectors.wecom.models import WelcomeRule
 from hetang.connectors.wecom.protocol.media import UPLOAD_IMAGE
-from hetang.platform import audit, clock
+from hetang.platform import audit, clock, files
 from hetang.platform.access import Actor
-from hetang.platform.models import OrgNode
+from hetang.platform.models import OrgNode, StoredFile
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,20 @@ class Said:
     text: str = ""
     link: dict[str, Any] = field(default_factory=dict)
     picture: tuple[str, str] | None = None
+    enclosed: Enclosed = field(default_factory=Enclosed)
     enabled: bool = True
 
 
-@transaction.atomic
 def save(actor: Actor, rule: WelcomeRule | None, said: Said) -> WelcomeRule:
-    """Make a rule (last in order) or change one, with its audit row."""
+    """Make a rule (last in order) or change one, with its audit row. Files that it no longer encloses go."""
+    with transaction.atomic():
+        rule, unused = _saved(actor, rule, said)
+    for file in unused:
+        files.remove(file)
+    return rule
+
+
+def _saved(actor: Actor, rule: WelcomeRule | None, said: Said) -> tuple[WelcomeRule, list[StoredFile]]:
     if rule is None:
         last = WelcomeRule.objects.aggregate(last=Max("position"))["last"]
         rule = WelcomeRule(position=0 if last is None else last + 1, version=0)
@@ -48,12 +57,13 @@ def save(actor: Actor, rule: WelcomeRule | None, said: Said) -> WelcomeRule:
     rule.from_minute, rule.until_minute = said.from_minute, said.until_minute
     if said.picture is not None:
         rule.picture_url, rule.picture_name = said.picture[0], said.picture[1][:120]
+    unused = enclosures.write(rule, said.enclosed)
     rule.version += 1
     rule.changed_at, rule.changed_by = clock.now(), actor.name
     rule.save()
     audit.record(actor, "wecom.welcome_saved", "wecom", rule.public_id, {"name": rule.name, "enabled": rule.enabled})
     welcoming.forget()
-    return rule
+    return rule, unused
 
 
 @transaction.atomic
@@ -72,12 +82,14 @@ def move(actor: Actor, rule: WelcomeRule, *, up: bool) -> None:
     welcoming.forget()
 
 
-@transaction.atomic
 def remove(actor: Actor, rule: WelcomeRule) -> None:
-    """Take a rule away."""
-    audit.record(actor, "wecom.welcome_removed", "wecom", rule.public_id, {"name": rule.name})
-    WelcomeRule.objects.filter(pk=rule.pk).delete()
-    welcoming.forget()
+    """Take a rule away, with its files."""
+    with transaction.atomic():
+        audit.record(actor, "wecom.welcome_removed", "wecom", rule.public_id, {"name": rule.name})
+        WelcomeRule.objects.filter(pk=rule.pk).delete()
+        welcoming.forget()
+    for file in enclosures.files_of(rule).values():
+        files.remove(file)
 
 
 def hand_over_picture(data: bytes, name: str) -> str:

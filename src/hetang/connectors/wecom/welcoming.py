@@ -17,10 +17,10 @@ from django.db.models import F, QuerySet
 from pyroaring import BitMap
 
 from hetang.audiences.queries import members
-from hetang.connectors.wecom import rules
+from hetang.connectors.wecom import enclosures, rules
 from hetang.connectors.wecom.client import calling_app, client_of
 from hetang.connectors.wecom.errors import NotConnected, NotSent, RateLimited, Unanswered, WeComError
-from hetang.connectors.wecom.models import Welcome, WelcomeRule
+from hetang.connectors.wecom.models import App, Welcome, WelcomeRule
 from hetang.connectors.wecom.protocol import messages
 from hetang.connectors.wecom.protocol.messages import Attachment, Image, Link, Text
 from hetang.customers.models import Identity
@@ -91,7 +91,7 @@ def forget() -> None:
 
 def book_of(found: QuerySet[WelcomeRule]) -> Book:
     """Rules in their order."""
-    rows = list(found.select_related("org_node").order_by("position", "id"))
+    rows = list(found.select_related("org_node", "mini_picture", "video", "file").order_by("position", "id"))
     conditions = [condition(row) for row in rows]
     return Book(conditions, {row.pk: row for row in rows})
 
@@ -171,7 +171,8 @@ def _settle(one: Welcome, book: Book, friend: rules.Friend) -> None:
 
 def _send(one: Welcome, rule: WelcomeRule) -> None:
     try:
-        client_of(calling_app(one.app)).call(messages.WELCOME, body_of(rule, unseal(one.code or b"").decode()))
+        app = calling_app(one.app)
+        client_of(app).call(messages.WELCOME, body_of(rule, unseal(one.code or b"").decode(), app))
     except (NotSent, Unanswered, RateLimited) as problem:
         log.warning("a welcome is tried again: %s", problem)
         return
@@ -193,14 +194,15 @@ def _write(one: Welcome, state: str, rule: WelcomeRule | None = None, code: int 
     )
 
 
-def body_of(rule: WelcomeRule, code: str) -> messages.Welcome:
-    """The message of a rule."""
+def body_of(rule: WelcomeRule, code: str, app: App) -> messages.Welcome:
+    """The message of a rule. Files are ready at WeCom but for an outage of days; then they are given now."""
     attachments: list[Attachment] = []
     if rule.picture_url:
         attachments.append(Attachment(msgtype="image", image=Image(pic_url=rule.picture_url)))
     if rule.link.get("url"):
         link = Link(title=rule.link["title"], url=rule.link["url"], desc=rule.link.get("desc", ""))
         attachments.append(Attachment(msgtype="link", link=link))
+    attachments += [Attachment(msgtype=kind, **{kind: part}) for kind, part in enclosures.parts(rule, app).items()]
     return messages.Welcome(
         welcome_code=code, text=Text(content=rule.text) if rule.text else None, attachments=attachments
     )

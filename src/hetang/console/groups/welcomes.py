@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.core.files.uploadedfile import UploadedFile
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -21,22 +21,20 @@ from hetang.connectors.wecom.models import GroupWelcome, GroupWelcomeUse
 from hetang.console.groups.words import KINDS
 from hetang.console.paging import keyset
 from hetang.console.settings.tabs import tabs
-from hetang.console.settings.welcome_content import ContentForm, at_most
+from hetang.console.settings.welcome_content import ContentForm, at_most, enclosed, initial_of
 from hetang.platform import files
 from hetang.platform.access import actor_of, needs
 from hetang.platform.models import StoredFile
 from hetang.resources.models import Store
 
 EDIT = "settings:edit"
-FILE_BYTES = 20 << 20
-_FILE_LEAST = 6  # more than 5 bytes (reference 19)
 _TEMPLATES_FULL = 41055
 
 
 class GroupWelcomeForm(ContentForm):
     """What new members of a group read."""
 
-    field_order = ("name", "text", *ContentForm.base_fields, "file", "without_file", "tell_owners")
+    field_order = ("name", "text", *ContentForm.base_fields, "tell_owners")
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=60)
     text = forms.CharField(
@@ -46,40 +44,29 @@ class GroupWelcomeForm(ContentForm):
         validators=[at_most(group_welcomes.TEXT_BYTES)],
         help_text=gettext_lazy("WeCom puts the new member's nickname where %NICKNAME% stands."),
     )
-    file = forms.FileField(
-        label=gettext_lazy("File of the welcome"),
-        required=False,
-        help_text=gettext_lazy("Up to 20 MB, a menu for example. Kept here, and given to WeCom whenever it is needed."),
-    )
-    without_file = forms.BooleanField(label=gettext_lazy("Without file"), required=False)
     tell_owners = forms.BooleanField(
         label=gettext_lazy("WeCom tells the owners that there is a new welcome"), required=False, initial=True
     )
 
     def __init__(self, *args: Any, welcome: GroupWelcome | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, kept=welcome, **kwargs)
         self._welcome = welcome
         if welcome is not None:
             del self.fields["tell_owners"]
-
-    def clean_file(self) -> UploadedFile | None:
-        """Neither empty nor larger than WeCom takes."""
-        upload = cast("UploadedFile | None", self.cleaned_data.get("file"))
-        if upload is not None and not _FILE_LEAST <= (upload.size or 0) <= FILE_BYTES:
-            raise forms.ValidationError(_("WeCom takes files of up to 20 MB that are not empty."))
-        return upload
 
     def clean(self) -> dict[str, Any]:
         """Text and at most one other thing; something must be said."""
         said = super().clean()
         known = self._welcome
         picture = said.get("picture") or (known and known.picture_url and not said.get("without_picture"))
-        file = said.get("file") or (known and known.file and not said.get("without_file"))
-        others = [bool(said.get("link_url")), bool(picture), bool(file)]
+        others = [bool(said.get("link_url")), bool(picture), self.has_mini(said)]
+        others += [self.holds(name, said) for name in ("file", "video")]
         if sum(others) > 1:
-            self.add_error(None, _("WeCom sends the text and one other thing: a picture, a link or a file. Keep one."))
+            self.add_error(
+                None, _("WeCom sends the text and one other thing: picture, link, card, file or video. Keep one.")
+            )
         if not said.get("text") and not any(others):
-            self.add_error("text", _("Say something: a text, a link, a picture or a file."))
+            self.add_error("text", _("Say something: a text, a link, a picture, a card, a file or a video."))
         return said
 
 
@@ -87,7 +74,7 @@ class GroupWelcomeForm(ContentForm):
 @needs(EDIT)
 def welcome_list(request: HttpRequest) -> HttpResponse:
     """All templates with how many groups greet with each."""
-    found = list(GroupWelcome.objects.select_related("file").order_by("name", "id"))
+    found = list(GroupWelcome.objects.select_related("file", "video").order_by("name", "id"))
     counts = group_welcomes.counts_of(found)
     values = {
         "rows": [(one, counts.get(one.pk, {})) for one in found],
@@ -101,7 +88,7 @@ def welcome_list(request: HttpRequest) -> HttpResponse:
 @needs(EDIT)
 def welcome_edit(request: HttpRequest, public_id: UUID | None = None) -> HttpResponse:
     """One template: make it or change it, and the groups that should greet with it."""
-    rows = GroupWelcome.objects.select_related("app__corp", "file")
+    rows = GroupWelcome.objects.select_related("app__corp", "mini_picture", "video", "file")
     welcome = get_object_or_404(rows, public_id=public_id) if public_id else None
     form = GroupWelcomeForm(
         request.POST or None, request.FILES or None, welcome=welcome, initial=_initial(welcome) if welcome else None
@@ -128,7 +115,9 @@ def welcome_edit(request: HttpRequest, public_id: UUID | None = None) -> HttpRes
 @needs(EDIT)
 def welcome_remove(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Delete it at WeCom and here."""
-    welcome = get_object_or_404(GroupWelcome.objects.select_related("app__corp", "file"), public_id=public_id)
+    welcome = get_object_or_404(
+        GroupWelcome.objects.select_related("app__corp", "mini_picture", "video", "file"), public_id=public_id
+    )
     try:
         group_welcomes.remove(actor_of(request), welcome)
     except (NotConnected, NotSent, Unanswered, WeComError) as problem:
@@ -177,6 +166,7 @@ def _initial(welcome: GroupWelcome) -> dict[str, Any]:
         "link_title": welcome.link.get("title", ""),
         "link_url": welcome.link.get("url", ""),
         "link_desc": welcome.link.get("desc", ""),
+        **initial_of(welcome),
     }
 
 
@@ -186,7 +176,7 @@ def _save(
     """What is wrong, if something is, and the template."""
     stored: list[StoredFile] = []
     try:
-        return "", _saved(request, form.cleaned_data, welcome, stored)
+        return "", _saved(request, form, welcome, stored)
     except NotConnected:
         problem = _("Connect WeCom first: the template is made there.")
     except Unanswered:
@@ -199,28 +189,27 @@ def _save(
     except NotSent as away:
         problem = _("WeCom does not take it: %(why)s") % {"why": away}
     for file in stored:
-        if not GroupWelcome.objects.filter(file=file).exists():
+        held = Q(file=file) | Q(video=file) | Q(mini_picture=file)
+        if not GroupWelcome.objects.filter(held).exists():
             files.remove(file)
     return problem, None
 
 
 def _saved(
-    request: HttpRequest, said: dict[str, Any], welcome: GroupWelcome | None, stored: list[StoredFile]
+    request: HttpRequest, form: GroupWelcomeForm, welcome: GroupWelcome | None, stored: list[StoredFile]
 ) -> GroupWelcome:
-    """Give the picture to WeCom, keep the file (noted in `stored`), make or change the template."""
+    """Give the picture to WeCom, keep the files (noted in `stored`), make or change the template."""
+    said = form.cleaned_data
     picture: tuple[str, str] | None = ("", "") if said.get("without_picture") else None
     if (upload := said.get("picture")) is not None:
         picture = (welcome_rules.hand_over_picture(upload.read(), upload.name or "picture"), upload.name or "")
-    if (upload := said.get("file")) is not None:
-        stored.append(files.store(upload.name or "file", upload.chunks()))
     link = {"title": said["link_title"], "url": said["link_url"], "desc": said["link_desc"]}
     words = group_welcomes.Said(
         name=said["name"],
         text=said["text"],
         link=link if said["link_url"] else {},
         picture=picture,
-        file=stored[0] if stored else None,
-        without_file=bool(said.get("without_file")),
+        enclosed=enclosed(form, stored),
         tell_owners=bool(said.get("tell_owners")),
     )
     if welcome is None:

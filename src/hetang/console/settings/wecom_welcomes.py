@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.db import transaction
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -17,15 +16,17 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from hetang.audiences.models import Audience
-from hetang.connectors.wecom import welcome_rules
+from hetang.connectors.wecom import enclosures, welcome_rules
+from hetang.connectors.wecom.client import default_app
+from hetang.connectors.wecom.enclosures import Enclosed
 from hetang.connectors.wecom.errors import NotConnected, NotSent, Unanswered, WeComError
 from hetang.connectors.wecom.models import Welcome, WelcomeRule
 from hetang.connectors.wecom.rules import TEXT_BYTES, Friend
 from hetang.console.settings.tabs import tabs
-from hetang.console.settings.welcome_content import ContentForm, at_most
-from hetang.platform import clock
+from hetang.console.settings.welcome_content import ContentForm, at_most, enclosed, initial_of
+from hetang.platform import clock, files
 from hetang.platform.access import actor_of, needs
-from hetang.platform.models import OrgNode
+from hetang.platform.models import OrgNode, StoredFile
 from hetang.resources.models import Staff
 
 _STATES = {
@@ -86,7 +87,7 @@ class WelcomeForm(ContentForm):
     enabled = forms.BooleanField(label=gettext_lazy("In use"), required=False, initial=True)
 
     def __init__(self, *args: Any, rule: WelcomeRule | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, kept=rule, **kwargs)
         self._rule = rule
         cast("forms.ModelChoiceField[OrgNode]", self.fields["org_node"]).queryset = OrgNode.objects.exclude(
             parent=None
@@ -100,9 +101,11 @@ class WelcomeForm(ContentForm):
         said = super().clean()
         if (said.get("starts") is None) != (said.get("ends") is None):
             self.add_error("ends", _("Say both from when and until when, or neither."))
+        others = [self.holds(name, said) for name in ("file", "video")]
         stays = self._rule is not None and self._rule.picture_url and not said.get("without_picture")
-        if not (said.get("text") or said.get("link_url") or said.get("picture") or stays):
-            self.add_error("text", _("Say something: a text, a link or a picture."))
+        others += [bool(said.get(name)) for name in ("text", "link_url", "picture")]
+        if not (any(others) or stays or self.has_mini(said)):
+            self.add_error("text", _("Say something: a text, a link, a picture, a card, a file or a video."))
         return said
 
 
@@ -150,7 +153,7 @@ def welcome_edit(request: HttpRequest, public_id: UUID | None = None) -> HttpRes
         if not problem:
             messages.success(request, _("Saved. New friends get it within two seconds."))
             return redirect("settings:welcomes")
-        form.add_error("picture", problem)
+        form.add_error(None, problem)
     values = {"form": form, "rule": rule, "tabs": tabs("wecom", actor_of(request))}
     return render(request, "console/settings/welcome.html", values, status=422 if form.errors else 200)
 
@@ -190,6 +193,7 @@ def _initial(rule: WelcomeRule | None) -> dict[str, Any]:
         "link_url": rule.link.get("url", ""),
         "link_desc": rule.link.get("desc", ""),
         "enabled": rule.enabled,
+        **initial_of(rule),
     }
 
 
@@ -198,40 +202,49 @@ def _clock(minute: int | None) -> str:
 
 
 def _save(request: HttpRequest, form: WelcomeForm, rule: WelcomeRule | None) -> str:
-    """Give the picture to WeCom, then write the rule. Returns what is wrong, if something is."""
-    said = form.cleaned_data
-    picture: tuple[str, str] | None = None
+    """Give picture and files to WeCom, then write the rule. Returns what is wrong, if something is."""
+    stored: list[StoredFile] = []
+    try:
+        picture = _picture(form.cleaned_data)
+        holds = enclosed(form, stored)
+        if stored:
+            enclosures.hand_over(default_app(), holds)
+    except NotConnected:
+        problem = _("Connect WeCom first: pictures and files are given to it.")
+    except (WeComError, NotSent, Unanswered) as why:
+        problem = _("WeCom does not take the picture or file now: %(why)s") % {"why": why}
+    else:
+        welcome_rules.save(actor_of(request), rule, _said(form.cleaned_data, picture, holds))
+        return ""
+    for file in stored:
+        files.remove(file)
+    return problem
+
+
+def _picture(said: dict[str, Any]) -> tuple[str, str] | None:
+    """Address at WeCom and name of the picture; None leaves it as it is. Raises like `Client.call`."""
     upload = said.get("picture")
     if upload is not None:
-        try:
-            picture = (welcome_rules.hand_over_picture(upload.read(), upload.name or "picture"), upload.name or "")
-        except NotConnected:
-            return _("Connect WeCom first: the picture is given to it.")
-        except (WeComError, NotSent, Unanswered) as problem:
-            return _("WeCom does not take the picture now: %(why)s") % {"why": problem}
-    elif said.get("without_picture"):
-        picture = ("", "")
-    with transaction.atomic():
-        welcome_rules.save(
-            actor_of(request),
-            rule,
-            welcome_rules.Said(
-                name=said["name"],
-                channel_states=_lines(said["channel_states"], "\n"),
-                org_node=said["org_node"],
-                staff=_lines(said["staff"], ","),
-                from_minute=_minutes(said["starts"]),
-                until_minute=_minutes(said["ends"]),
-                audience=said["audience"],
-                text=said["text"],
-                link={"title": said["link_title"], "url": said["link_url"], "desc": said["link_desc"]}
-                if said["link_url"]
-                else {},
-                picture=picture,
-                enabled=said["enabled"],
-            ),
-        )
-    return ""
+        return welcome_rules.hand_over_picture(upload.read(), upload.name or "picture"), upload.name or ""
+    return ("", "") if said.get("without_picture") else None
+
+
+def _said(said: dict[str, Any], picture: tuple[str, str] | None, holds: Enclosed) -> welcome_rules.Said:
+    link = {"title": said["link_title"], "url": said["link_url"], "desc": said["link_desc"]}
+    return welcome_rules.Said(
+        name=said["name"],
+        channel_states=_lines(said["channel_states"], "\n"),
+        org_node=said["org_node"],
+        staff=_lines(said["staff"], ","),
+        from_minute=_minutes(said["starts"]),
+        until_minute=_minutes(said["ends"]),
+        audience=said["audience"],
+        text=said["text"],
+        link=link if said["link_url"] else {},
+        picture=picture,
+        enclosed=holds,
+        enabled=said["enabled"],
+    )
 
 
 def _lines(value: str, separator: str) -> list[str]:
