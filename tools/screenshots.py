@@ -148,7 +148,7 @@ def main() -> int:
     parser.add_argument("--user", required=True)
     parser.add_argument("--password", default=os.environ.get("HETANG_PASSWORD", ""), help="or HETANG_PASSWORD")
     parser.add_argument("--out", type=Path, default=Path("screenshots"))
-    parser.add_argument("--limit", type=int, default=80, help="at most so many pages")
+    parser.add_argument("--limit", type=int, default=250, help="at most so many pages")
     parser.add_argument("--settle", type=int, default=250, help="milliseconds before a picture (charts draw)")
     parser.add_argument("--look", default="", help="only looks whose folder contains this, as zh-hans-desktop-light")
     parser.add_argument("pages", nargs="*", help="only these addresses")

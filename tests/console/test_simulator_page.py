@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from django.test import Client
 
 from hetang.platform import clock, environment
 from hetang.platform.models import AuditEntry
+from hetang.touch.models import Programme
 from tests.simulator.process import SimulatorProcess
 from tests.simulator.world import World, found
 
@@ -89,6 +91,21 @@ def test_time_passes_for_both(headquarters: Client, world: World) -> None:
     assert clock.offset().total_seconds() == 3600 + 3 * 86400
     assert world.admin.truth()["all"]["orders"] > 0
     assert "differ" not in page
+
+
+def test_time_passes_until_the_next_broadcast_begins(headquarters: Client, world: World) -> None:
+    """A new user presses "1 day" at night and lands in the next night: nobody ever gets a task."""
+    assert "Until" not in headquarters.get("/simulator/").text
+    at = clock.now() + timedelta(hours=11)
+    times = {"slot_at": at, "planned_at": at, "expires_at": at + timedelta(days=3), "channel": "wecom"}
+    Programme.objects.create(name="Loaves", state=Programme.RUNNING, **times)
+    Programme.objects.create(name="Draft", **times | {"slot_at": at - timedelta(hours=1)})
+    page = headquarters.get("/simulator/").text
+    assert "“Loaves” begins at" in page
+    assert 'name="next"' in page
+    headquarters.post("/simulator/advance", {"next": "1"})
+    assert timedelta(0) < clock.now() - at < timedelta(minutes=2)
+    assert AuditEntry.objects.get(action="simulator.advanced").changes == {"hours": 11.0}
 
 
 @pytest.mark.parametrize("asked", [{}, {"hours": 0}, {"hours": 745}, {"hours": "x"}])

@@ -44,16 +44,16 @@ def populate(drawn: World, work: Work, url: str | None = None) -> dict[str, int]
     return counts
 
 
-def connect(simulator: SimulatorAdmin, address: str) -> App:
+def connect(simulator: SimulatorAdmin, address: str, name: str = CORP_NAME) -> App:
     """Found the corp with one app, and tell both sides about each other."""
-    answer = simulator.corp(CORP_NAME, [{"agentid": AGENT_ID, "name": "Hetang"}])
+    answer = simulator.corp(name, [{"agentid": AGENT_ID, "name": "Hetang"}])
     token = secrets.token_hex(8)
     aes_key = base64.b64encode(secrets.token_bytes(32)).decode().rstrip("=")
     app = wecom.connect(
         corpid=answer["corpid"],
         agentid=AGENT_ID,
         secret=answer["apps"][0]["secret"],
-        name=CORP_NAME,
+        name=name,
         base_url=address,
         callback_token=token,
         callback_aes_key=aes_key,
@@ -64,7 +64,7 @@ def connect(simulator: SimulatorAdmin, address: str) -> App:
         **{"agentid": AGENT_ID, "name": "Hetang", "callback_url": _web_url() + wecom.callback_path(app)},
         **{"callback_token": token, "callback_aes_key": aes_key},
     }
-    simulator.corp(CORP_NAME, [settings], answer["corpid"])
+    simulator.corp(name, [settings], answer["corpid"])
     return app
 
 

@@ -69,7 +69,7 @@ def trial(work: Work) -> dict[str, Any]:
         simulator.wait_until_ready()
         simulator.settings(seed=world.SEED, time_zone=brand().time_zone)
         simulator.clock(clock.offset().total_seconds())
-        simulated.connect(simulator, address)
+        simulated.connect(simulator, address, brand().name or simulated.CORP_NAME)
         work.progress(1, 4, "staff")
         members = _staff(simulator)
         work.progress(2, 4, "customers")

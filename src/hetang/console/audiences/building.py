@@ -175,10 +175,15 @@ def _page_context(
     return {
         **_drawn(actor_of(request), rule, past, known, ""),
         "audience": audience,
-        "name": audience.name if audience else "",
+        "name": audience.name if audience else _name_of_start(request.GET.get("template", "")),
         "sources": short_lists(within(known, actor_of(request))),
         "starts": STARTS if audience is None else (),
     }
+
+
+def _name_of_start(code: str) -> str:
+    """What an audience is called that begins as this template: a proposal."""
+    return next((str(one.name) for one in STARTS if one.code == code), "")
 
 
 def _act(rule: Rule, past: list[Rule], action: str, known: Catalogue) -> tuple[Rule, list[Rule], str]:

@@ -90,6 +90,7 @@ def new(request: HttpRequest) -> HttpResponse:
             campaign=request.GET.get("campaign", ""), audience=request.GET.get("audience") or _only_audience(request)
         )
         day = request.GET.get("day", "")
+        draft.slot = _after_quiet_hours()
         if day:  # from the calendar; mid-morning is where a message of a shop usually lies
             draft.when, draft.slot = "later", f"{day} 10:00"
         return _page(request, draft, None)
@@ -273,7 +274,7 @@ def _from(broadcast: Broadcast) -> Draft:
         design=broadcast.design,
         control=f"{broadcast.control_bp / 100:g}",
         when="later" if local else "now",
-        slot=f"{local:%Y-%m-%d %H:%M}" if local else "",
+        slot=f"{local:%Y-%m-%d %H:%M}" if local else _after_quiet_hours(),
         confirm_days=str(broadcast.confirm_days),
         window_days=str(broadcast.window_days),
         replan_after_quiet=broadcast.replan_after_quiet,
@@ -322,6 +323,12 @@ def _whole(draft: Draft, name: str, text: str, low: int, high: int, *, scale: in
         draft.problems.append(Problem(name, "out_of_range", {"low": low, "high": high}))
         return 0
     return value
+
+
+def _after_quiet_hours() -> str:
+    """What to propose when somebody chooses a time while nothing may leave now; nothing by day."""
+    until = quiet(clock.now(), "marketing")
+    return f"{until.astimezone(clock.zone()):%Y-%m-%d %H:%M}" if until else ""
 
 
 def _slot(draft: Draft) -> datetime | None:

@@ -99,6 +99,7 @@ def _values(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
         "quiet_at": next_quiet(clock.now(), programme.message_class),
         "can_send": may(request, SEND, broadcast.campaign),
         "remindable": {node.node_id for node in nodes if node.node_id and reminds.covers(node.path)},
+        "begins_later": programme.slot_at > clock.now(),
         "to_play": _simulated() and programme.state in MOVING and actor_of(request).can("simulator:use"),
         "can_steer": programme.state in {Programme.RUNNING, Programme.PAUSED},
     }

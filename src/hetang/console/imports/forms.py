@@ -41,7 +41,7 @@ PURPOSES = [
 ]
 CHANNELS = [("wecom", gettext_lazy("WeCom")), ("sms", gettext_lazy("SMS")), ("email", gettext_lazy("E-mail"))]
 BASES = [
-    ("unknown", gettext_lazy("Unknown: record no consent (nobody may be sent marketing)")),
+    ("unknown", gettext_lazy("Unknown (nobody may be sent marketing)")),
     ("consent", pgettext_lazy("legal basis", "Consent")),
     ("contract", gettext_lazy("Performance of a contract")),
     ("legal_duty", gettext_lazy("Legal duty")),

@@ -21,14 +21,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
-from hetang.console.simulator.forms import AdvanceForm, BehaviourForm, TasksForm
+from hetang.console.simulator.forms import MAX_HOURS, AdvanceForm, BehaviourForm, TasksForm
 from hetang.platform import audit, clock
 from hetang.platform.access import actor_of, needs
 from hetang.platform.environment import secrets_of_home
 from hetang.simulator.admin import SimulatorAdmin, SimulatorRefused, SimulatorUnavailable
+from hetang.touch.models import Programme
 
 TASKS_SHOWN, TASKS_FETCHED = 20, 500
 ORDERS_SHOWN = 12
+_THE_MINUTE_AFTER = timedelta(minutes=1)
 _View = Callable[..., HttpResponse]
 
 
@@ -124,14 +126,19 @@ def play(_request: HttpRequest) -> HttpResponse:
 @needs("simulator:use")
 @_back_if_away
 def advance(request: HttpRequest) -> HttpResponse:
-    """Let `hours` pass, for Hetang and for the simulated world."""
+    """Let `hours` pass, for Hetang and for the simulated world; with `next`, until the next broadcast begins."""
     form = AdvanceForm(request.POST)
-    if not form.is_valid():
+    begins = _next_broadcast() if "next" in request.POST else None
+    if begins is not None:
+        passed = begins.slot_at - clock.now() + _THE_MINUTE_AFTER
+    elif form.is_valid():
+        passed = timedelta(hours=form.cleaned_data["hours"])
+    else:
         messages.error(request, _("Time can go on by 1 hour to 31 days at once."))
         return redirect("simulator:page")
-    hours = form.cleaned_data["hours"]
     with simulator() as admin:
-        done = pass_time(admin, timedelta(hours=hours))
+        done = pass_time(admin, passed)
+    hours = round(passed / timedelta(hours=1), 1)
     audit.record(actor_of(request), "simulator.advanced", "simulator", "wecom", {"hours": hours})
     messages.success(request, _advanced(done))
     return redirect("simulator:page")
@@ -200,6 +207,13 @@ def behaviour(request: HttpRequest) -> HttpResponse:
     return redirect("simulator:page")
 
 
+def _next_broadcast() -> Programme | None:
+    """The one that is confirmed and begins next, within as much time as may pass at once."""
+    now = clock.now()
+    soon = Programme.objects.filter(slot_at__gt=now, slot_at__lt=now + timedelta(hours=MAX_HOURS))
+    return soon.filter(state__in=(Programme.PLANNING, Programme.RUNNING)).order_by("slot_at").first()
+
+
 def _world(admin: SimulatorAdmin) -> dict[str, Any]:
     status = admin.status()
     tasks = admin.tasks(TASKS_FETCHED)
@@ -209,6 +223,7 @@ def _world(admin: SimulatorAdmin) -> dict[str, Any]:
         "now": _moment(status["now"]),
         "apart": abs(clock.offset().total_seconds() - status["offset_s"]) > 1,
         "turned_days": status["offset_s"] / 86400,
+        "begins": _next_broadcast(),
         "tasks": shown,
         "all_tasks": len(shown),
         "open": tasks["open"],
