@@ -70,6 +70,7 @@ LOOPS: list[str] = [
     "hetang.facts.loops:following",
     "hetang.facts.loops:patient",
     "hetang.customers.jobs:daily",
+    "hetang.customers.stage_changes:loop",
     "hetang.audiences.loops:refresh",
     "hetang.touch.loops:planning",
     "hetang.touch.loops:dispatch",
@@ -160,6 +161,7 @@ HOLDINGS: list[str] = [
 # identities and of the fact log change together with their lookup keys: see `hetang.privacy.rotation`.
 SEALED_COLUMNS: list[str] = [
     "customers_customer(number bigint).name",
+    "customers_householdmember(id bigint).name",
     "facts_intake(received_at timestamptz, id bigint).body",
     "facts_heldfact(id bigint).body",
     "platform_twofactor(user_id bigint).secret",

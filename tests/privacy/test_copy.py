@@ -37,6 +37,7 @@ def cast() -> Cast:
         [
             fact("customer.described", "d9", "m1", {"attributes": {"town": "Wuxi", "club": True, "pets": None}}),
             fact("consent.changed", "c9", "m1", {"purpose": "marketing", "channel": "sms", "given": True}),
+            fact("household.member_described", "h9", "m1", {"member": "1", "kind": "child", "born_on": "2024-02-29"}),
             fact("do_not_disturb.changed", "n9", "m1", {"on": True, "until": "2026-07-01T12:00:00+00:00"}),
         ]
     )
@@ -96,6 +97,7 @@ def test_she_reads_names_money_and_her_brands_time(cast: Cast) -> None:
     sms = dict(mine["customers"]["Consents"])["marketing messages · SMS"]
     assert (sms["Given"], sms["Counts"], sms["Legal basis"]) == ("yes", "no", "Not known")
     assert mine["customers"]["Do not disturb"][0][1]["Holds until"] == "2026-07-01 20:00"
+    assert mine["customers"]["Household"] == [("Child", {"Born on": "2024-02-29", "Said on": "2026-01-05 11:00"})]
     title, order = mine["commerce"]["Orders"][1]
     assert title == "2026-01-09 11:00 · Store A"
     assert order == {

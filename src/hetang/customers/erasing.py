@@ -101,6 +101,7 @@ EMPTY = (
     "delete from customers_consent where customer_id = any(%(numbers)s)",
     "delete from customers_consentbasis where customer_id = any(%(numbers)s)",
     "delete from customers_donotdisturb where customer_id = any(%(numbers)s)",
+    "delete from customers_householdmember where customer_id = any(%(numbers)s)",
     "delete from customers_merge where survivor = any(%(numbers)s) or absorbed = any(%(numbers)s)",
     """update customers_customer set erased_at = %(now)s, name = null, name_at = null, name_fact = null,
        name_key = null, home_store_id = null, home_store_at = null, home_store_fact = null, owner_id = null,

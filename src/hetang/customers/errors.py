@@ -28,7 +28,7 @@ class KeptApart(Exception):
 
 
 class DuplicateName(Exception):
-    """A tag or group of this name, or a tag of this code, exists already."""
+    """A tag, group or life stage model of this name, or a tag of this code, exists already."""
 
 
 class BulkRefused(Exception):
@@ -38,3 +38,20 @@ class BulkRefused(Exception):
     def __init__(self, code: str, **detail: object) -> None:
         super().__init__(code)
         self.code, self.detail = code, detail
+
+
+class MemberGone(Exception):
+    """The household has no such member (any more)."""
+
+
+class StageProblem(Exception):
+    """A course of life stages that cannot be: `code` of `life_stages.PROBLEMS`, and the stage that it is about."""
+
+    def __init__(self, code: str, stage: str = "") -> None:
+        super().__init__(f"{code} {stage}")
+        self.code = code
+        self.stage = stage
+
+
+class StaleModel(Exception):
+    """Somebody else changed or archived it meanwhile."""

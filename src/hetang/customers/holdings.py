@@ -15,6 +15,7 @@ from hetang.customers.models import (
     CustomerAttribute,
     CustomerTag,
     DoNotDisturb,
+    HouseholdMember,
     Identity,
     Relation,
 )
@@ -31,6 +32,7 @@ select (select count(*) from customers_identity where customer_id = any(%(number
      + (select count(*) from customers_consent where customer_id = any(%(numbers)s))
      + (select count(*) from customers_consentbasis where customer_id = any(%(numbers)s))
      + (select count(*) from customers_donotdisturb where customer_id = any(%(numbers)s))
+     + (select count(*) from customers_householdmember where customer_id = any(%(numbers)s))
      + (select count(*) from customers_merge where survivor = any(%(numbers)s) or absorbed = any(%(numbers)s))
      + (select count(*) from customers_unmerge where people && %(numbers)s::bigint[])
      + (select count(*) from customers_proposal where one_id = any(%(numbers)s) or other_id = any(%(numbers)s))
@@ -83,6 +85,18 @@ def _tell(person: Person) -> dict[str, Any]:
             .values("purpose", "channel", "given", "counts", "basis", "stated", "text_version", "occurred_at", "source")
         ),
         "do_not_disturb": list(DoNotDisturb.objects.filter(**of_her).values("on", "until", "occurred_at", "source")),
+        "household": [_member(row) for row in HouseholdMember.objects.filter(**of_her, removed=False).order_by("id")],
+    }
+
+
+def _member(row: HouseholdMember) -> dict[str, Any]:
+    return {
+        "kind": row.kind,
+        "name": unseal(row.name).decode() if row.name else "",
+        "born_on": row.born_on,
+        "due_on": row.due_on,
+        "sex": row.sex,
+        "occurred_at": row.occurred_at,
     }
 
 

@@ -119,13 +119,18 @@ CONSENT_BASES = LatestTable(
     ("basis", "text_version"),
 )
 DO_NOT_DISTURB = LatestTable("customers_donotdisturb", (), ('"on"', '"until"', "source"))
+HOUSEHOLD = LatestTable(
+    "customers_householdmember",
+    ("origin", "member"),
+    ("kind", "name", "born_on", "due_on", "sex", "removed"),
+)
 NAME = LatestColumn("name", "name", derived="name_key")
 HOME_STORE = LatestColumn("home_store", "home_store_id")
 OWNER = LatestColumn("owner", "owner_id")
 
 ALL: tuple[LatestTable | LatestColumn, ...] = (
     *(ATTRIBUTES, TAGS, CONSENTS, CONSENT_BASES, DO_NOT_DISTURB),
-    *(NAME, HOME_STORE, OWNER),
+    *(HOUSEHOLD, NAME, HOME_STORE, OWNER),
 )
 
 

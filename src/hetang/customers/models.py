@@ -10,6 +10,7 @@ from typing import ClassVar
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
+from django.db.models.functions import Coalesce
 
 from hetang.customers.rules import CONTACT_LIMIT
 from hetang.platform.ids import public_id
@@ -454,4 +455,66 @@ class BulkBefore(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["change", "tag", "until"], name="bulk_before_once", nulls_distinct=False)
+        ]
+
+
+class HouseholdMember(models.Model):
+    """The newest word on somebody of a customer's household: a child, partner, parent, pet.
+
+    `member` is the member's code at the source `origin`. `day` is what life stages count from: the birth, and before
+    it is known the day on which it is due. After `removed` nothing else is left of the member.
+    """
+
+    CHILD, PARTNER, PARENT, PET, OTHER = "child", "partner", "parent", "pet", "other"
+    KINDS: ClassVar = (CHILD, PARTNER, PARENT, PET, OTHER)
+
+    id = models.BigAutoField(primary_key=True)
+    customer = models.ForeignKey(Customer, models.PROTECT, db_constraint=False, db_index=False)
+    origin = models.CharField(max_length=60)
+    member = models.CharField(max_length=64)
+    kind = models.CharField(max_length=10)
+    name = models.BinaryField(null=True)  # sealed
+    born_on = models.DateField(null=True)
+    due_on = models.DateField(null=True)
+    sex = models.CharField(max_length=10, default="", db_default="")  # female, male or not known
+    removed = models.BooleanField(default=False, db_default=False)
+    occurred_at = models.DateTimeField()
+    fact_key = models.CharField(max_length=262)
+    day = models.GeneratedField(
+        expression=Coalesce("born_on", "due_on"), output_field=models.DateField(), db_persist=True
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["customer", "origin", "member"], name="household_member_once")
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["day", "customer"], name="household_day", condition=models.Q(day__isnull=False))
+        ]
+
+
+class LifeStageModel(models.Model):
+    """A brand's own course of life stages (`stages.Course`) and what it counts from: the date attribute `attribute`,
+    and the days of household members of `member_kind` (`any`: of every kind); at least one of them.
+
+    `caught_up_to` is the last day of whose changes the facts are written.
+    """
+
+    ANY = "any"
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    name = models.CharField(max_length=40)
+    attribute = models.CharField(max_length=60, blank=True, default="")
+    member_kind = models.CharField(max_length=10, blank=True, default="")
+    stages = models.JSONField()  # [{"code", "name", "number", "unit"}]
+    ends = models.JSONField(null=True)  # {"number", "unit"}
+    version = models.IntegerField(default=1)
+    caught_up_to = models.DateField()
+    created_at = models.DateTimeField()
+    archived_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["name"], condition=models.Q(archived_at=None), name="life_stages_name_once")
         ]

@@ -27,12 +27,12 @@ PERSONALISATION = "personalisation"
 def change_tag(number: int, tag: str, on: bool, expires_at: datetime | None = None) -> None:
     """Put a tag (by its code) on a customer, or take it off. Raises Tag.DoesNotExist, NoIdentity."""
     Tag.objects.get(code=tag, archived_at=None)
-    _record("tag.changed", number, {"tag": tag, "on": on, "expires_at": expires_at})
+    record_of(number, "tag.changed", {"tag": tag, "on": on, "expires_at": expires_at})
 
 
 def set_do_not_disturb(number: int, on: bool, until: datetime | None = None, *, source: str = SOURCE) -> None:
     """Leave a customer alone, for ever or until a time, or lift that. Raises NoIdentity."""
-    _record("do_not_disturb.changed", number, {"on": on, "until": until if on else None}, source)
+    record_of(number, "do_not_disturb.changed", {"on": on, "until": until if on else None}, source=source)
 
 
 def change_consent(
@@ -50,7 +50,7 @@ def change_consent(
     if given and basis == UNKNOWN_BASIS and purpose in NEEDS_BASIS:
         raise BasisMissing(purpose)
     body = {"purpose": purpose, "channel": channel, "given": given, "basis": basis, "text_version": text_version}
-    _record("consent.changed", number, body, source)
+    record_of(number, "consent.changed", body, source=source)
 
 
 def set_personalisation(number: int, allowed: bool, *, source: str = SOURCE) -> None:
@@ -80,8 +80,11 @@ def create_tag(group: TagGroup, name: str, code: str = "") -> Tag:
         raise DuplicateName(name) from clash
 
 
-def _record(kind: str, number: int, body: dict[str, Any], source: str = SOURCE) -> None:
-    draft = Draft(kind, uuid.uuid4().hex, clock.now(), [_identity_of(number)], body)
+def record_of(
+    number: int, kind: str, body: dict[str, Any], *, source: str = SOURCE, key: str = "", name: str | None = None
+) -> None:
+    """Record a fact about a customer; without a `key` it is one of its own. Raises Refusal, NoIdentity."""
+    draft = Draft(kind, key or uuid.uuid4().hex, clock.now(), [_identity_of(number)], body, None, name)
     outcome = intake.record(source, [draft], door="console")
     if outcome.rejected:
         refused = outcome.rejected[0]

@@ -79,6 +79,30 @@ def _tag() -> None:
     latest.TAGS.fold(_TAGS)
 
 
+def _describe_member() -> None:
+    """Members of households, with their names sealed anew: about 10 us each."""
+    found = _execute(_MEMBERS)
+    if not found:
+        return
+    names = [json.loads(unseal(row[-1])).get("name") if row[-1] else None for row in found]
+    customers, ats, facts, bodies, origins, _ = zip(*found, strict=True)
+    latest.HOUSEHOLD.fold(
+        _FOLDED_MEMBERS,
+        {
+            "numbers": list(customers),
+            "ats": list(ats),
+            "facts": list(facts),
+            "bodies": list(bodies),
+            "origins": list(origins),
+            "names": [seal(name.encode()) if name else None for name in names],
+        },
+    )
+
+
+def _remove_member() -> None:
+    latest.HOUSEHOLD.fold(_REMOVED_MEMBERS)
+
+
 def _names(kind: str) -> None:
     """Names travel sealed in the fact; each is sealed anew for its customer. Per fact that has one: about 10 us."""
     newest: dict[int, tuple[datetime, str, bytes]] = {}
@@ -157,6 +181,21 @@ _DO_NOT_DISTURB = f"""
 select {_WORD}, (w.body->>'on')::boolean as "on", (w.body->>'until')::timestamptz as "until", w.source
 {_OF_WHOM} where w.kind = 'do_not_disturb.changed'
 """
+_ORIGIN = "coalesce(w.body->>'origin', w.source) as origin"
+_MEMBERS = f"""
+select {_WORD}, w.body::text, {_ORIGIN}, w.sealed {_OF_WHOM} where w.kind = 'household.member_described'
+"""
+_FOLDED_MEMBERS = """
+select n.customer_id, n.occurred_at, n.fact_key, n.origin, b->>'member' as member, b->>'kind' as kind, n.name,
+       (b->>'born_on')::date as born_on, (b->>'due_on')::date as due_on, coalesce(b->>'sex', '') as sex,
+       false as removed
+from unnest(%(numbers)s::bigint[], %(ats)s::timestamptz[], %(facts)s::text[], %(bodies)s::jsonb[], %(origins)s::text[],
+            %(names)s::bytea[]) as n(customer_id, occurred_at, fact_key, b, origin, name)
+"""
+_REMOVED_MEMBERS = f"""
+select {_WORD}, {_ORIGIN}, w.body->>'member' as member, '' as kind, null::bytea as name, null::date as born_on,
+       null::date as due_on, '' as sex, true as removed {_OF_WHOM} where w.kind = 'household.member_removed'
+"""
 # In an exclusive group, "on" for one tag is "off" for its siblings, by the same word.
 _TAGS = f"""
 select {_WORD}, t.id as tag_id, (w.body->>'on')::boolean as "on",
@@ -199,6 +238,8 @@ _FOLDS: dict[str, Callable[[], None]] = {
     "consent.basis_stated": _state_basis,
     "do_not_disturb.changed": _disturb,
     "tag.changed": _tag,
+    "household.member_described": _describe_member,
+    "household.member_removed": _remove_member,
 }
 _BODIES = (*_FOLDS, *DECISION_KINDS)
 

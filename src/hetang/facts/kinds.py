@@ -10,7 +10,7 @@ import base64
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -27,6 +27,7 @@ ConsentPurpose = Literal["marketing", "service", "transaction", "guardian", "per
 StatedBasis = Literal["consent", "contract", "legal_duty", "public_interest"]
 Basis = Literal["consent", "contract", "legal_duty", "public_interest", "unknown"]
 RelationState = Literal["active", "half", "lost_by_customer", "lost_by_staff"]
+FIRST_BIRTH, LAST_BIRTH = date(1900, 1, 1), date(2199, 12, 31)
 AttributeValue = bool | float | int | Annotated[str, Meta(max_length=500)] | None
 
 
@@ -125,8 +126,31 @@ class TagChanged(Body):
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
+class HouseholdMemberRemoved(Body, kw_only=True):
+    member: Code
+    origin: Annotated[str, Meta(min_length=1, max_length=60, pattern=r"^[a-z0-9][a-z0-9_.-]*$")] | None = None
+
+
+class HouseholdMemberDescribed(HouseholdMemberRemoved, kw_only=True):
+    kind: Literal["child", "partner", "parent", "pet", "other"]
+    born_on: date | None = None
+    due_on: date | None = None
+    sex: Literal["female", "male"] | None = None
+
+    def check(self) -> None:
+        for field, day in (("born_on", self.born_on), ("due_on", self.due_on)):
+            if day is not None and not FIRST_BIRTH <= day <= LAST_BIRTH:
+                raise Refusal("bad_body", {"path": field, "problem": f"{day} is no day from 1900 to 2199"})
+
+
 class AudienceMoved(Body):
     audience: int
+
+
+class LifeStageChanged(Body):
+    model: int
+    stage: Annotated[str, Meta(max_length=64)]
+    day: date
 
 
 class TouchSettled(Body):
@@ -375,6 +399,48 @@ def _contact_kinds() -> list[FactKind]:
     ]
 
 
+def _household_kinds() -> list[FactKind]:
+    return [
+        FactKind(
+            "household.member_described",
+            HouseholdMemberDescribed,
+            "Somebody of the customer's household: a child, partner, parent, pet or other, with the birthday or, before"
+            " it, the day on which the birth is due. The fact's `name` is the member's name or nickname. `member` is"
+            " the member's code, which its source gives to nobody else; each fact says all that is known of the"
+            " member, the newest counts. `origin` names the source whose member it is, where that is another one.",
+            "客户的家庭成员：孩子、伴侣、父母、宠物或其他，及其生日，出生前则为预产期。事实的 name 为成员的姓名或小名。"
+            "member 为成员编号，同一来源内不得用于他人；每条事实写全该成员的资料，以最新一次为准。"
+            "若成员由另一来源登记，origin 填该来源。",
+            "Household member noted",
+            "登记家庭成员",
+            {"member": "900-1", "kind": "child", "born_on": "2024-02-29", "sex": "female"},
+        ),
+        FactKind(
+            "household.member_removed",
+            HouseholdMemberRemoved,
+            "Somebody no longer belongs to the customer's household, or was noted by mistake.",
+            "家庭成员不再属于该客户的家庭，或为误登记。",
+            "Household member removed",
+            "移除家庭成员",
+            {"member": "900-1"},
+        ),
+        FactKind(
+            "life_stage.changed",
+            LifeStageChanged,
+            "At the local midnight that began `day`, these people (or somebody of their households) came into a stage"
+            " of a life stage model; an empty `stage` means that its last one was over.",
+            "在 day 当天零点（品牌时区），这些客户本人或其家庭成员进入生命阶段模型的某一阶段；"
+            "stage 为空表示最后一个阶段结束。",
+            "Life stage changed",
+            "生命阶段变化",
+            {"model": 3, "stage": "s1f0c2", "day": "2026-11-27"},
+            subject="none",
+            external=False,
+            set_fact=True,
+        ),
+    ]
+
+
 def _decision_kinds() -> list[FactKind]:
     by = {"by": "lin", "reason": "same birthday, both called in"}
     return [
@@ -467,7 +533,7 @@ def _set_kinds() -> list[FactKind]:
     ]
 
 
-_ALL = (*_sale_kinds(), *_person_kinds(), *_contact_kinds(), *_decision_kinds(), *_set_kinds())
+_ALL = (*_sale_kinds(), *_person_kinds(), *_contact_kinds(), *_decision_kinds(), *_household_kinds(), *_set_kinds())
 KINDS: dict[str, FactKind] = {kind.name: kind for kind in _ALL}
 REMARKED = frozenset(name for name, kind in KINDS.items() if kind.body.remark is not Body.remark)
 _DECODERS = {name: msgspec.json.Decoder(kind.body) for name, kind in KINDS.items()}

@@ -159,6 +159,19 @@ TABLES: dict[str, tuple[Table, ...]] = {
             head=("purpose", "channel"),
         ),
         Table(
+            "household",
+            pgettext_lazy("copy", "Household"),
+            (
+                Field("kind", pgettext_lazy("copy", "Kind"), WORD, words.MEMBER_KINDS),
+                Field("name", _("Name")),
+                Field("born_on", pgettext_lazy("copy", "Born on")),
+                Field("due_on", pgettext_lazy("copy", "Due on")),
+                Field("sex", pgettext_lazy("copy", "Sex"), WORD, words.SEXES),
+                _OCCURRED,
+            ),
+            head=("kind", "name"),
+        ),
+        Table(
             "do_not_disturb",
             _("Do not disturb"),
             (
@@ -327,5 +340,11 @@ BODY: dict[str, Field] = {
         Field("left", pgettext_lazy("copy", "Identities on the first side"), NUMBER),
         Field("decision", pgettext_lazy("copy", "Decision")),
         Field("verdict", pgettext_lazy("copy", "Verdict")),
+        Field("member", pgettext_lazy("copy", "Number of the household member")),
+        Field("origin", pgettext_lazy("copy", "Source of the household member")),
+        Field("kind", pgettext_lazy("copy", "Household member"), WORD, words.MEMBER_KINDS),
+        Field("born_on", pgettext_lazy("copy", "Born on")),
+        Field("due_on", pgettext_lazy("copy", "Due on")),
+        Field("sex", pgettext_lazy("copy", "Sex"), WORD, words.SEXES),
     )
 }

@@ -32,6 +32,18 @@ GUARDIAN: str | Promise = _("Marketing, by her guardian")
 CHANNELS: dict[str, str | Promise] = {"wecom": _("WeCom"), "sms": _("SMS"), "email": _("E-mail")}
 RELATION_TONES = {"active": "good", "half": "warn", "lost_by_customer": "bad", "lost_by_staff": "bad"}
 
+MEMBER_KINDS: dict[str, str | Promise] = {
+    "child": pgettext_lazy("household", "Child"),
+    "partner": pgettext_lazy("household", "Partner"),
+    "parent": pgettext_lazy("household", "Parent"),
+    "pet": pgettext_lazy("household", "Pet"),
+    "other": pgettext_lazy("household", "Somebody else"),
+}
+SEXES: dict[str, str | Promise] = {
+    "female": pgettext_lazy("household", "female"),
+    "male": pgettext_lazy("household", "male"),
+}
+
 # What these send is made up by the simulated world of a demo; people must be told.
 SIMULATED_SOURCES = frozenset({"demo-simulated", "simulator"})
 
@@ -53,6 +65,7 @@ HISTORY: dict[str, tuple[str | Promise, tuple[str, ...], str]] = {
         (
             *("customer.described", "customer.identified", "tag.changed"),
             *("customer.joined", "customer.kept_apart", "customer.decision_lifted"),
+            *("household.member_described", "household.member_removed"),
         ),
         "person",
     ),
@@ -72,6 +85,8 @@ SYMBOLS = {
     "customer.kept_apart": "merge",
     "customer.decision_lifted": "merge",
     "customer.identified": "merge",
+    "household.member_described": "person",
+    "household.member_removed": "person",
     "audience.entered": "audience",
     "audience.left": "audience",
     "touch.sent": "send",
