@@ -338,7 +338,7 @@ def _row(source: str, draft: Draft, now: datetime, door: str) -> _Row:
         sv=subject_key,
         w=keys if len(keys) > 1 else None,
         b=msgspec.Raw(body),
-        s=_sealed(who, draft.name),
+        s=_sealed(who, keys, draft.name),
         m=base64.b64encode(draft.members).decode() if draft.members is not None else None,
     )
 
@@ -356,9 +356,9 @@ def _check_subject(kind: kinds.FactKind, who: list[tuple[str, str]], draft: Draf
         raise Refusal("name_too_long", {"limit": MAX_NAME})
 
 
-def _sealed(who: list[tuple[str, str]], name: str | None) -> str | None:
+def _sealed(who: list[tuple[str, str]], keys: list[tuple[str, str]], name: str | None) -> str | None:
     """Sealed JSON of the direct values, `{"phone:<key>": value, "name": name}`; several of a kind keep apart."""
-    plain = {f"{k}:{lookup_key(k, value)}": value for k, value in who if k in rules.DIRECT_KINDS}
+    plain = {f"{k}:{key}": value for (k, value), (_, key) in zip(who, keys, strict=True) if k in rules.DIRECT_KINDS}
     if name:
         plain["name"] = name
     return base64.b64encode(seal(msgspec.json.encode(plain))).decode() if plain else None

@@ -69,6 +69,9 @@ def normalise_identities(who: Sequence[tuple[str, str]], limit: int = MAX_IDENTI
     """All identities of a fact, normalised, without repetition, in the order given."""
     if len(who) > limit:
         raise Refusal("too_many_identities", {"limit": limit})
+    if len(who) == 1:  # most facts
+        kind, value = who[0]
+        return [(kind, normalise_identity(kind, value))]
     return list(dict.fromkeys((kind, normalise_identity(kind, value)) for kind, value in who))
 
 
@@ -79,6 +82,8 @@ def subject_of(who: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
     """
     if not who:
         return None
+    if who[0][0] not in DIRECT_KINDS:
+        return who[0]
     return next((one for one in who if one[0] not in DIRECT_KINDS), who[0])
 
 

@@ -21,8 +21,8 @@ def seal(plain: bytes) -> bytes:
     current = secrets_of_home()
     key_id = current.sealing_current
     nonce = os.urandom(12)
-    name = key_id.encode()
-    return bytes([len(name)]) + name + nonce + _cipher(current.sealing[key_id]).encrypt(nonce, plain, name)
+    name, mark = _named(key_id)
+    return mark + nonce + _cipher(current.sealing[key_id]).encrypt(nonce, plain, name)
 
 
 def unseal(sealed: bytes | memoryview) -> bytes:
@@ -38,8 +38,7 @@ def unseal(sealed: bytes | memoryview) -> bytes:
 
 def current_mark() -> bytes:
     """How every value begins that is sealed with the current key."""
-    name = secrets_of_home().sealing_current.encode()
-    return bytes([len(name)]) + name
+    return _named(secrets_of_home().sealing_current)[1]
 
 
 def key_of(sealed: bytes | memoryview) -> str:
@@ -89,6 +88,12 @@ def _hashed(key: str, kind: str, value: str) -> str:
     digest = hashlib.blake2b(digest_size=16, key=_bytes(key))
     digest.update(f"{kind}\0{value}".encode())
     return digest.hexdigest()
+
+
+@cache
+def _named(key_id: str) -> tuple[bytes, bytes]:
+    name = key_id.encode()
+    return name, bytes([len(name)]) + name
 
 
 @cache

@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -77,19 +77,20 @@ class Patience:
 class Feed(Generic[P, F]):
     """Answers to the questions of several kinds of parts, each kind with its own threads.
 
+    Several feeds may be given the same iterators over lists: each part goes to one of them.
     `ask(part, patience)` yields what it finds, in order. Iterating yields what the threads found, and None twice a
     second while there is nothing, so that the caller can look up. Use as a context: leaving it stops the threads.
     """
 
     def __init__(
         self,
-        parts: Mapping[str, Sequence[P]],
+        parts: Mapping[str, Iterable[P]],
         ask: Callable[[P, Patience], Iterator[F]],
         *,
         at_once: int,
         checkpoint: Callable[[], None],
     ) -> None:
-        self._parts = {kind: iter(some) for kind, some in parts.items() if some}
+        self._parts = {kind: iter(some) for kind, some in parts.items()}
         self._ask = ask
         self._at_once = at_once
         self._checkpoint = checkpoint

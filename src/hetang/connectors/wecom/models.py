@@ -135,7 +135,8 @@ class Pair(models.Model):
     LISTED, HALF, LOST, GONE = "listed", "half", "lost_by_customer", "gone"
 
     id = models.BigAutoField(primary_key=True)
-    corp = models.ForeignKey(Corp, models.CASCADE, db_index=False)
+    # Not checked by the database: for a million friendships of one corp it would look the corp up a million times.
+    corp = models.ForeignKey(Corp, models.CASCADE, db_index=False, db_constraint=False)
     userid = models.CharField(max_length=64)
     external_userid = models.CharField(max_length=64)
     standing = models.CharField(max_length=16, default=LISTED)

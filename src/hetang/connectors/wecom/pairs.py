@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
 from hetang.connectors.wecom.models import Corp, Pair
 from hetang.connectors.wecom.protocol.contacts import ContactOfMember, ExternalContact, Follow
-from hetang.connectors.wecom.relations import name_of, second, tag_drafts, who
+from hetang.connectors.wecom.relations import name_of, ranked, tag_drafts, who
 from hetang.facts import intake
 from hetang.facts.intake import Draft
 from hetang.facts.refusals import OBJECTED
@@ -49,23 +49,33 @@ class _Before:
     tags: list[str]
 
 
-def keep_listed(
-    corp: Corp, run_id: int, listed: Sequence[ContactOfMember], asked_at: datetime, codes: dict[str, str]
+def keep_listed(  # noqa: PLR0917 - all of it is about one page
+    corp: Corp,
+    run_id: int,
+    listed: Sequence[ContactOfMember],
+    asked_at: datetime,
+    codes: dict[str, str],
+    likely_new: bool = True,
 ) -> Kept:
     """Compare friendships that WeCom listed at `asked_at` with the mirror, in the caller's transaction.
 
-    `codes`: our tag's code by the corp tag's id. Up to some thousand at once; about 25 microseconds for a new one, 6
-    for one that is known.
+    `codes`: our tag's code by the corp tag's id. `likely_new`: try first whether all of them are new, as in a first
+    sync, where looking each of them up would find nothing. Up to some thousand at once.
     """
     rows = list({(one.follow_info.userid, one.external_contact.external_userid): one for one in listed}.values())
+    kept = Kept(listed=len(rows))
+    params: dict[str, Any] = {"corp": corp.pk, "run": run_id, "at": asked_at}
+    drafts: list[Draft] = []
     with connection.cursor() as cursor:
         _stage(cursor, rows)
-        cursor.execute(_MIRROR, {"corp": corp.pk, "run": run_id, "at": asked_at})
-        different = {row[0]: _Before(*row[1:]) for row in cursor.fetchall()}
-    kept = Kept(listed=len(rows))
-    drafts: list[Draft] = []
-    for number, before in different.items():
-        drafts += _drafts(corp, run_id, rows[number], before, asked_at, codes, kept)
+        if likely_new and _are_new(cursor, len(rows), params):
+            kept.new = len(rows)
+            for one in rows:
+                drafts += _drafts_of_new(corp, one, codes)
+        else:
+            cursor.execute(_MIRROR, params)
+            for number, *before in cursor.fetchall():
+                drafts += _drafts(corp, run_id, rows[number], _Before(*before), asked_at, codes, kept)
     _record(drafts, kept)
     return kept
 
@@ -126,6 +136,18 @@ def _record(drafts: Sequence[Draft], kept: Kept) -> None:
             Pair.objects.filter(external_userid__in=objected).delete()
 
 
+def _are_new(cursor: Any, count: int, params: dict[str, Any]) -> bool:
+    """Put what is staged into the mirror, if none of it is there. Otherwise nothing is done, and nothing locked: what
+    is there and what is not must be written in one order, or two writers wait for each other."""
+    mine = transaction.savepoint()
+    cursor.execute(_NEW, params)
+    if cursor.rowcount == count:
+        transaction.savepoint_commit(mine)
+        return True
+    transaction.savepoint_rollback(mine)
+    return False
+
+
 def _stage(cursor: Any, rows: Sequence[ContactOfMember]) -> None:
     cursor.execute(_TABLE)
     cursor.execute("delete from wecom_listed")
@@ -136,12 +158,18 @@ def _stage(cursor: Any, rows: Sequence[ContactOfMember]) -> None:
 def _line(number: int, one: ContactOfMember) -> str:
     """A row in COPY's text format: made here, it costs a quarter of what the driver takes for it."""
     follow, person = one.follow_info, one.external_contact
-    userid, external = follow.userid.translate(_ESCAPES), person.external_userid.translate(_ESCAPES)
+    userid, external = _text(follow.userid), _text(person.external_userid)
     told = digest(person, follow).hex()
     return f"{number}\t{userid}\t{external}\t{follow.createtime}\t\\\\x{told}\t{_array(follow.tag_ids)}\n"
 
 
+def _text(value: str) -> str:
+    return value if value.isprintable() and "\\" not in value else value.translate(_ESCAPES)
+
+
 def _array(values: Sequence[str]) -> str:
+    if not values:
+        return "{}"
     quoted = ['"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in sorted(values)]
     return ("{" + ",".join(quoted) + "}").translate(_ESCAPES)
 
@@ -150,6 +178,21 @@ def digest(person: ExternalContact, follow: Follow) -> bytes:
     """Eight bytes that differ when what WeCom tells of a pair does, tags apart."""
     told = f"{person.name}\0{person.unionid}\0{person.type}\0{follow.remark}\0{follow.state}\0{follow.add_way}"
     return hashlib.blake2b(told.encode(), digest_size=8).digest()
+
+
+def _drafts_of_new(corp: Corp, one: ContactOfMember, codes: dict[str, str]) -> Iterable[Draft]:
+    follow, person = one.follow_info, one.external_contact
+    yield listed_draft(corp, one)
+    if follow.tag_ids:
+        yield from tag_drafts(
+            corp,
+            who(person.external_userid, person),
+            before=(),
+            after=follow.tag_ids,
+            codes=codes,
+            at=datetime.fromtimestamp(follow.createtime, UTC),
+            key=f"{follow.userid}:{person.external_userid}:{follow.createtime}",
+        )
 
 
 def _drafts(  # noqa: PLR0917 - all of it is about one pair
@@ -168,7 +211,8 @@ def _drafts(  # noqa: PLR0917 - all of it is about one pair
     if not _newer(before.told_at, asked_at):
         if not before.standing:
             kept.new += 1
-            yield listed_draft(corp, one)
+            yield from _drafts_of_new(corp, one, codes)
+            return
         elif before.standing in {Pair.HALF, Pair.GONE} or (before.standing == Pair.LOST and anew):
             kept.back += 1
             # Where the mirror said otherwise of this very friendship, the listing is the newer word.
@@ -186,8 +230,8 @@ def _drafts(  # noqa: PLR0917 - all of it is about one pair
         before=before.tags,
         after=follow.tag_ids,
         codes=codes,
-        at=asked_at if before.standing else since,
-        key=f"{follow.userid}:{person.external_userid}:{run_id if before.standing else follow.createtime}",
+        at=asked_at,
+        key=f"{follow.userid}:{person.external_userid}:{run_id}",
     )
 
 
@@ -213,7 +257,7 @@ def listed_draft(corp: Corp, listed: ContactOfMember, told: str = "", at: dateti
     key = f"relation:{corp.corpid}:{follow.userid}:{person.external_userid}:{follow.createtime}"
     if at is not None:
         key += f":{told or int(at.timestamp())}"
-    when = at or second(follow.createtime, "active")
+    when = at or ranked(since, "active")
     return Draft("relation.changed", key, when, who(person.external_userid, person), body, name=name_of(person))
 
 
@@ -222,6 +266,12 @@ create temporary table if not exists wecom_listed (
   number int not null, userid text not null, external_userid text not null, createtime bigint not null,
   digest bytea not null, tags text[] not null
 ) on commit delete rows
+"""
+_NEW = """
+insert into wecom_pair (corp_id, userid, external_userid, standing, friends_since, digest, tags, told_at, run)
+select %(corp)s, userid, external_userid, 'listed', to_timestamp(createtime), digest, tags, %(at)s, %(run)s
+from wecom_listed order by userid, external_userid
+on conflict (corp_id, userid, external_userid) do nothing
 """
 # What stood in the mirror before, of those that are new or differ, and the mirror brought up to date. Each pair is
 # looked up by itself: a join would read the whole mirror for each page of a large corp. What an event said after this

@@ -22,7 +22,12 @@ _RANK = {"half": 1, "active": 2, "lost_by_customer": 3, "lost_by_staff": 4}
 
 def second(at: int, state: str) -> datetime:
     """The time of a word on a friendship: WeCom's second, with microseconds that order words of the same second."""
-    return datetime.fromtimestamp(at, UTC).replace(microsecond=_RANK[state])
+    return ranked(datetime.fromtimestamp(at, UTC), state)
+
+
+def ranked(at: datetime, state: str) -> datetime:
+    """The same for a second that is read already."""
+    return at.replace(microsecond=_RANK[state])
 
 
 def relation_draft(key: str, event: RelationEvent, contact: Contact | None, *, simulated: bool) -> Draft:

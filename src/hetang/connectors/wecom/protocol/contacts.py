@@ -1,4 +1,8 @@
-"""Customers and their relations to members: section 4."""
+"""Customers and their relations to members: section 4.
+
+What comes by the million is nothing that the garbage collector need look at: nothing here can be part of a cycle, and
+looking cost a tenth of a sync.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ class CustomerQuery(Request):
     cursor: str = ""
 
 
-class ExternalContact(msgspec.Struct):
+class ExternalContact(msgspec.Struct, gc=False):
     external_userid: str
     name: str = ""
     type: int = 1
@@ -32,12 +36,12 @@ class ExternalContact(msgspec.Struct):
     avatar: str = ""
 
 
-class TagOfFollow(msgspec.Struct):
+class TagOfFollow(msgspec.Struct, gc=False):
     tag_id: str = ""
     type: int = 1
 
 
-class Follow(msgspec.Struct):
+class Follow(msgspec.Struct, gc=False):
     """`tags` come with one customer, `tag_id` with a page of customers: `tag_ids` reads both."""
 
     userid: str
@@ -64,7 +68,7 @@ class MembersRequest(Request):
     limit: int = 0
 
 
-class ContactOfMember(msgspec.Struct):
+class ContactOfMember(msgspec.Struct, gc=False):
     external_contact: ExternalContact
     follow_info: Follow
 

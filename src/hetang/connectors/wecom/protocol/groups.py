@@ -38,11 +38,11 @@ class GroupRequest(Request):
     need_name: int = 0
 
 
-class Invitor(msgspec.Struct):
+class Invitor(msgspec.Struct, gc=False):
     userid: str = ""
 
 
-class GroupMember(msgspec.Struct):
+class GroupMember(msgspec.Struct, gc=False):
     """`type`: 1 member of the corp, 2 outsider. `join_scene`: 1 invited, 2 by a link, 3 by a code."""
 
     userid: str
