@@ -210,9 +210,11 @@ def _kill(kills: int) -> None:
 
     total = dict.fromkeys(("kills", "lost", "invented", "differ", "customers_doubled", "tags_lost"), 0)
     total |= {"events_lost": 0, "welcomes_doubtful": 0}
+    total |= dict.fromkeys(("engine_kills", "history_lost", "history_doubled", "live_sets_differ"), 0)
     for seed in range(max(1, kills // 5)):
         with tempfile.TemporaryDirectory(prefix="hetang-proof-") as folder:
             command = [sys.executable, "-m", "tests.connectors.wecom.proof", "--kills", "5", "--seed", str(seed)]
+            command.append("--engine")
             environment = {**os.environ, "HETANG_HOME": folder}
             done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
         found = json.loads(done.stdout)
@@ -220,10 +222,11 @@ def _kill(kills: int) -> None:
         found["welcomes_doubtful"] = found["welcomes_counted"] - found["welcomes_sent"]
         for name in total:
             total[name] += abs(found[name])
-    report("wecom_kills", total["kills"], "kills")
-    report("wecom_lost", total["lost"] + total["events_lost"] + total["tags_lost"], "things")
-    report("wecom_doubled", total["invented"] + total["customers_doubled"], "things")
-    report("wecom_differing", total["differ"] + total["welcomes_doubtful"], "things")
+    report("wecom_kills", total["kills"], "kills", of_the_engine=total["engine_kills"])
+    lost = total["lost"] + total["events_lost"] + total["tags_lost"] + total["history_lost"]
+    report("wecom_lost", lost, "things")
+    report("wecom_doubled", total["invented"] + total["customers_doubled"] + total["history_doubled"], "things")
+    report("wecom_differing", total["differ"] + total["welcomes_doubtful"] + total["live_sets_differ"], "things")
 
 
 def _start(relations: int, groups: int) -> dict[str, Any]:

@@ -35,12 +35,17 @@ class EngineProcess:
 
     def start(self) -> None:
         """Start and wait until it answers."""
+        log = self.launch()
+        wait_until(lambda: answers(f"{self.address}/ping"), 60, lambda: log.read_text()[-3000:])
+
+    def launch(self) -> Path:
+        """Start without waiting; returns the file that it writes to."""
         (self.home / "logs").mkdir(parents=True, exist_ok=True)
         log = self.home / "logs" / "engine.log"
         with log.open("ab") as stream:
             command = [sys.executable, "-m", "hetang.cli", "engine", "--port", str(self.port)]
             self.process = children.spawn(command, env=self._environment, log=stream)
-        wait_until(lambda: answers(f"{self.address}/ping"), 60, lambda: log.read_text()[-3000:])
+        return log
 
     def kill(self) -> None:
         """kill -9."""

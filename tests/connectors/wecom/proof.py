@@ -1,8 +1,9 @@
 """Kills sync, callbacks and tagging at random and lets the simulator count: nothing lost, nothing doubled.
 
 `python -m tests.connectors.wecom.proof --people 1500 --acts 150 --kills 5` prints one JSON line. It works in a scratch
-database of the server in HETANG_DATABASE_URL; the engine does not run at all. Processes are forks, so that a kill costs
-milliseconds: "web" takes callbacks, "worker" runs the sync, "loops" applies events, sends welcomes and marks tags.
+database of the server in HETANG_DATABASE_URL. Processes are forks, so that a kill costs milliseconds: "web" takes
+callbacks, "worker" runs the sync, "loops" applies events, sends welcomes and marks tags. With `--engine` a real engine
+process is among the victims; without, none runs at all, which nothing of it may notice.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from tests.connectors.wecom.proof_engine import Victim
 from tests.simulator.process import SimulatorProcess
 from tests.touch.proof import Scratch, _fork, _kill
 
 MEMBERS = 8
 GROUPS = 6
+ENGINE_SHARE = 0.2  # of the kills after the first
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 TOKEN = "token123"
 _STATES = {"active": "full", "lost_by_customer": "lost_by_customer", "lost_by_staff": "lost_by_staff"}
@@ -38,6 +41,7 @@ def main() -> None:
     parser.add_argument("--acts", type=int, default=90)
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--engine", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hetang-proof-") as folder:
         process = SimulatorProcess(Path(os.environ.setdefault("HETANG_HOME", folder)))
@@ -45,7 +49,12 @@ def main() -> None:
         try:
             with Scratch():
                 logging.disable(logging.WARNING)
-                found = Proof(asked, process).run()
+                proof = Proof(asked, process)
+                try:
+                    found = proof.run()
+                finally:
+                    if proof.engine is not None:
+                        proof.engine.stop()
         finally:
             process.stop()
     sys.stdout.write(json.dumps(found) + "\n")
@@ -66,6 +75,7 @@ class Proof:
         self.tagged: list[str] = []
         self.waiting: list[str] = []  # to be tagged once the sync has brought the tag and the people
         self.tag_id = ""
+        self.engine = Victim(Path(os.environ["HETANG_HOME"])) if asked.engine else None
 
     def run(self) -> dict[str, Any]:
         """Kill, wait until everything has come to rest, reconcile, and count."""
@@ -85,6 +95,9 @@ class Proof:
                 del self.waiting[-70:]
             if kills < self.asked.kills and self.chance.random() < self._rate(acts):
                 victim = self._victim(first)
+                if self.engine is not None and (not self.engine.kills or self.chance.random() < ENGINE_SHARE):
+                    kills += self.engine.kill()
+                    continue
                 kills += _kill(children[victim])
                 children[victim] = _fork(roles[victim], self.chance.random())
             if time.monotonic() - started > 40 + self.asked.kills * 8:
@@ -101,6 +114,7 @@ class Proof:
             "took_s": round(time.monotonic() - started, 1),
             "rests": self._rests(again),
             **self._account(first),
+            **(self.engine.account() if self.engine is not None else {}),
         }
 
     def _rate(self, acts: int) -> float:
@@ -201,7 +215,8 @@ class Proof:
             return False
         waits = CallbackMessage.objects.filter(state="waiting").exists()
         waits = waits or Welcome.objects.filter(state="waiting").exists() or TagWait.objects.exists()
-        behind = sum(lag.waiting for lag in lags() if lag.name in {"customers", "wecom_tags"})
+        followed = {"customers", "wecom_tags"} | ({"history"} if self.engine is not None else set())
+        behind = sum(lag.waiting for lag in lags() if lag.name in followed)
         return not waits and behind == 0
 
     def _account(self, first: Any) -> dict[str, Any]:
@@ -270,7 +285,7 @@ def _loop() -> None:
 
     while True:
         turns = [one() for one in (welcoming.run_once, callbacks.run_once, tagging.run_once)]
-        subscriptions.run_until_idle()
+        subscriptions.run_once()
         if min(turns) > 0:
             time.sleep(0.02)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def test_five_kills_lose_and_double_nothing(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.connectors.wecom.proof", "--kills", "5"]
+    command = [sys.executable, "-m", "tests.connectors.wecom.proof", "--kills", "5", "--engine"]
     environment = {**os.environ, "HETANG_HOME": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=170, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -21,6 +21,9 @@ def test_five_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     assert (found["kills"], found["rests"]) == (5, True), found
     assert (found["sync"], found["lost"], found["invented"], found["differ"]) == ("done", 0, 0, 0)
     assert (found["customers_doubled"], found["tags_lost"], found["events_given_up"]) == (0, 0, 0)
+    # Nothing waited for the engine, and what it holds has followed.
+    assert found["engine_kills"] > 0
+    assert (found["history_lost"], found["history_doubled"], found["live_sets_differ"]) == (0, 0, 0), found
     # Kept once each, however often a killed web process let WeCom repeat them.
     assert found["events_posted"] == found["events_kept"] == found["events_applied"]
     assert found["welcomes_sent"] == found["welcomes_counted"]
