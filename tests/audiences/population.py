@@ -15,7 +15,7 @@ from pyroaring import BitMap
 
 from hetang.audiences import history as asked
 from hetang.audiences.buckets import Drawn
-from hetang.audiences.matching import Line, Person, Purchase, Received, Visit
+from hetang.audiences.matching import Line, Move, Person, Purchase, Received, Visit
 from hetang.audiences.plans import Moment, Query
 from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule
 from hetang.platform import clickhouse
@@ -64,6 +64,7 @@ class Human:
     refunded: int = 0
     visits: list[tuple[datetime, str]] = field(default_factory=list)
     received: list[tuple[datetime, str]] = field(default_factory=list)
+    moves: list[tuple[datetime, bool, bool, bool]] = field(default_factory=list)  # in and out of "regulars"
 
 
 def day(at: datetime) -> date:
@@ -101,7 +102,23 @@ def invent(rng: random.Random, number: int) -> Human:
     human.refunded = rng.choice([0, 0, 0, 100, 5000])
     human.visits = [(moment(), rng.choice(STORES)) for _ in range(rng.choice([0, 0, 1, 3]))]
     human.received = [(moment(), rng.choice(["wecom", "sms"])) for _ in range(rng.choice([0, 0, 1, 2]))]
+    human.moves = moves(rng)
     return human
+
+
+MOVED_AT = (datetime(2026, 2, 1, 1, tzinfo=UTC), datetime(2026, 2, 22, 15, 59, tzinfo=UTC),
+            datetime(2026, 2, 22, 16, tzinfo=UTC), datetime(2026, 2, 28, 20, tzinfo=UTC))  # fmt: skip
+
+
+def moves(rng: random.Random) -> list[tuple[datetime, bool, bool, bool]]:
+    """Snapshots of "regulars", the first of which came after its time: she may have been in before."""
+    inside = rng.random() < 0.3
+    found = [(MOVED_AT[0], False, False, True)] if inside else []
+    for at in MOVED_AT[1:]:
+        if rng.random() < 0.4:
+            inside = not inside
+            found.append((at, inside, not inside, inside))
+    return found
 
 
 def favourite(values: list[str]) -> str:
@@ -131,6 +148,10 @@ class Population:
             "tag": lambda h: any(TAGS[i - 1] in h.tags for i in keys),
             "consent": lambda h: keys[0] in h.consents,
             "left_alone": lambda h: h.left_alone,
+            "was_member": lambda h: [(0, 0, 0, False), *(m for m in h.moves if m[0].isoformat() <= keys[1])][-1][3],
+            "moved": lambda h: any(
+                m[0].isoformat() >= keys[2] and m[1 if keys[1] == "entered" else 2] for m in h.moves
+            ),
             "home_store": lambda h: any(STORES[i - 1] == h.home for i in keys),
             "bucket": lambda h: h.number in self.drawn.between(*keys, highest=len(self.people)),
         }[family]
@@ -190,6 +211,7 @@ def person(h: Human) -> Person:
         frozenset(h.consents), h.left_alone, frozenset(h.friends), tuple(purchases), tuple(lines),
         tuple(Visit(day(at), store, "store") for at, store in h.visits),
         tuple(Received(day(at), channel) for at, channel in h.received),
+        {"regulars": tuple(Move(*move) for move in h.moves)},
     )  # fmt: skip
 
 
@@ -232,6 +254,19 @@ def fits_relation(rule: dict[str, Any], h: Human) -> bool:
 
 def fits_audience(rule: dict[str, Any], h: Human) -> bool:
     return "gold" in h.tags or len(h.orders) < 2
+
+
+def fits_audience_at(rule: dict[str, Any], h: Human) -> bool:
+    then = datetime.fromisoformat(f"{rule['date']}T{rule['time']}:00+08:00")
+    inside = False
+    for at, _came, _went, after in h.moves:
+        inside = after if at <= then else inside
+    return inside
+
+
+def fits_audience_moved(rule: dict[str, Any], h: Human) -> bool:
+    recent = [m for m in h.moves if (TODAY - day(m[0])).days < rule["days"]]
+    return any(came if rule["way"] == "entered" else went for _at, came, went, _inside in recent)
 
 
 def fits_bucket(rule: dict[str, Any], h: Human) -> bool:

@@ -65,6 +65,8 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
                 "behaviour",
                 "behaviour",
                 "audience",
+                "audience_at",
+                "audience_moved",
                 "do_not_disturb",
                 "bucket",
             ]
@@ -82,6 +84,19 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
             return {"type": kind, "number": draw(st.integers(1, 3)), "staff": draw(st.one_of(st.just([]), some(STAFF)))}
         case "audience":
             return {"type": kind, "audience": "regulars"}
+        case "audience_at":
+            on = draw(
+                st.sampled_from(["1901-01-01", "2026-02-01", "2026-02-22", "2026-02-23", "2026-03-01", "9999-12-31"])
+            )
+            return {"type": kind, "audience": "regulars", "date": on, "time": draw(st.sampled_from(["00:00", "09:00"]))}
+        case "audience_moved":
+            way = draw(st.sampled_from(["entered", "left"]))
+            return {
+                "type": kind,
+                "audience": "regulars",
+                "way": way,
+                "days": draw(st.sampled_from([1, 2, 7, 8, 36500])),
+            }
         case "bucket":
             first = draw(st.integers(1, 100))
             named = {"draw": draw(st.sampled_from(["spring", "春"]))} if draw(st.booleans()) else {}

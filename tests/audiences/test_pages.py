@@ -161,7 +161,7 @@ def saved(**more: Any) -> Audience:
 
 def test_save_edit_refresh_explain_archive(client: Client) -> None:
     tree = {"all": [{"type": "metric", "metric": "orders", "op": ">=", "value": 2}]}
-    answer = client.post("/audiences/save", {"tree": json.dumps(tree), "name": "Twice", "live": "on"})
+    answer = client.post("/audiences/save", {"tree": json.dumps(tree), "name": "Twice", "refresh": "live"})
     audience = Audience.objects.get()
     assert (answer.status_code, audience.live, audience.rule) == (302, True, {"version": 1, "rule": tree})
     page = f"/audiences/{audience.public_id}/"
@@ -275,6 +275,72 @@ def test_a_store_manager_sees_her_own_people_and_changes_nothing() -> None:
         "No customer that you may see"
         in client.get(f"/audiences/{audience.public_id}/why", {"q": "ann"}).content.decode()
     )
+
+
+def test_who_was_in_at_an_earlier_time(client: Client) -> None:
+    """ann and cat bought twice; bea came two days ago. Headquarters sees all, the store's manager her own."""
+    audience = saved()
+    clock.freeze(NOW - timedelta(days=4))
+    services.take_snapshot(audience.id)
+    lines = [{"sku": "p1", "category": "tea", "quantity": "1", "amount": 5}]
+    bought = {"store": "s1", "channel": "store", "net": 5, "lines": lines}
+    record("till", [Draft("order.placed", "late", NOW - timedelta(days=3), [("member", "bea")], bought)])
+    run_until_idle()
+    clock.freeze(NOW - timedelta(days=2))
+    services.take_snapshot(audience.id)
+    clock.freeze(None)
+    page = f"/audiences/{audience.public_id}/past"
+    then = f"{(NOW - timedelta(days=3)).astimezone(clock.zone()):%Y-%m-%d %H:%M}"
+    html = client.get(page, {"at": then}).content.decode()
+    assert ("a*** X***" in html, "b*** X***" in html, "c*** X***" in html) == (True, False, True)
+    assert f"/exports/new/audience?audience={audience.public_id}&amp;snapshot=1" in html
+    assert "b*** X***" in client.get(page, {"snapshot": "2"}).content.decode()
+    early = f"{NOW - timedelta(days=9):%Y-%m-%d}"
+    assert "The oldest snapshot that is kept is of" in client.get(page, {"at": early}).content.decode()
+    assert "This time cannot be read" in client.get(page, {"at": "soon"}).content.decode()
+    html = client.get(page, {"q": "bea"}).content.decode()
+    assert "When b*** X***" in html
+    assert "still in" in html
+    manager = client_of(roles.STORE_MANAGER, "s2")
+    html = manager.get(page, {"snapshot": "2"}).content.decode()
+    assert ("a*** X***" in html, "c*** X***" in html, "yours, of 3" in html) == (False, True, True)
+    assert "No customer that you may see" in manager.get(page, {"q": "bea"}).content.decode()
+    about = client.get(f"/exports/new/audience?audience={audience.public_id}&snapshot=1").content.decode()
+    assert re.search(r"People in it.*?<dd>2</dd>", about, re.DOTALL), about
+
+
+def test_pages_of_numbers_go_both_ways() -> None:
+    from django.test import RequestFactory
+    from pyroaring import BitMap
+
+    from hetang.console.audiences.past import page_of
+
+    members = BitMap(range(1, 121))
+    first = page_of(members, RequestFactory().get("/"))
+    assert (first.rows, first.earlier, first.later) == (list(range(120, 70, -1)), None, "71")
+    second = page_of(members, RequestFactory().get("/?after=71"))
+    assert (second.rows[0], second.rows[-1], second.earlier, second.later) == (70, 21, "70", "21")
+    last = page_of(members, RequestFactory().get("/?after=21"))
+    assert (last.rows, last.later) == (list(range(20, 0, -1)), None)
+    assert page_of(members, RequestFactory().get("/?before=70")).rows == first.rows
+    assert page_of(BitMap(), RequestFactory().get("/?after=7")).rows == []
+
+
+def test_a_schedule_is_chosen_in_the_builder(client: Client) -> None:
+    tree = {"tree": '{"all": []}', "name": "Mondays", "refresh": "scheduled", "refresh_day": "0"}
+    answer = client.post("/audiences/save", {**tree, "refresh_at": "9"})
+    assert (answer.status_code, "for example 09:00" in answer.content.decode()) == (422, True)
+    assert client.post("/audiences/save", {**tree, "refresh_at": "09:30"}).status_code == 302
+    audience = Audience.objects.get()
+    there = audience.next_refresh_at.astimezone(clock.zone())
+    assert (audience.live, there.weekday(), f"{there:%H:%M}") == (False, 0, "09:30")
+    assert "refreshed every Monday at 09:30" in client.get(f"/audiences/{audience.public_id}/").content.decode()
+    html = client.get(f"/audiences/{audience.public_id}/edit").content.decode()
+    assert 'value="scheduled" checked' in html
+    posted = {**tree, "audience": str(audience.public_id), "version": "1", "refresh": "live"}
+    assert client.post("/audiences/save", posted).status_code == 302
+    audience.refresh_from_db()
+    assert (audience.live, audience.next_refresh_at, audience.schedule) == (True, None, None)
 
 
 def test_without_the_engine_pages_say_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, transaction
 from pyroaring import BitMap
 
-from hetang.audiences import catalogues, queries, services
+from hetang.audiences import catalogues, queries, refreshing, services
 from hetang.audiences.errors import AudienceInUse, NameTaken, OutsideScope, StaleVersion, message
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
 from hetang.audiences.reading import parse
@@ -277,8 +277,8 @@ def test_live_audiences_are_refreshed_once_a_minute() -> None:
     root = OrgNode.objects.get(code="brand")
     live = services.save(HEADQUARTERS, name="Live", rule=rule(TEA_TWICE), org_node=root, live=True)
     services.save(HEADQUARTERS, name="Still", rule=rule(TEA_TWICE), org_node=root)
-    assert services.refresh_live() == 0.0
-    assert services.refresh_live() > 0
+    assert refreshing.refresh_due() == 0.0
+    assert refreshing.refresh_due() > 0
     assert list(AudienceSnapshot.objects.values_list("audience_id", "count")) == [(live.id, 2)]
 
 

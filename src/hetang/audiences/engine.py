@@ -24,6 +24,7 @@ from hetang.audiences.buckets import Drawn
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.errors import history_is_away
 from hetang.audiences.live import LiveSets
+from hetang.audiences.past import Past
 from hetang.audiences.plans import Moment, Query
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import Catalogue, InvalidRule, Node
@@ -86,11 +87,12 @@ class State:
 class View:
     """The sets as one evaluation sees them (`sets.Source`): one version of the history, no change under its feet."""
 
-    def __init__(self, state: State, cache: LeafCache | None, drawn: Drawn) -> None:
+    def __init__(self, state: State, cache: LeafCache | None, drawn: Drawn, past: Past) -> None:
         self._still = state.sets
         self._version = state.version
         self._cache = cache
         self._drawn = drawn
+        self._past = past
         self._answers: dict[Query, BitMap] = {}
 
     @property
@@ -105,6 +107,8 @@ class View:
             draw, first, last = keys
             highest = self.universe.max() if self.universe else 0
             return self._drawn.between(str(draw), int(str(first)), int(str(last)), highest)
+        if family in Past.FAMILIES:
+            return self._past.find(family, keys, self.universe)
         return self._still.union(family, keys)
 
     def prepare(self, queries: Sequence[Query]) -> None:
@@ -140,6 +144,7 @@ class SetService:
         self._last_call = float("-inf")
         self._cache = LeafCache()
         self._drawn = Drawn()
+        self._past = Past()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -221,6 +226,7 @@ class SetService:
 
     def reread(self, payload: dict[str, Any]) -> dict[str, Any]:
         """`numbers`: read these customers' rows now instead of when their facts are reached, and write the file."""
+        self._past.forget()
         with self._lock:
             self._look()
             following.refresh(cast(LiveSets, self._sets), BitMap(payload["numbers"]), clock.now())
@@ -254,7 +260,7 @@ class SetService:
     def _evaluate(self, payload: dict[str, Any], *, removes: bool = True) -> tuple[View, Evaluation]:
         state = self._current(0.0 if payload.get("fresh") else FRESH_S)
         node, known = _parse(payload.get("rule"))
-        view = View(state, self._cache if payload.get("cached", True) else None, self._drawn)
+        view = View(state, self._cache if payload.get("cached", True) else None, self._drawn, self._past)
         try:
             scope = self._scope(view, payload.get("scope"))
             return view, evaluate(node, known, state.moment, view, scope, removes=removes)

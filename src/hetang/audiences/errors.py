@@ -54,6 +54,7 @@ MESSAGES: dict[str, str | Promise] = {
     "wrong_way_round": _("The first value must not be larger than the second."),
     "not_a_number": _("Enter a number from {low} to {high}."),
     "not_a_date": _("“{value}” is not a date. Enter it as 2026-01-31."),
+    "not_a_time": _("“{value}” is not a time of day. Enter it as 09:00."),
     "not_a_boolean": _("Choose yes or no."),
     "store_or_node": _("Choose stores or a part of the organisation, not both."),
     "unknown_tag": _("The tag “{code}” does not exist (any more). Choose another one."),

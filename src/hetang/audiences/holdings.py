@@ -21,13 +21,18 @@ CHUNK = 50  # sets read at once: one of 20 million people weighs up to 3 MB
 
 
 def _snapshots(person: Person) -> Iterator[tuple[int, list[int]]]:
-    """Audiences, and the ids of their snapshots that hold her, by sequence."""
+    """Audiences, and the ids of their snapshots that hold her or say that she came or went, by sequence."""
     hers = BitMap(person.numbers)
     for audience in Audience.objects.order_by("id").values_list("pk", flat=True):
-        rows = AudienceSnapshot.objects.filter(audience=audience).order_by("sequence").values_list("pk", "members")
-        found = [pk for pk, members in rows.iterator(chunk_size=CHUNK) if BitMap.deserialize(bytes(members)) & hers]
+        rows = AudienceSnapshot.objects.filter(audience=audience).order_by("sequence")
+        sets = rows.values_list("pk", "members", "entered_members", "left_members").iterator(chunk_size=CHUNK)
+        found = [pk for pk, *packed in sets if any(_read(one) & hers for one in packed)]
         if found:
             yield audience, found
+
+
+def _read(packed: bytes | memoryview | None) -> BitMap:
+    return BitMap() if packed is None else BitMap.deserialize(bytes(packed))
 
 
 def _snapshot_count(person: Person) -> int:
@@ -49,19 +54,24 @@ def _snapshot_erase(person: Person, checkpoint: Checkpoint) -> int:
 def _take_out(pk: int, hers: BitMap) -> None:
     """From the earliest snapshot to the latest: the one before holds her no more, the one after may still."""
     row = AudienceSnapshot.objects.select_for_update().get(pk=pk)
-    members = BitMap.deserialize(bytes(row.members))
-    gone = len(members & hers)
-    rest = members - hers
-    row.members, row.count, row.entered = rest.serialize(), len(rest), row.entered - gone
-    row.save(update_fields=["members", "count", "entered"])
+    members = _read(row.members)
+    gone, rest = len(members & hers), members - hers
+    row.members, row.count = rest.serialize(), len(rest)
+    if row.entered_members is None:
+        row.entered -= gone
+    else:
+        came, went = _read(row.entered_members) - hers, _read(row.left_members) - hers
+        row.entered_members, row.entered = came.serialize(), len(came)
+        row.left_members, row.left = went.serialize(), len(went)
+    row.save(update_fields=["members", "count", "entered", "left", "entered_members", "left_members"])
     after = AudienceSnapshot.objects.filter(audience=row.audience_id, sequence=row.sequence + 1).first()
     if after is None:
         Audience.objects.filter(pk=row.audience_id).update(count=len(rest))
-        return
-    staying = len(BitMap.deserialize(bytes(after.members)) & members & hers)
-    AudienceSnapshot.objects.filter(pk=after.pk).update(
-        left=after.left - (gone - staying), entered=after.entered + staying
-    )
+    elif after.entered_members is None:  # it says only how many came and went
+        staying = len(_read(after.members) & members & hers)
+        AudienceSnapshot.objects.filter(pk=after.pk).update(
+            left=after.left - (gone - staying), entered=after.entered + staying
+        )
 
 
 # set facts ------------------------------------------------------------------------------------------------------------

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from hetang.audiences.buckets import bucket
-from hetang.audiences.plans import Moment, compare, day_bounds, first_day
+from hetang.audiences.plans import Moment, asked_at, compare, day_bounds, first_day
 from hetang.audiences.reading import nested
 from hetang.audiences.rules import (
     DAYS_SINCE,
@@ -31,10 +31,12 @@ from hetang.audiences.rules import (
     LeftAlone,
     MemberOf,
     Metric,
+    Moved,
     Node,
     Not,
     Scalar,
     Tagged,
+    WasMember,
 )
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -77,6 +79,16 @@ class Received:
     channel: str
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A snapshot of an audience at which she came or went, and whether she was in from then on."""
+
+    at: datetime
+    entered: bool
+    left: bool
+    inside: bool
+
+
 @dataclass(frozen=True)
 class Person:
     """Everything about one customer that a rule may ask, in the words of rules (codes, local days, minor units)."""
@@ -102,6 +114,7 @@ class Person:
     lines: tuple[Line, ...] = ()
     visited: tuple[Visit, ...] = ()
     received: tuple[Received, ...] = ()
+    moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)  # by audience: those whose past is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +159,7 @@ def _explain(node: Node, person: Person, catalogue: Catalogue, moment: Moment) -
             return Verdict(holds, node, found)
 
 
-def _condition(  # noqa: PLR0911 - one for each kind
+def _condition(  # noqa: PLR0911, PLR0912 - one for each kind
     node: Condition, person: Person, catalogue: Catalogue, moment: Moment
 ) -> tuple[Any, bool]:
     match node:
@@ -164,6 +177,10 @@ def _condition(  # noqa: PLR0911 - one for each kind
         case InBucket(draw, first, last):
             drawn = bucket(draw, person.number)
             return drawn, first <= drawn <= last
+        case WasMember():
+            return _was_member(node, person, moment)
+        case Moved():
+            return _moved(node, person, moment)
         case AtStore():
             return _at_store(node, person, catalogue)
         case Attribute():
@@ -180,6 +197,28 @@ def _condition(  # noqa: PLR0911 - one for each kind
             return quantity, compare(quantity, comparison, (node.value,))
         case _:
             raise TypeError(f"no condition: {node!r}")
+
+
+def _was_member(node: WasMember, person: Person, moment: Moment) -> tuple[Any, bool]:
+    """Found: since when, as far as the kept snapshots tell."""
+    at = asked_at(node, moment)
+    before = [move for move in person.moves.get(node.audience, ()) if move.at <= at]
+    if not before or not before[-1].inside:
+        return "", False
+    since = before[-1].at
+    for move in reversed(before):
+        if not move.inside:
+            break
+        since = move.at
+    return since.isoformat(), True
+
+
+def _moved(node: Moved, person: Person, moment: Moment) -> tuple[Any, bool]:
+    """Found: when last."""
+    since = moment.instant(first_day(node.days, moment.today))
+    moves = person.moves.get(node.audience, ())
+    found = [move.at for move in moves if move.at >= since and (move.entered if node.way == "entered" else move.left)]
+    return (found[-1].isoformat(), True) if found else ("", False)
 
 
 def _at_store(node: AtStore, person: Person, catalogue: Catalogue) -> tuple[Any, bool]:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from hetang.audiences.schedules import Schedule
 from hetang.platform.ids import public_id
 from hetang.platform.models import OrgNode, User
 
@@ -21,6 +22,9 @@ class Audience(models.Model):
     version = models.IntegerField(default=1)
     org_node = models.ForeignKey(OrgNode, models.PROTECT)
     live = models.BooleanField(default=False)  # refreshed by the worker, once a minute at most
+    refresh_at = models.TimeField(null=True)  # of the brand's day: refreshed by the worker daily at this time, or
+    refresh_weekday = models.SmallIntegerField(null=True)  # weekly on this day (0 is Monday)
+    next_refresh_at = models.DateTimeField(null=True)  # of a scheduled one
     created_at = models.DateTimeField()
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     updated_at = models.DateTimeField()
@@ -35,6 +39,11 @@ class Audience(models.Model):
                 fields=["org_node", "name"], condition=models.Q(archived_at=None), name="audience_name_once"
             ),
         ]
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """When it is refreshed by itself, if it is scheduled."""
+        return None if self.refresh_at is None else Schedule(self.refresh_at, self.refresh_weekday)
 
 
 class AudienceVersion(models.Model):
@@ -52,7 +61,11 @@ class AudienceVersion(models.Model):
 
 
 class AudienceSnapshot(models.Model):
-    """Who was in from `at` until the next snapshot: roaring bytes of customer numbers. Written only on a change."""
+    """Who was in from `at` until the next snapshot: roaring bytes of customer numbers. Written only on a change.
+
+    `entered_members` and `left_members` say who came and went since the one before; null where the members themselves
+    say it (the first one, and those of before these columns). A merge is no coming and going.
+    """
 
     id = models.BigAutoField(primary_key=True)
     audience = models.ForeignKey(Audience, models.CASCADE, related_name="snapshots")
@@ -63,6 +76,8 @@ class AudienceSnapshot(models.Model):
     count = models.BigIntegerField()
     entered = models.BigIntegerField()
     left = models.BigIntegerField()
+    entered_members = models.BinaryField(null=True)
+    left_members = models.BinaryField(null=True)
 
     class Meta:
         constraints: ClassVar = [

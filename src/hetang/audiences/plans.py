@@ -28,8 +28,10 @@ from hetang.audiences.rules import (
     InBucket,
     LeftAlone,
     Metric,
+    Moved,
     Scalar,
     Tagged,
+    WasMember,
 )
 from hetang.commerce.attribute_columns import column as attribute_column
 
@@ -39,7 +41,8 @@ _FIRST_DAY, _LAST_DAY = date(1900, 1, 2), date(2299, 12, 30)  # what its times h
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """Everybody in any of the live sets of a family: tag, consent, left_alone, home_store, friends, bucket."""
+    """Everybody in any of the live sets of a family: tag, consent, left_alone, home_store, friends, bucket; and of
+    an audience's past: was_member, moved."""
 
     family: str
     keys: tuple[Hashable, ...]
@@ -75,8 +78,12 @@ class Moment:
     today: date
     zone: str
 
+    def instant(self, day: date, at: time = time()) -> datetime:
+        """A local time of a day, in UTC."""
+        return datetime.combine(day, at, ZoneInfo(self.zone)).astimezone(UTC)
 
-def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  # noqa: PLR0911 - one for each kind
+
+def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  # noqa: PLR0911, PLR0912 - one for each kind
     """The plan of one condition (not of membership: the caller reads that as the audience's own tree)."""
     match condition:
         case Tagged(op, tags):
@@ -89,6 +96,11 @@ def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  #
             return Live("friends", (number, tuple(sorted(catalogue.staff[userid].id for userid in staff))))
         case InBucket(draw, first, last):
             return Live("bucket", (draw, first, last))
+        case WasMember(audience):
+            return Live("was_member", (catalogue.audiences[audience].id, asked_at(condition, moment).isoformat()))
+        case Moved(audience, way, days):
+            since = moment.instant(first_day(days, moment.today))
+            return Live("moved", (catalogue.audiences[audience].id, way, since.isoformat()))
         case AtStore():
             return _at_store(condition, catalogue)
         case Attribute():
@@ -116,6 +128,12 @@ def day_bounds(condition: DateOf, today: date) -> tuple[str, str]:
             return "", _day_beside(condition.on, -1)
         case _:
             return _day_beside(condition.on, 1), ""
+
+
+def asked_at(condition: WasMember, moment: Moment) -> datetime:
+    """The instant that a question about the past means; the earliest one for a day that no calendar reaches."""
+    day = max(date.fromisoformat(condition.day), EARLIEST_DAY)
+    return moment.instant(min(day, _LAST_DAY), time.fromisoformat(condition.time))
 
 
 def first_day(days: int, today: date) -> date:

@@ -11,16 +11,27 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from pyroaring import BitMap
 
-from hetang.audiences import history
+from hetang.audiences import history, past
 from hetang.audiences.catalogues import catalogue
-from hetang.audiences.matching import Person, Verdict, matches
+from hetang.audiences.matching import Move, Person, Verdict, matches
 from hetang.audiences.matching import explain as explain_person
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
 from hetang.audiences.plans import Moment
-from hetang.audiences.reading import parse
-from hetang.audiences.rules import InvalidRule, Node, Path, named_in
+from hetang.audiences.reading import nested, parse
+from hetang.audiences.rules import (
+    Catalogue,
+    InvalidRule,
+    MemberOf,
+    Moved,
+    Node,
+    Path,
+    WasMember,
+    conditions,
+    named_in,
+)
 from hetang.audiences.rules import is_personal as personal_rule
 from hetang.customers.access import visible as visible_customers
+from hetang.customers.models import Customer
 from hetang.platform import clock, engine_client
 from hetang.platform.access import Scope
 
@@ -130,14 +141,28 @@ def explain(rule: dict[str, Any], number: int) -> Verdict:
     Raises `InvalidRule`, `LookupError` for an unknown number, and `clickhouse_connect` errors.
     """
     known = catalogue(rule, fresh=True)
-    found = person(number)
-    return explain_person(parse(rule, known), found, known, Moment(clock.today(), clock.zone().key))
+    node = parse(rule, known)
+    found = person(number, past_asked([node], known))
+    return explain_person(node, found, known, Moment(clock.today(), clock.zone().key))
 
 
-def person(number: int) -> Person:
-    """One customer as rules see her: PostgreSQL for what is folded there, the history for what she did.
+def past_asked(nodes: Iterable[Node], known: Catalogue) -> set[str]:
+    """The audiences (public ids) whose past these rules ask for, themselves or through other audiences."""
+    found: set[str] = set()
+    for node in nodes:
+        for one in conditions(node):
+            if isinstance(one, WasMember | Moved):
+                found.add(one.audience)
+            elif isinstance(one, MemberOf):
+                found |= past_asked([nested(one, known)], known)
+    return found
 
-    Raises LookupError for an unknown number. About ten small queries.
+
+def person(number: int, past_of: Iterable[str] = ()) -> Person:
+    """One customer as rules see her: PostgreSQL for what is folded there, the history for what she did, snapshots for
+    when she was in the audiences `past_of` (public ids).
+
+    Raises LookupError for an unknown number. About ten small queries, and a scan of the changes of each of these.
     """
     with connection.cursor() as cursor:
         cursor.execute(_PERSON, {"number": number, "now": clock.now()})
@@ -154,8 +179,22 @@ def person(number: int) -> Person:
         consents=frozenset((purpose, channel) for purpose, channel in consents),
         left_alone=left_alone,
         friends=frozenset(friends),
+        moves=_moves(number, set(past_of)),
         **did,
     )
+
+
+def numbers_of(number: int) -> list[int]:
+    """Her own number and those that she absorbed."""
+    return [number, *Customer.objects.filter(merged_into=number).values_list("pk", flat=True)]
+
+
+def _moves(number: int, audiences: set[str]) -> dict[str, tuple[Move, ...]]:
+    if not audiences:
+        return {}
+    ids = Audience.objects.filter(public_id__in=audiences).values_list("public_id", "id")
+    numbers = numbers_of(number)
+    return {str(public_id): past.moves_of(pk, numbers) for public_id, pk in ids}
 
 
 def audiences_of(number: int, scope: Scope, limit: int = 100) -> list[Audience]:
@@ -164,17 +203,20 @@ def audiences_of(number: int, scope: Scope, limit: int = 100) -> list[Audience]:
     Looks at the newest `limit` audiences. Raises LookupError and `clickhouse_connect` errors. Cost: one person read
     once, and one small query for each audience of a part of the organisation.
     """
-    found = person(number)
     moment = Moment(clock.today(), clock.zone().key)
-    fitting = []
+    read = []
     for audience in visible(scope).filter(archived_at=None).order_by("-id")[:limit]:
+        known = catalogue(audience.rule)
         try:
-            known = catalogue(audience.rule)
-            inside = matches(parse(audience.rule, known), found, known, moment)
+            read.append((audience, parse(audience.rule, known), known))
         except InvalidRule:  # names something that is gone: its own page says so
             continue
-        if inside and in_scope(number, scope_of(audience)):
-            fitting.append(audience)
+    found = person(number, {one for _audience, node, known in read for one in past_asked([node], known)})
+    fitting = [
+        audience
+        for audience, node, known in read
+        if matches(node, found, known, moment) and in_scope(number, scope_of(audience))
+    ]
     return sorted(fitting, key=lambda one: one.name)
 
 

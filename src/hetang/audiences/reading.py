@@ -4,6 +4,7 @@ Pure: no ORM, no clock, no I/O.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -28,6 +29,7 @@ from hetang.audiences.rules import (
     QUANTIFIERS,
     TIMES,
     VERSION,
+    WAYS,
     All,
     AnyOf,
     AtStore,
@@ -43,13 +45,17 @@ from hetang.audiences.rules import (
     LeftAlone,
     MemberOf,
     Metric,
+    Moved,
     Node,
     Not,
     Path,
     Problem,
     Scalar,
     Tagged,
+    WasMember,
 )
+
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 def parse(document: Any, catalogue: Catalogue, inside: frozenset[str] = frozenset()) -> Node:
@@ -200,6 +206,34 @@ class _Reader:
         for code in codes:
             if code and code not in known:
                 self.problem(path, f"unknown_{what}", code=_short(code))
+
+    def audience(self, raw: dict[str, Any], path: Path) -> str:
+        """The saved audience that a condition names; empty where it cannot be used here."""
+        public_id = self.text(raw, "audience", path)
+        saved = self.catalogue.audiences.get(public_id)
+        at = (*path, "audience")
+        if saved is None:
+            if public_id:
+                self.problem(at, "unknown_audience", code=_short(public_id))
+        elif public_id in self.inside:
+            self.problem(at, "cycle", name=saved.name)
+        elif len(self.inside) >= MAX_DEPTH:
+            self.problem(at, "too_deep", limit=MAX_DEPTH)
+        elif broken := self.broken(public_id):
+            cycle = next((p for p in broken.problems if p.code == "cycle"), None)
+            code, params = ("cycle", cycle.params) if cycle else ("broken_audience", {"name": saved.name})
+            self.problem(at, code, **params)
+        else:
+            return public_id
+        return ""
+
+    def broken(self, public_id: str) -> InvalidRule | None:
+        """Why the rule of a saved audience cannot be evaluated inside of this one."""
+        try:
+            parse(self.catalogue.audiences[public_id].rule, self.catalogue, self.inside | {public_id})
+        except InvalidRule as broken:
+            return broken
+        return None
 
     # values of a comparison ---------------------------------------------------------------------------------
 
@@ -362,26 +396,27 @@ def _friends(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
 
 def _audience(r: _Reader, raw: dict[str, Any], path: Path) -> Condition | None:
     r.only(raw, {"type", "audience"}, path)
-    public_id = r.text(raw, "audience", path)
-    saved = r.catalogue.audiences.get(public_id)
-    if saved is None:
-        if public_id:
-            r.problem((*path, "audience"), "unknown_audience", code=_short(public_id))
+    public_id = r.audience(raw, path)
+    return MemberOf(public_id) if public_id else None
+
+
+def _was_member(r: _Reader, raw: dict[str, Any], path: Path) -> Condition | None:
+    r.only(raw, {"type", "audience", "date", "time"}, path)
+    public_id = r.audience(raw, path)
+    day = r.day(raw.get("date"), (*path, "date"))
+    clock = raw.get("time", "00:00")
+    if not isinstance(clock, str) or _TIME.fullmatch(clock) is None:
+        r.problem((*path, "time"), "not_a_time", value=_short(clock))
         return None
-    if public_id in r.inside:
-        r.problem((*path, "audience"), "cycle", name=saved.name)
-        return None
-    if len(r.inside) >= MAX_DEPTH:
-        r.problem((*path, "audience"), "too_deep", limit=MAX_DEPTH)
-        return None
-    try:
-        parse(saved.rule, r.catalogue, r.inside | {public_id})
-    except InvalidRule as broken:
-        cycle = next((p for p in broken.problems if p.code == "cycle"), None)
-        code, params = ("cycle", cycle.params) if cycle else ("broken_audience", {"name": saved.name})
-        r.problem((*path, "audience"), code, **params)
-        return None
-    return MemberOf(public_id)
+    return WasMember(public_id, day, clock) if public_id else None
+
+
+def _moved(r: _Reader, raw: dict[str, Any], path: Path) -> Condition | None:
+    r.only(raw, {"type", "audience", "way", "days"}, path)
+    public_id = r.audience(raw, path)
+    way: Any = r.choice(raw, "way", WAYS, path, "entered")
+    days = r.whole(raw.get("days"), (*path, "days"), 1, MAX_DAYS)
+    return Moved(public_id, way, days) if public_id else None
 
 
 def _bucket(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
@@ -405,6 +440,8 @@ _CONDITIONS: dict[str, Callable[[_Reader, dict[str, Any], Path], Condition | Non
     "do_not_disturb": _left_alone,
     "relation": _friends,
     "audience": _audience,
+    "audience_at": _was_member,
+    "audience_moved": _moved,
     "bucket": _bucket,
 }
 TYPES = tuple(_CONDITIONS)

@@ -38,6 +38,7 @@ DATE_OPS = ("within_last", "more_than_ago", "within_next", "before", "after")
 TIMES = ("first_order", "last_order", "last_visit")
 EVENTS = ("bought", "spent", "visited", "received")
 QUANTIFIERS = ("at_least", "at_most", "exactly")
+WAYS = ("entered", "left")
 PURPOSES = ("marketing", "service", "transaction")
 
 Scalar = str | int | float | bool
@@ -150,6 +151,26 @@ class MemberOf:
 
 
 @dataclass(frozen=True, slots=True)
+class WasMember:
+    """Was in another saved audience (its public id) on a day at a time (`HH:MM`) of the brand's zone, by the snapshot
+    that was valid then. Before its first snapshot nobody was; a time to come asks for the newest."""
+
+    audience: str
+    day: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Came into another saved audience, or went out of it, in the last `days` days. Who was in its first snapshot came
+    in with that."""
+
+    audience: str
+    way: Literal["entered", "left"]
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
 class InBucket:
     """In one of the buckets `first` to `last` of the hundred into which the draw `draw` puts all customers
     (`buckets.bucket`). The empty name is the draw that everybody shares."""
@@ -170,6 +191,8 @@ Condition = (
     | LeftAlone
     | Friends
     | MemberOf
+    | WasMember
+    | Moved
     | InBucket
 )
 Node = All | AnyOf | Not | Condition

@@ -24,10 +24,12 @@ from hetang.audiences.rules import (
     LeftAlone,
     MemberOf,
     Metric,
+    Moved,
     Node,
     Not,
     Scalar,
     Tagged,
+    WasMember,
 )
 from hetang.platform.money import sign, to_major
 
@@ -291,6 +293,19 @@ def _member(w: _Writer, node: MemberOf) -> str:
     return w.say(f"属于人群“{name}”", f"is in the audience “{name}”")
 
 
+def _was_member(w: _Writer, node: WasMember) -> str:
+    name = w.catalogue.audiences[node.audience].name
+    when = f"{node.day} {node.time}"
+    return w.say(f"{when} 时在人群“{name}”中", f"was in the audience “{name}” at {when}")
+
+
+def _moved(w: _Writer, node: Moved) -> str:
+    name = w.catalogue.audiences[node.audience].name
+    way = w.say("进入", "came into") if node.way == "entered" else w.say("离开", "went out of")
+    days = node.days
+    return w.say(f"最近 {days} 天内{way}过人群“{name}”", f"{way} the audience “{name}” in the last {days} days")
+
+
 def _bucket(w: _Writer, node: InBucket) -> str:
     named = w.say(f"（抽签“{node.draw}”）", f" of the draw “{node.draw}”") if node.draw else ""
     if node.first == node.last:
@@ -312,5 +327,7 @@ _WRITERS = {
     LeftAlone: _left_alone,
     Friends: _friends,
     MemberOf: _member,
+    WasMember: _was_member,
+    Moved: _moved,
     InBucket: _bucket,
 }

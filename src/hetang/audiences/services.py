@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
 from django.db.utils import IntegrityError
 from pyroaring import BitMap
 
-from hetang.audiences import catalogues, queries
+from hetang.audiences import catalogues, past, queries
 from hetang.audiences.errors import AudienceInUse, NameTaken, OutsideScope, StaleVersion
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
 from hetang.audiences.ports import waiting_uses
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import InvalidRule, Problem, named_in
+from hetang.audiences.schedules import Schedule, next_run
 from hetang.facts import intake
 from hetang.facts.intake import Draft
 from hetang.platform import audit, clock
 from hetang.platform.access import Actor
 from hetang.platform.models import OrgNode
 
-log = logging.getLogger(__name__)
-
 SOURCE = "hetang.audiences"
-REFRESH_EVERY = timedelta(minutes=1)
 _LOCK_CLASS = 0x6865_7461  # advisory locks of audiences: (class, audience id)
 
 
@@ -40,8 +37,11 @@ def save(
     audience: Audience | None = None,
     description: str = "",
     live: bool = False,
+    schedule: Schedule | None = None,
 ) -> Audience:
     """Create an audience or a new version of one. `audience` carries the version that the editor saw.
+
+    `live`: refreshed once a minute; else, with a `schedule`, at its times.
 
     Raises InvalidRule, NameTaken, OutsideScope, StaleVersion (somebody saved meanwhile), Forbidden.
     """
@@ -51,7 +51,8 @@ def save(
         raise OutsideScope
     inside = frozenset({str(audience.public_id)}) if audience else frozenset()
     parse(rule, catalogues.catalogue(rule, fresh=True), inside)
-    fields = {"name": name, "rule": rule, "org_node": org_node, "description": description, "live": live}
+    fields = {"name": name, "rule": rule, "org_node": org_node, "description": description}
+    fields |= _refreshed(live, schedule)
     try:
         with transaction.atomic():
             _hold(rule)
@@ -63,6 +64,19 @@ def save(
         raise _named(clash) from clash
     catalogues.forget()
     return saved
+
+
+def _refreshed(live: bool, schedule: Schedule | None) -> dict[str, Any]:
+    """The fields that say when it is refreshed by itself."""
+    if live or schedule is None:
+        return {"live": live, "refresh_at": None, "refresh_weekday": None, "next_refresh_at": None}
+    following = next_run(schedule, clock.now(), clock.zone())
+    return {
+        "live": False,
+        "refresh_at": schedule.at,
+        "refresh_weekday": schedule.weekday,
+        "next_refresh_at": following,
+    }
 
 
 def _named(clash: IntegrityError) -> Exception:
@@ -114,7 +128,9 @@ def archive(actor: Actor, audience: Audience, *, though_waiting: bool = False) -
     """
     _authorise(actor, audience)
     with transaction.atomic():
-        changed = Audience.objects.filter(id=audience.id, archived_at=None).update(archived_at=clock.now(), live=False)
+        changed = Audience.objects.filter(id=audience.id, archived_at=None).update(
+            archived_at=clock.now(), **_refreshed(live=False, schedule=None)
+        )
         if changed != 1:
             raise StaleVersion
         # After the update: whoever saves a rule that names it holds its row until the rule is there (`_hold`).
@@ -161,22 +177,6 @@ def take_snapshot(audience_id: int) -> AudienceSnapshot:
             return _keep(audience, found)
 
 
-def refresh_live() -> float:
-    """Refresh the live audience that has waited longest. Returns seconds until the next is due (0: at once)."""
-    now = clock.now()
-    waiting = Audience.objects.filter(live=True, archived_at=None)
-    due = waiting.exclude(refreshed_at__gt=now - REFRESH_EVERY, refreshed_at__lte=now)
-    audience_id = due.order_by("refreshed_at", "id").values_list("id", flat=True).first()
-    if audience_id is None:
-        return 5.0
-    try:
-        take_snapshot(audience_id)
-    except Exception as problem:
-        log.warning("audience %s was not refreshed: %s", audience_id, problem)
-        Audience.objects.filter(id=audience_id).update(refreshed_at=now, problem=str(problem)[:300])
-    return 0.0
-
-
 @contextmanager
 def alone(audience_id: int) -> Iterator[None]:
     """Hold the audience's lock for the session: a transaction would hold all cursors back while the engine works."""
@@ -202,6 +202,7 @@ def _keep(audience: Audience, found: BitMap) -> AudienceSnapshot:
 def _write(
     audience: Audience, newest: AudienceSnapshot | None, before: BitMap, members: BitMap, now: datetime
 ) -> AudienceSnapshot:
+    before = past.merged_since(newest.at, before) if newest else before
     entered, left = members - before, before - members
     snapshot = AudienceSnapshot.objects.create(
         audience=audience,
@@ -212,6 +213,8 @@ def _write(
         count=len(members),
         entered=len(entered),
         left=len(left),
+        entered_members=entered.serialize() if newest else None,
+        left_members=left.serialize() if newest else None,
     )
     moved = {"audience.entered": entered, "audience.left": left}
     drafts = [

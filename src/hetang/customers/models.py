@@ -158,7 +158,10 @@ class Merge(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["absorbed"], name="merge_once", condition=models.Q(undone_at__isnull=True))
         ]
-        indexes: ClassVar = [models.Index(fields=["absorbed"], name="merge_absorbed")]
+        indexes: ClassVar = [
+            models.Index(fields=["absorbed"], name="merge_absorbed"),
+            models.Index(fields=["at"], name="merge_at"),
+        ]
 
 
 class Unmerge(models.Model):

@@ -168,6 +168,7 @@ LISTED: dict[str, Listed] = {
     "audiences:build": Listed(body=sending(tree='{"all": []}'), silent=True),
     "audiences:save": Listed(body=_audience_form),
     **dict.fromkeys(("audiences:detail", "audiences:edit", "audiences:history"), Listed(_of_audience)),
+    "audiences:past": Listed(_of_audience, query=lambda p: {"q": p.phone}),
     "audiences:why": Listed(_of_audience, query=lambda p: {"q": p.phone}),
     "audiences:refresh": Listed(_of_audience),
     "audiences:archive": Listed(_of_audience, body=sending(unsent="yes")),

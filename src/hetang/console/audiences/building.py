@@ -21,6 +21,7 @@ from hetang.audiences.catalogues import catalogue
 from hetang.audiences.errors import NameTaken, OutsideScope, StaleVersion, message
 from hetang.audiences.models import Audience
 from hetang.audiences.rules import MAX_DEPTH, Catalogue, InvalidRule, Problem, named_in
+from hetang.audiences.schedules import Schedule
 from hetang.audiences.sentences import describe
 from hetang.console.audiences import drafts, people
 from hetang.console.audiences.access import own_or_404
@@ -35,13 +36,20 @@ from hetang.console.audiences.fields import (
     sources,
     within,
 )
+from hetang.console.audiences.schedules import WEEKDAYS
 from hetang.console.audiences.templates import STARTS, start
+from hetang.console.days import time_of
 from hetang.platform.access import Actor, Scope, actor_of, needs
 from hetang.platform.engine_client import EngineUnavailable, ServiceError
 from hetang.platform.models import OrgNode
 
 SAMPLE = 6
 MAX_NAME = 80
+MORNING = "09:00"  # what a schedule begins with
+
+
+class NoTime(ValueError):
+    """The time of a schedule cannot be read."""
 
 
 @dataclass
@@ -149,10 +157,13 @@ def save(request: HttpRequest) -> HttpResponse:
                 org_node=audience.org_node if audience else _home_node(actor_of(request)),
                 audience=audience,
                 description=request.POST.get("description", "").strip()[:300],
-                live=request.POST.get("live") == "on",
+                live=request.POST.get("refresh") == "live",
+                schedule=_schedule(request),
             )
             messages.success(request, _("Saved."))
             return redirect("audiences:detail", saved.public_id)
+        except NoTime:
+            problem = _("Write the time of the refresh as hours and minutes, for example 09:00.")
         except InvalidRule:
             problem = _("The rule is not finished: complete or remove the marked conditions.")
         except NameTaken:
@@ -161,7 +172,11 @@ def save(request: HttpRequest) -> HttpResponse:
             problem = _("Somebody else has saved this audience meanwhile. Open it again to see the newest rule.")
         except OutsideScope:
             problem = _("This audience belongs to a part of the organisation that is not yours.")
-    context = _page_context(request, rule, known, audience, past) | {"problem": problem, "name": name}
+    context = _page_context(request, rule, known, audience, past) | {
+        "problem": problem,
+        "name": name,
+        "refresh": _posted_refresh(request),
+    }
     return render(request, "console/audiences/builder.html", context, status=422)
 
 
@@ -176,6 +191,8 @@ def _page_context(
         **_drawn(actor_of(request), rule, past, known, ""),
         "audience": audience,
         "name": audience.name if audience else _name_of_start(request.GET.get("template", "")),
+        "refresh": _refresh_of(audience),
+        "weekdays": WEEKDAYS,
         "sources": short_lists(within(known, actor_of(request))),
         "starts": STARTS if audience is None else (),
     }
@@ -319,6 +336,31 @@ def _own(request: HttpRequest, public_id: str) -> Audience:
         return own_or_404(actor_of(request), public_id)
     except ValidationError as no_id:
         raise Http404 from no_id
+
+
+def _refresh_of(audience: Audience | None) -> dict[str, str]:
+    """How an audience is refreshed by itself, as the form shows it."""
+    schedule = audience.schedule if audience else None
+    if schedule is None:
+        return {"how": "live" if audience and audience.live else "", "at": MORNING, "day": ""}
+    day = "" if schedule.weekday is None else str(schedule.weekday)
+    return {"how": "scheduled", "at": f"{schedule.at:%H:%M}", "day": day}
+
+
+def _posted_refresh(request: HttpRequest) -> dict[str, str]:
+    names = {"how": "refresh", "at": "refresh_at", "day": "refresh_day"}
+    return {key: request.POST.get(name, "") for key, name in names.items()}
+
+
+def _schedule(request: HttpRequest) -> Schedule | None:
+    """The schedule that the form names. Raises NoTime."""
+    if request.POST.get("refresh") != "scheduled":
+        return None
+    day = request.POST.get("refresh_day", "")
+    try:
+        return Schedule(time_of(request.POST.get("refresh_at", "")), int(day) if day in WEEKDAYS and day else None)
+    except ValueError as wrong:
+        raise NoTime from wrong
 
 
 def _version(request: HttpRequest) -> int:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from hetang.audiences import queries, rules, sentences
 from hetang.audiences.rules import Catalogue
+from hetang.platform import clock
 from hetang.platform.access import Actor
 from hetang.resources.models import Staff, Store
 
@@ -22,7 +23,7 @@ INLINE = 300
 @dataclass(frozen=True)
 class Field:
     """One field. `key` is where its value stands in the condition; `kind` is select, pick (a searchable list from
-    `source`), number, decimal, money, text, day or truth. `shape` fields decide which others there are."""
+    `source`), number, decimal, money, text, day, time or truth. `shape` fields decide which others there are."""
 
     name: str
     label: str
@@ -82,7 +83,7 @@ class Field:
         return str(value)
 
 
-def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: PLR0911 - one for each kind
+def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: PLR0911, PLR0912 - one for each kind
     """The fields of a condition as it is now."""
     match leaf.get("type"):
         case "tag":
@@ -107,7 +108,20 @@ def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: P
         case "bucket":
             return _bucket(leaf)
         case "audience":
-            return [Field("audience", _("Audience"), "pick", leaf.get("audience", ""), source="audiences")]
+            return [_which(leaf)]
+        case "audience_at":
+            return [
+                _which(leaf),
+                Field("date", _("Day"), "day", leaf.get("date", "")),
+                Field("time", _("Time"), "time", leaf.get("time", "00:00")),
+            ]
+        case "audience_moved":
+            ways = [("entered", _("came into")), ("left", _("went out of"))]
+            return [
+                Field("way", _("What"), "select", leaf.get("way", "entered"), ways),
+                _which(leaf),
+                Field("days", _("In the last days"), "number", leaf.get("days", 7)),
+            ]
         case _:
             return []
 
@@ -132,6 +146,8 @@ def label_of(leaf: dict[str, Any]) -> str:
         "do_not_disturb": _("Do-not-disturb"),
         "bucket": _("Random bucket"),
         "audience": _("Audience"),
+        "audience_at": _("Audience at an earlier time"),
+        "audience_moved": _("Came into or left an audience"),
     }.get(str(leaf.get("type")), "?")
 
 
@@ -152,6 +168,8 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         ("do_not_disturb", {"type": "do_not_disturb", "on": True}),
         ("bucket", {"type": "bucket", "from": 1, "to": 10}),
         ("audience", {"type": "audience", "audience": ""}),
+        ("audience_moved", {"type": "audience_moved", "audience": "", "way": "entered", "days": 7}),
+        ("audience_at", {"type": "audience_at", "audience": "", "date": clock.today().isoformat(), "time": "00:00"}),
     ]
     if first_attribute:
         leaf = {"type": "attribute", "code": first_attribute, "op": "not_empty"}
@@ -166,7 +184,7 @@ def kinds(known: Catalogue) -> list[tuple[str, list[tuple[str, str]]]]:
         (_("What she did"), ("bought", "spent", "visited", "received")),
         (_("Who she is"), ("tag", "metric", "date", "attribute", "store")),
         (_("May she be reached"), ("relation", "consent", "do_not_disturb")),
-        (_("People of other lists"), ("audience", "bucket")),
+        (_("People of other lists"), ("audience", "audience_moved", "audience_at", "bucket")),
     ]
     return [(heading, [(code, offered[code]) for code in codes if code in offered]) for heading, codes in headings]
 
@@ -402,6 +420,10 @@ def _consent(leaf: dict[str, Any]) -> list[Field]:
         Field("purpose", _("Purpose"), "select", leaf.get("purpose", "marketing"), purposes),
         Field("channel", _("Channel"), "select", leaf.get("channel", "wecom"), channels),
     ]
+
+
+def _which(leaf: dict[str, Any]) -> Field:
+    return Field("audience", _("Audience"), "pick", leaf.get("audience", ""), source="audiences")
 
 
 def _bucket(leaf: dict[str, Any]) -> list[Field]:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from hetang.console.audiences import building, uses, values, views
+from hetang.console.audiences import building, past, uses, values, views
 
 app_name = "audiences"
 urlpatterns = [
@@ -14,6 +14,7 @@ urlpatterns = [
     path("<uuid:public_id>/", views.detail, name="detail"),
     path("<uuid:public_id>/edit", building.edit, name="edit"),
     path("<uuid:public_id>/history", views.history, name="history"),
+    path("<uuid:public_id>/past", past.at_a_time, name="past"),
     path("<uuid:public_id>/why", views.why, name="why"),
     path("<uuid:public_id>/refresh", views.refresh, name="refresh"),
     path("<uuid:public_id>/archive", uses.archive, name="archive"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
@@ -17,8 +19,10 @@ from hetang.audiences.rules import (
     InBucket,
     LeftAlone,
     Metric,
+    Moved,
     Node,
     Tagged,
+    WasMember,
 )
 from hetang.console import figures
 
@@ -36,6 +40,10 @@ def shown_value(node: Node, found: Any, known: Catalogue) -> str:  # noqa: PLR09
         return _("has agreed") if found else _("has not agreed")
     if isinstance(node, LeftAlone):
         return _("is on") if found else _("is off")
+    if isinstance(node, WasMember):
+        return _("in since %(at)s") % {"at": _moment(found)} if found else _("not in it")
+    if isinstance(node, Moved):
+        return _moment(found) if found else _("not in these days")
     if isinstance(node, InBucket):
         return _("bucket %(n)d") % {"n": found}
     if isinstance(node, Metric):
@@ -43,6 +51,10 @@ def shown_value(node: Node, found: Any, known: Catalogue) -> str:  # noqa: PLR09
     if isinstance(node, Behaviour):
         return figures.money(found) if node.event == "spent" else figures.number(found)
     return str(found) if found not in (None, "") else _("nothing")
+
+
+def _moment(found: str) -> str:
+    return f"{timezone.localtime(datetime.fromisoformat(found)):%Y-%m-%d %H:%M}"
 
 
 def _metric(node: Metric, found: Any, known: Catalogue) -> str:

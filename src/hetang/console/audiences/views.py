@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
@@ -22,7 +23,7 @@ from hetang.audiences.reading import parse
 from hetang.audiences.rules import All, AnyOf, Catalogue, InvalidRule, MemberOf, Not
 from hetang.audiences.sentences import describe
 from hetang.console import figures
-from hetang.console.audiences import people
+from hetang.console.audiences import people, schedules
 from hetang.console.audiences.access import own_or_404
 from hetang.console.audiences.building import trouble
 from hetang.console.audiences.templates import STARTS
@@ -86,7 +87,7 @@ def audience_list(request: HttpRequest) -> HttpResponse:
 @needs("audiences:view")
 def detail(request: HttpRequest, public_id: str) -> HttpResponse:
     """One audience: its rule in words, who fits now within the actor's scope, some of them."""
-    audience = _one(request, public_id)
+    audience = one_of(request, public_id)
     known = catalogue(audience.rule, fresh=True)
     _describe(audience, known)
     preview, problem = _preview(audience, actor_of(request).scope("audiences:view"))
@@ -95,9 +96,10 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
         "preview": preview,
         "trouble": problem,
         "people": people.rows(preview.sample, actor_of(request)) if preview else [],
-        "tabs": _tabs(audience, "detail", actor_of(request)),
+        "tabs": tabs_of(audience, "detail", actor_of(request)),
         "uses": uses_of(audience, actor_of(request)),
         "parts": _sized(audience, known, preview) if preview else [],
+        "refreshed_by_itself": schedules.told(audience),
         "mine": actor_of(request).own_scope("audiences:edit").covers(audience.org_node.path),
     }
     return render(request, "console/audiences/detail.html", values)
@@ -107,7 +109,7 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
 @needs("audiences:view")
 def history(request: HttpRequest, public_id: str) -> HttpResponse:
     """How the audience grew and shrank, and the versions of its rule."""
-    audience = _one(request, public_id)
+    audience = one_of(request, public_id)
     known = catalogue(audience.rule)
     snapshots = AudienceSnapshot.objects.filter(audience=audience).defer("members")
     versions = list(AudienceVersion.objects.filter(audience=audience).select_related("by").order_by("-version")[:20])
@@ -118,7 +120,7 @@ def history(request: HttpRequest, public_id: str) -> HttpResponse:
         "page": keyset(snapshots, ("-sequence",), request),
         "chart": _chart(snapshots),
         "versions": versions,
-        "tabs": _tabs(audience, "history", actor_of(request)),
+        "tabs": tabs_of(audience, "history", actor_of(request)),
     }
     return render(request, "console/audiences/history.html", values)
 
@@ -127,10 +129,10 @@ def history(request: HttpRequest, public_id: str) -> HttpResponse:
 @needs("audiences:view")
 def why(request: HttpRequest, public_id: str) -> HttpResponse:
     """Why a customer is in or not, down to what each condition found. Only customers that the actor may see."""
-    audience, actor = _one(request, public_id), actor_of(request)
+    audience, actor = one_of(request, public_id), actor_of(request)
     actor.require("customers:view")
     text = request.GET.get("q", "").strip()
-    values: dict[str, Any] = {"audience": audience, "q": text, "tabs": _tabs(audience, "why", actor)}
+    values: dict[str, Any] = {"audience": audience, "q": text, "tabs": tabs_of(audience, "why", actor)}
     if text:
         seen = own_customers(actor, "customers:view")
         customer = customers.find(text, seen).first()
@@ -170,7 +172,8 @@ class Line:
     group: bool
 
 
-def _one(request: HttpRequest, public_id: str) -> Audience:
+def one_of(request: HttpRequest, public_id: str) -> Audience:
+    """The audience, if the actor may see it."""
     visible: QuerySet[Audience] = queries.visible(actor_of(request).scope("audiences:view"))
     return get_object_or_404(visible.select_related("org_node", "created_by"), public_id=public_id)
 
@@ -238,12 +241,11 @@ def _chart(snapshots: QuerySet[AudienceSnapshot]) -> dict[str, Any] | None:
     return {"points": " ".join(points), "first": first, "last": last, "top": top}
 
 
-def _tabs(audience: Audience, current: str, actor: Actor) -> list[dict[str, Any]]:
-    from django.urls import reverse
-
+def tabs_of(audience: Audience, current: str, actor: Actor) -> list[dict[str, Any]]:
+    """The views of one audience."""
     names = [("detail", _("Overview")), ("history", _("History"))]
     if actor.can("customers:view"):
-        names.append(("why", _("Why is she in?")))
+        names += [("past", _("Who was in when?")), ("why", _("Why is she in?"))]
     return [
         {"url": reverse(f"audiences:{name}", args=[audience.public_id]), "label": label, "current": name == current}
         for name, label in names

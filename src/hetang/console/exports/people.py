@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from pyroaring import BitMap
 
+from hetang.audiences import past
 from hetang.audiences import queries as audiences
 from hetang.audiences.models import Audience, AudienceSnapshot
 from hetang.console.copies.writing import Writer
@@ -116,20 +117,26 @@ def _people(actor: Actor, chunks: Iterator[list[Customer]], people: BitMap) -> I
 
 
 def choose_audience(_actor: Actor, given: Mapping[str, str]) -> Parameters:
-    return {"audience": given.get("audience", "")}
+    """The newest snapshot, or that with the number `snapshot`."""
+    sequence = given.get("snapshot", "")
+    named = {"snapshot": int(sequence)} if sequence.isdecimal() and len(sequence) < 10 else {}
+    return {"audience": given.get("audience", ""), **named}
 
 
-def _newest(actor: Actor, chosen: Parameters) -> tuple[Audience, AudienceSnapshot]:
-    """The audience with its newest snapshot. Raises PrivacyRefused: thing_gone, no_snapshot."""
+def _snapshot(actor: Actor, chosen: Parameters) -> tuple[Audience, AudienceSnapshot]:
+    """The audience with the snapshot that is meant. Raises PrivacyRefused: thing_gone, no_snapshot."""
     audience: Audience = one_of(audiences.visible(actor.scope("audiences:view")), chosen["audience"])
-    snapshot = AudienceSnapshot.objects.filter(audience=audience).order_by("-sequence").first()
+    snapshots = AudienceSnapshot.objects.filter(audience=audience)
+    if "snapshot" in chosen:
+        snapshots = snapshots.filter(sequence=chosen["snapshot"])
+    snapshot = snapshots.order_by("-sequence").first()
     if snapshot is None:
         raise PrivacyRefused("no_snapshot")
     return audience, snapshot
 
 
 def about_audience(actor: Actor, chosen: Parameters) -> About:
-    audience, snapshot = _newest(actor, chosen)
+    audience, snapshot = _snapshot(actor, chosen)
     lines = [
         (_("Audience"), audience.name),
         (_("Snapshot of"), moment(snapshot.at)),
@@ -141,13 +148,13 @@ def about_audience(actor: Actor, chosen: Parameters) -> About:
 
 def sheet_of_audience(actor: Actor, chosen: Parameters) -> Sheet:
     people = BitMap()
-    rows = _people(actor, _members(actor, _newest(actor, chosen)[1], whole=True), people)
+    rows = _people(actor, _members(actor, _snapshot(actor, chosen)[1], whole=True), people)
     return Sheet(_people_header(), rows, people)
 
 
 def _members(actor: Actor, snapshot: AudienceSnapshot, *, whole: bool = False) -> Iterator[list[Any]]:
     """Those of a snapshot whom the actor may export, in chunks: customers if `whole`, else their numbers."""
-    members = BitMap.deserialize(bytes(snapshot.members)).to_array()
+    members = past.members_of(snapshot).to_array()
     size = _CHUNK if whole else 50_000
     for start in range(0, len(members), size):
         rows = own_customers(actor, EXPORT).filter(pk__in=members[start : start + size].tolist())

@@ -1,0 +1,199 @@
+"""Who was in an audience when, and who came and went: from its snapshots.
+
+A snapshot holds the customer numbers of its time. Whoever was absorbed by a merge since is read as her survivor: the
+answers speak of people, whatever their numbers were.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import cast
+
+from django.db import connection
+from pyroaring import BitMap
+
+from hetang.audiences.matching import Move
+from hetang.audiences.models import AudienceSnapshot
+from hetang.customers.models import Customer
+
+CHUNK = 50  # snapshots read at once: one of 20 million people weighs up to 3 MB
+KEPT = 64  # answers that the engine remembers
+_EVALUATED = timedelta(minutes=10)  # a merge this long before a snapshot may have come after its evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Who came and went at a snapshot."""
+
+    id: int
+    at: datetime
+    entered: BitMap
+    left: BitMap
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A time in an audience. `since` None: she was in when the earliest snapshot that is kept was taken (at `seen`);
+    `until` None: she is in now."""
+
+    since: datetime | None
+    until: datetime | None
+    seen: datetime
+
+
+def snapshot_at(audience_id: int, at: datetime) -> AudienceSnapshot | None:
+    """The snapshot that was valid at an instant; None before the first one that is kept."""
+    rows = AudienceSnapshot.objects.filter(audience_id=audience_id, at__lte=at)
+    return rows.defer("entered_members", "left_members").order_by("-at", "-sequence").first()
+
+
+def members_of(snapshot: AudienceSnapshot) -> BitMap:
+    """Its people, as they are numbered now."""
+    return as_numbered_now(BitMap.deserialize(bytes(snapshot.members)))
+
+
+def changes(audience_id: int, since: datetime | None = None, behind: int = 0) -> Iterator[Change]:
+    """What changed at each snapshot taken at or after `since`, behind the row `behind`, in order."""
+    rows = AudienceSnapshot.objects.filter(audience_id=audience_id, pk__gt=behind).order_by("sequence")
+    if since is not None:
+        rows = rows.filter(at__gte=since)
+    values = rows.values_list("pk", "sequence", "at", "entered_members", "left_members")
+    for pk, sequence, at, entered, left in values.iterator(chunk_size=CHUNK):
+        if entered is None or left is None:
+            yield Change(pk, at, *_difference(audience_id, sequence))
+        else:
+            yield Change(pk, at, BitMap.deserialize(bytes(entered)), BitMap.deserialize(bytes(left)))
+
+
+def moves_of(audience_id: int, numbers: Iterable[int]) -> tuple[Move, ...]:
+    """The times at which one person, under any of her numbers, came or went; the first says whether she was in when
+    the earliest kept snapshot was taken. Reads every change of the audience: microseconds each."""
+    hers = BitMap(numbers)
+    earliest = AudienceSnapshot.objects.filter(audience_id=audience_id).order_by("sequence").first()
+    if earliest is None:
+        return ()
+    inside = BitMap.deserialize(bytes(earliest.members)) & hers
+    found = []
+    for change in changes(audience_id):
+        came, went = change.entered & hers, change.left & hers
+        first = change.id == earliest.id
+        if not first:
+            inside = (inside - went) | came
+        if came or went or (first and inside):
+            found.append(Move(change.at, bool(came), bool(went), bool(inside)))
+    return tuple(found)
+
+
+def stays(moves: Iterable[Move]) -> list[Stay]:
+    """A person's times in an audience, the newest first, from her moves."""
+    found: list[Stay] = []
+    begun: tuple[datetime | None, datetime] | None = None
+    for move in moves:
+        if move.inside and begun is None:
+            begun = (move.at if move.entered else None, move.at)
+        elif not move.inside and begun is not None:
+            found.append(Stay(begun[0], move.at, begun[1]))
+            begun = None
+    if begun is not None:
+        found.append(Stay(begun[0], None, begun[1]))
+    return found[::-1]
+
+
+def as_numbered_now(members: BitMap, living: BitMap | None = None) -> BitMap:
+    """The same people with the numbers of their survivors. `living`: who is surely none that was absorbed."""
+    asked = members if living is None else members - living
+    if not asked:
+        return members
+    if living is None:
+        pairs = Customer.objects.exclude(merged_into=None).values_list("number", "merged_into_id")
+        absorbed = {number: survivor for number, survivor in pairs.iterator() if number in asked}
+    else:
+        rows = Customer.objects.filter(number__in=asked.to_array().tolist()).exclude(merged_into=None)
+        absorbed = dict(rows.values_list("number", "merged_into_id"))
+    return (members - BitMap(absorbed)) | BitMap(cast(Iterable[int], absorbed.values()))
+
+
+def merged_since(at: datetime, members: BitMap) -> BitMap:
+    """The people of a snapshot taken at an instant, those absorbed since then as their survivors: nobody comes or goes
+    by a merge."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select c.number, c.merged_into_id from customers_merge m"
+            " join customers_customer c on c.number = m.absorbed"
+            " where m.at >= %s and c.merged_into_id is not null",
+            [at - _EVALUATED],
+        )
+        absorbed = {number: survivor for number, survivor in cursor.fetchall() if number in members}
+    return (members - BitMap(absorbed)) | BitMap(absorbed.values()) if absorbed else members
+
+
+class Past:
+    """What rules ask about earlier times, in the engine: `was_member` (audience id, instant) and `moved` (audience id,
+    `entered` or `left`, instant from which on). Answers are kept; safe to share between threads."""
+
+    FAMILIES = ("was_member", "moved")
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[object, ...], tuple[int, BitMap]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def forget(self) -> None:
+        """Drop what is kept: somebody has been erased from the snapshots."""
+        with self._lock:
+            self._kept.clear()
+
+    def find(self, family: str, keys: tuple[object, ...], living: BitMap) -> BitMap:
+        """Everybody living whom the question means."""
+        found = self._was_member(*keys) if family == "was_member" else self._moved(*keys)  # type: ignore[arg-type]
+        return as_numbered_now(found, living)
+
+    def _was_member(self, audience_id: int, at: str) -> BitMap:
+        rows = AudienceSnapshot.objects.filter(audience_id=audience_id, at__lte=datetime.fromisoformat(at))
+        pk = rows.order_by("-at", "-sequence").values_list("pk", flat=True).first()
+        if pk is None:
+            return BitMap()
+        known = self._known(("snapshot", pk))
+        if known is None:
+            content = AudienceSnapshot.objects.filter(pk=pk).values_list("members", flat=True).first()
+            known = (pk, BitMap() if content is None else BitMap.deserialize(bytes(content)))
+            self._keep(("snapshot", pk), known)
+        return known[1]
+
+    def _moved(self, audience_id: int, way: str, first: str) -> BitMap:
+        """Extended by the snapshots since the last question: a live audience has over a thousand a day."""
+        key = (audience_id, way, first)
+        last, found = self._known(key) or (0, BitMap())
+        new = []
+        for change in changes(audience_id, datetime.fromisoformat(first), behind=last):
+            new.append(change.entered if way == "entered" else change.left)
+            last = change.id
+        if new:
+            found = BitMap.union(found, *new)
+            self._keep(key, (last, found))
+        return found
+
+    def _known(self, key: tuple[object, ...]) -> tuple[int, BitMap] | None:
+        with self._lock:
+            return self._kept.get(key)
+
+    def _keep(self, key: tuple[object, ...], answer: tuple[int, BitMap]) -> None:
+        with self._lock:
+            self._kept[key] = answer
+            self._kept.move_to_end(key)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+
+
+def _difference(audience_id: int, sequence: int) -> tuple[BitMap, BitMap]:
+    """(entered, left) of a snapshot that does not say it: all entered the first one."""
+    rows = AudienceSnapshot.objects.filter(audience_id=audience_id, sequence__in=[sequence - 1, sequence])
+    found = {one: BitMap.deserialize(bytes(members)) for one, members in rows.values_list("sequence", "members")}
+    after = found.get(sequence, BitMap())
+    if sequence > 1 and sequence - 1 not in found:  # the one before is not kept any more
+        return BitMap(), BitMap()
+    before = found.get(sequence - 1, BitMap())
+    return after - before, before - after
