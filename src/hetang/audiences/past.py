@@ -16,6 +16,7 @@ from typing import cast
 from django.db import connection
 from pyroaring import BitMap
 
+from hetang.audiences import stored
 from hetang.audiences.matching import Move
 from hetang.audiences.models import AudienceSnapshot
 from hetang.customers.models import Customer
@@ -158,8 +159,7 @@ class Past:
             return BitMap()
         known = self._known(("snapshot", pk))
         if known is None:
-            content = AudienceSnapshot.objects.filter(pk=pk).values_list("members", flat=True).first()
-            known = (pk, BitMap() if content is None else BitMap.deserialize(bytes(content)))
+            known = (pk, stored.read_members(pk))
             self._keep(("snapshot", pk), known)
         return known[1]
 

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.utils import IntegrityError
 from pyroaring import BitMap
 
-from hetang.audiences import catalogues, past, queries
+from hetang.audiences import catalogues, past, queries, stored
 from hetang.audiences.errors import AudienceInUse, NameTaken, OutsideScope, StaleVersion
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
 from hetang.audiences.ports import waiting_uses
@@ -190,8 +190,9 @@ def alone(audience_id: int) -> Iterator[None]:
 
 
 def _keep(audience: Audience, found: BitMap) -> AudienceSnapshot:
-    newest = AudienceSnapshot.objects.filter(audience=audience).order_by("-sequence").first()
-    before = BitMap.deserialize(bytes(newest.members)) if newest else BitMap()
+    rows = AudienceSnapshot.objects.filter(audience=audience).defer("members", "entered_members", "left_members")
+    newest = rows.order_by("-sequence").first()
+    before = stored.read_members(newest.pk) if newest else BitMap()
     now = clock.now()
     if newest is None or before != found:
         newest = _write(audience, newest, before, found, now)
@@ -204,7 +205,7 @@ def _write(
 ) -> AudienceSnapshot:
     before = past.merged_since(newest.at, before) if newest else before
     entered, left = members - before, before - members
-    snapshot = AudienceSnapshot.objects.create(
+    snapshot = AudienceSnapshot(
         audience=audience,
         sequence=newest.sequence + 1 if newest else 1,
         at=now,
@@ -216,6 +217,7 @@ def _write(
         entered_members=entered.serialize() if newest else None,
         left_members=left.serialize() if newest else None,
     )
+    stored.write(snapshot)
     moved = {"audience.entered": entered, "audience.left": left}
     drafts = [
         Draft(
