@@ -32,8 +32,11 @@ LOOPED = replace(
     CATALOGUE,
     audiences={
         "looped": SavedRule(1, "Looped", {"version": 1, "rule": {"all": [SAVED]}}),
+        "fine": SavedRule(4, "Fine", {"version": 1, "rule": TAG}),
+        "kept": SavedRule(3, "Kept", {"version": 1, "rule": {"type": "tag", "op": "any", "tags": ["baby"]}}),
         "broken": SavedRule(2, "Broken", {"version": 1, "rule": {"type": "tag", "op": "any", "tags": ["gone"]}}),
     },
+    kept={"baby": "kept"},
 )
 
 CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
@@ -75,6 +78,13 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     ({"type": "audience", "audience": "gone"}, "unknown_audience", ("rule", "audience")),
     ({"type": "audience", "audience": "broken"}, "broken_audience", ("rule", "audience")),
     ({"type": "audience", "audience": "looped"}, "cycle", ("rule", "audience")),
+    (
+        {"type": "audience_at", "audience": "fine", "date": "2026-11-11", "time": "9 o'clock"},
+        "not_a_time",
+        ("rule", "time"),
+    ),
+    ({"type": "audience_moved", "audience": "looped", "days": 3}, "cycle", ("rule", "audience")),
+    ({"type": "tag", "tags": ["baby"]}, "tag_cycle", ("rule", "tags")),
 ]  # fmt: skip
 
 

@@ -151,6 +151,9 @@ def test_every_sealed_column_is_declared() -> None:
         "variants",
         "thumbnail",
         "untouched",
+        "entered_members",
+        "left_members",
+        "bits",
         "digest",
     }
     together = {"customers_identity.sealed", "facts_fact.sealed"}  # with their lookup keys

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from hetang.audiences.models import Audience
+from hetang.audiences.models import Audience, AutomaticTag
 from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule, named_in
 from hetang.customers.models import AttributeDefinition, Tag
 from hetang.platform.brand import brand
@@ -59,6 +59,9 @@ def _read() -> Catalogue:
         audiences={
             str(public): SavedRule(pk, name, rule)
             for pk, public, name, rule in saved.values_list("id", "public_id", "name", "rule")
+        },
+        kept={
+            code: str(public) for code, public in AutomaticTag.objects.values_list("tag__code", "audience__public_id")
         },
         currency_digits=known.currency_digits,
         currency=known.currency,

@@ -29,6 +29,7 @@ from hetang.audiences.plans import Moment, Query
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import Catalogue, InvalidRule, Node
 from hetang.audiences.sets import Evaluation, evaluate
+from hetang.customers import kept
 from hetang.platform import clock, environment
 from hetang.platform.engine_client import ServiceError
 
@@ -82,6 +83,7 @@ class State:
     sets: LiveSets
     version: Version
     moment: Moment
+    kept: dict[int, tuple[int, BitMap]]  # tags that rules keep: stamp and people
 
 
 class View:
@@ -89,6 +91,7 @@ class View:
 
     def __init__(self, state: State, cache: LeafCache | None, drawn: Drawn, past: Past) -> None:
         self._still = state.sets
+        self._kept = state.kept
         self._version = state.version
         self._cache = cache
         self._drawn = drawn
@@ -109,6 +112,8 @@ class View:
             return self._drawn.between(str(draw), int(str(first)), int(str(last)), highest)
         if family in Past.FAMILIES:
             return self._past.find(family, keys, self.universe)
+        if family == "tag" and (worn := [self._kept[key][1] for key in keys if key in self._kept]):
+            return BitMap.union(self._still.union(family, keys), *worn)
         return self._still.union(family, keys)
 
     def prepare(self, queries: Sequence[Query]) -> None:
@@ -217,11 +222,19 @@ class SetService:
         found = self._evaluate(payload, removes=False)[1]
         return {"numbers": [number for number in payload["numbers"] if number in found.members]}
 
+    def tags(self, _: dict[str, Any]) -> dict[str, Any]:
+        """How many wear each tag: `sizes` as [id of the tag, people]."""
+        state = self._current()
+        sizes = {tag: len(members) for tag, members in state.sets.families["tag"].items()}
+        sizes |= {tag: len(members & state.sets.universe) for tag, (_stamp, members) in state.kept.items()}
+        return {"sizes": [[tag, size] for tag, size in sizes.items()]}
+
     def holds(self, payload: dict[str, Any]) -> dict[str, Any]:
         """`numbers`: how many live sets hold any of them, after everything committed before the question."""
         hers, state = BitMap(payload["numbers"]), self._current(0.0)
         families = state.sets.families.values()
         found = sum(members.intersect(hers) for known in families for members in known.values())
+        found += sum(members.intersect(hers) for _stamp, members in state.kept.values())
         return {"sets": found}
 
     def reread(self, payload: dict[str, Any]) -> dict[str, Any]:
@@ -295,13 +308,14 @@ class SetService:
         if self._sets is None:
             self._sets = LiveSets.load(self._file) or following.build(now)
         version = following.history_version()
+        worn = kept.follow(self._state.kept if self._state else {})
         before = self._sets.position.database
         self._sets = following.follow(self._sets, now)
         if self._sets.position.database != before:
             catalogues.forget()  # after a restore the same codes may have other ids
         index = {family: dict(known) for family, known in self._sets.families.items()}
         moment = Moment(clock.local_day(now), clock.zone().key)
-        self._state = State(LiveSets(self._sets.position, index, []), version, moment)
+        self._state = State(LiveSets(self._sets.position, index, []), version, moment, worn)
         self._read_at = started
 
     def _keep_up(self) -> None:
@@ -333,6 +347,7 @@ _VERBS: dict[str, Callable[[SetService, dict[str, Any]], dict[str, Any]]] = {
     "preview": SetService.preview,
     "overlap": SetService.overlap,
     "contains": SetService.contains,
+    "tags": SetService.tags,
     "holds": SetService.holds,
     "reread": SetService.reread,
     "verify": SetService.verify,

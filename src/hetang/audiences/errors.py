@@ -28,12 +28,25 @@ class StaleVersion(AudienceError):
 
 
 class AudienceInUse(AudienceError):
-    """Other audiences are made from it (`names`), or something not yet done needs it (`waiting`)."""
+    """Other audiences are made from it (`names`), something not yet done needs it (`waiting`), or it keeps `tags`."""
 
-    def __init__(self, names: Sequence[str], waiting: Sequence[str] = ()) -> None:
-        super().__init__(", ".join([*names, *waiting]))
+    def __init__(self, names: Sequence[str], waiting: Sequence[str] = (), tags: Sequence[str] = ()) -> None:
+        super().__init__(", ".join([*names, *waiting, *tags]))
         self.names = list(names)
         self.waiting = list(waiting)
+        self.tags = list(tags)
+
+
+class NotWholeBrand(AudienceError):
+    """Only an audience of the whole brand can keep a tag: a store's own would take it off everybody else."""
+
+
+class TagInUse(AudienceError):
+    """Rules of audiences (`names`) ask for the tag."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(", ".join(names))
+        self.names = list(names)
 
 
 # Sentences for the codes of `rules.Problem`; parameters in braces.
@@ -67,6 +80,7 @@ MESSAGES: dict[str, str | Promise] = {
     "unknown_product": _("The product “{code}” does not exist."),
     "unknown_audience": _("The audience “{code}” does not exist (any more)."),
     "broken_audience": _("The rule of the audience “{name}” can no longer be evaluated. Repair it first."),
+    "tag_cycle": _("The tag “{tag}” is kept by the audience “{name}”, whose rule would ask for itself."),
     "cycle": _("The audience “{name}” would contain itself."),
 }
 

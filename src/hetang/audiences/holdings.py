@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 from pyroaring import BitMap
 
-from hetang.audiences.models import Audience, AudienceSnapshot
+from hetang.audiences.models import Audience, AudienceSnapshot, Staying
 from hetang.audiences.services import alone
 from hetang.platform.engine_client import EngineUnavailable, call
 from hetang.platform.holdings import Checkpoint, Holding, NotNow, Person
@@ -139,8 +139,33 @@ def _live_erase(person: Person, _checkpoint: Checkpoint) -> int:
     return before
 
 
+# automatic tags -------------------------------------------------------------------------------------------------------
+
+
+def _staying(person: Person) -> list[int]:
+    hers = BitMap(person.numbers)
+    return [pk for pk, packed in Staying.objects.values_list("pk", "members") if _read(packed) & hers]
+
+
+def _staying_count(person: Person) -> int:
+    return len(_staying(person))
+
+
+def _staying_erase(person: Person, checkpoint: Checkpoint) -> int:
+    found = _staying(person)
+    for pk in found:
+        with transaction.atomic():
+            row = Staying.objects.select_for_update().filter(pk=pk).first()
+            if row is not None:
+                row.members = (_read(row.members) - BitMap(person.numbers)).serialize()
+                row.save(update_fields=["members"])
+        checkpoint()
+    return len(found)
+
+
 HOLDINGS = [
     Holding("snapshots", _("Snapshots of audiences"), _snapshot_count, _snapshot_erase),
     Holding("set_facts", _("Sets in the fact log (entered, left, sent)"), _fact_count, _fact_erase),
+    Holding("staying", _("Automatic tags that stay on for some days"), _staying_count, _staying_erase),
     Holding("live_sets", _("Live sets of the engine, and their file"), _live_count, _live_erase, in_engine=True),
 ]

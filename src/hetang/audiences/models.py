@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.db import models
 
 from hetang.audiences.schedules import Schedule
+from hetang.customers.models import Tag
 from hetang.platform.ids import public_id
 from hetang.platform.models import OrgNode, User
 
@@ -84,3 +85,26 @@ class AudienceSnapshot(models.Model):
             models.UniqueConstraint(fields=["audience", "sequence"], name="audience_snapshot_once")
         ]
         indexes: ClassVar = [models.Index(fields=["audience", "-at"], name="audience_snapshot_at")]
+
+
+class AutomaticTag(models.Model):
+    """A tag that the rule of a saved audience keeps: whoever is in it wears the tag, and whoever left it does for
+    `stay_days` more days."""
+
+    tag = models.OneToOneField(Tag, models.PROTECT, primary_key=True, related_name="+")
+    audience = models.ForeignKey(Audience, models.PROTECT, related_name="automatic_tags")
+    stay_days = models.IntegerField(default=0)
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+
+
+class Staying(models.Model):
+    """People who have left the audience of an automatic tag and wear it until a time."""
+
+    id = models.BigAutoField(primary_key=True)
+    automatic = models.ForeignKey(AutomaticTag, models.CASCADE, related_name="staying")
+    until = models.DateTimeField()
+    members = models.BinaryField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["automatic", "until"], name="staying_once")]

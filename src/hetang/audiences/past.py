@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -110,26 +110,34 @@ def as_numbered_now(members: BitMap, living: BitMap | None = None) -> BitMap:
     if not asked:
         return members
     if living is None:
-        pairs = Customer.objects.exclude(merged_into=None).values_list("number", "merged_into_id")
-        absorbed = {number: survivor for number, survivor in pairs.iterator() if number in asked}
+        absorbed = _absorbed("m.undone_at is null", [], asked)
     else:
         rows = Customer.objects.filter(number__in=asked.to_array().tolist()).exclude(merged_into=None)
         absorbed = dict(rows.values_list("number", "merged_into_id"))
-    return (members - BitMap(absorbed)) | BitMap(cast(Iterable[int], absorbed.values()))
+    return _replaced(members, absorbed)
 
 
 def merged_since(at: datetime, members: BitMap) -> BitMap:
     """The people of a snapshot taken at an instant, those absorbed since then as their survivors: nobody comes or goes
     by a merge."""
+    return _replaced(members, _absorbed("m.at >= %s", [at - _EVALUATED], members))
+
+
+def _absorbed(where: str, values: list[datetime], among: BitMap) -> dict[int, int]:
+    """Survivor by absorbed number, of those among a set whose merge fits."""
     with connection.cursor() as cursor:
         cursor.execute(
             "select c.number, c.merged_into_id from customers_merge m"
-            " join customers_customer c on c.number = m.absorbed"
-            " where m.at >= %s and c.merged_into_id is not null",
-            [at - _EVALUATED],
+            f" join customers_customer c on c.number = m.absorbed where {where} and c.merged_into_id is not null",
+            values,
         )
-        absorbed = {number: survivor for number, survivor in cursor.fetchall() if number in members}
-    return (members - BitMap(absorbed)) | BitMap(absorbed.values()) if absorbed else members
+        return {number: survivor for number, survivor in cursor.fetchall() if number in among}
+
+
+def _replaced(members: BitMap, absorbed: Mapping[int, int | None]) -> BitMap:
+    if not absorbed:
+        return members
+    return (members - BitMap(absorbed)) | BitMap(cast(Iterable[int], absorbed.values()))
 
 
 class Past:

@@ -30,8 +30,9 @@ from hetang.audiences.rules import (
     named_in,
 )
 from hetang.audiences.rules import is_personal as personal_rule
+from hetang.customers import kept
 from hetang.customers.access import visible as visible_customers
-from hetang.customers.models import Customer
+from hetang.customers.models import Customer, Tag
 from hetang.platform import clock, engine_client
 from hetang.platform.access import Scope
 
@@ -124,6 +125,11 @@ def used_by(audience: Audience) -> list[Audience]:
     return [other for other in others if str(audience.public_id) in named_in(other.rule, "audience")]
 
 
+def tag_sizes() -> dict[int, int]:
+    """How many customers wear each tag, exactly, by its id. Raises EngineUnavailable."""
+    return {int(tag): size for tag, size in engine_client.call("sets", "tags", {})["sizes"]}
+
+
 def below(paths: Iterable[str]) -> tuple[list[int], list[int]]:
     """Ids of the stores and of the members of staff below organisation paths."""
     below_node = "(select id from platform_orgnode where path like any(%s))"
@@ -170,12 +176,13 @@ def person(number: int, past_of: Iterable[str] = ()) -> Person:
     if row is None:
         raise LookupError(f"no customer {number}")
     alive, home_store, tags, consents, left_alone, friends = row
+    worn = Tag.objects.filter(pk__in=kept.worn_by([number]).get(number, [])).values_list("code", flat=True)
     did = history.of_person(number)
     return Person(
         number=number,
         alive=alive,
         home_store=home_store or "",
-        tags=frozenset(tags),
+        tags=frozenset(tags) | frozenset(worn),
         consents=frozenset((purpose, channel) for purpose, channel in consents),
         left_alone=left_alone,
         friends=frozenset(friends),

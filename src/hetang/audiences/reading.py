@@ -55,6 +55,7 @@ from hetang.audiences.rules import (
     WasMember,
 )
 
+_CIRCLES = ("cycle", "tag_cycle")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
@@ -220,12 +221,24 @@ class _Reader:
         elif len(self.inside) >= MAX_DEPTH:
             self.problem(at, "too_deep", limit=MAX_DEPTH)
         elif broken := self.broken(public_id):
-            cycle = next((p for p in broken.problems if p.code == "cycle"), None)
-            code, params = ("cycle", cycle.params) if cycle else ("broken_audience", {"name": saved.name})
+            cycle = next((p for p in broken.problems if p.code in _CIRCLES), None)
+            code, params = (cycle.code, cycle.params) if cycle else ("broken_audience", {"name": saved.name})
             self.problem(at, code, **params)
         else:
             return public_id
         return ""
+
+    def no_circle(self, tags: Sequence[str], path: Path) -> None:
+        """A tag that an audience keeps, whose rule contains what is being read, would ask for itself."""
+        for code in tags:
+            keeper = self.catalogue.kept.get(code, "")
+            if keeper not in self.catalogue.audiences or len(self.inside) >= MAX_DEPTH:
+                continue
+            broken = None if keeper in self.inside else self.broken(keeper)
+            circles = keeper in self.inside or (broken and any(p.code in _CIRCLES for p in broken.problems))
+            if circles and code in self.catalogue.tags:
+                name = self.catalogue.audiences[keeper].name
+                self.problem(path, "tag_cycle", tag=self.catalogue.tags[code].name, name=name)
 
     def broken(self, public_id: str) -> InvalidRule | None:
         """Why the rule of a saved audience cannot be evaluated inside of this one."""
@@ -284,6 +297,7 @@ def _tagged(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
     r.only(raw, {"type", "op", "tags"}, path)
     tags = r.texts(raw, "tags", path)
     r.known(tags, r.catalogue.tags, "tag", (*path, "tags"))
+    r.no_circle(tags, (*path, "tags"))
     op: Any = r.choice(raw, "op", ("any", "all", "none"), path, "any")
     return Tagged(op, tags)
 

@@ -241,6 +241,7 @@ class Catalogue:
     categories: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     products: Mapping[str, str] = field(default_factory=dict)
     audiences: Mapping[str, SavedRule] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)  # tags that an audience keeps, and which one
     currency_digits: int = 2
     currency: str = "CNY"
 

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.utils import IntegrityError
 from pyroaring import BitMap
 
-from hetang.audiences import catalogues, past, queries, stored
+from hetang.audiences import automatic, catalogues, past, queries, stored
 from hetang.audiences.errors import AudienceInUse, NameTaken, OutsideScope, StaleVersion
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
 from hetang.audiences.ports import waiting_uses
@@ -106,6 +106,8 @@ def _create(actor: Actor, fields: dict[str, Any]) -> Audience:
 
 
 def _update(audience: Audience, fields: dict[str, Any]) -> Audience:
+    if fields["refresh_at"] is None and audience.automatic_tags.exists():
+        fields["live"] = True  # what keeps a tag has to go on
     changed = Audience.objects.filter(id=audience.id, version=audience.version, archived_at=None).update(
         **fields, version=audience.version + 1, updated_at=clock.now()
     )
@@ -136,8 +138,9 @@ def archive(actor: Actor, audience: Audience, *, though_waiting: bool = False) -
         # After the update: whoever saves a rule that names it holds its row until the rule is there (`_hold`).
         names = [user.name for user in queries.used_by(audience)]
         waiting = [] if though_waiting else [use.name for use in waiting_uses(audience.id)]
-        if names or waiting:
-            raise AudienceInUse(names, waiting)
+        tags = list(audience.automatic_tags.order_by("tag__name").values_list("tag__name", flat=True))
+        if names or waiting or tags:
+            raise AudienceInUse(names, waiting, tags)
         audit.record(actor, "audience.archived", "audience", audience.public_id, {}, audience.org_node_id)
     catalogues.forget()
 
@@ -197,6 +200,7 @@ def _keep(audience: Audience, found: BitMap) -> AudienceSnapshot:
     if newest is None or before != found:
         newest = _write(audience, newest, before, found, now)
     Audience.objects.filter(id=audience.id).update(refreshed_at=now, count=newest.count, problem="")
+    automatic.follow(audience, found, now)
     return newest
 
 

@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from pyroaring import BitMap
 
-from hetang.customers import queries
+from hetang.customers import kept, queries
 from hetang.customers.errors import BulkRefused
 from hetang.customers.models import (
     BulkBefore,
@@ -444,7 +444,7 @@ def _check(wanted: Wanted) -> None:
     if wanted.kind == BulkChange.DISTURB:
         if wanted.until is not None and wanted.until <= clock.now():
             raise BulkRefused("until_past")
-    elif wanted.tag is None or not Tag.objects.filter(pk=wanted.tag.pk, archived_at=None).exists():
+    elif wanted.tag is None or not Tag.objects.filter(kept.NOT_KEPT, pk=wanted.tag.pk, archived_at=None).exists():
         raise BulkRefused("tag_gone")
 
 

@@ -27,6 +27,14 @@ class KeptApart(Exception):
     """Somebody decided that these two are not the same person; that has to be taken back first."""
 
 
+class TagKept(Exception):
+    """A rule keeps this tag: it is put on and taken off by nobody else."""
+
+
+class GroupExclusive(Exception):
+    """In a group of which a customer has only one tag no rule keeps one."""
+
+
 class DuplicateName(Exception):
     """A tag, group or life stage model of this name, or a tag of this code, exists already."""
 

@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 from pyroaring import BitMap
 
+from hetang.customers import kept
 from hetang.customers.models import (
     BulkChange,
     Consent,
@@ -17,6 +18,7 @@ from hetang.customers.models import (
     DoNotDisturb,
     HouseholdMember,
     Identity,
+    KeptTag,
     Relation,
 )
 from hetang.platform.holdings import Checkpoint, Holding, Person
@@ -75,7 +77,11 @@ def _tell(person: Person) -> dict[str, Any]:
             CustomerTag.objects.filter(**of_her)
             .order_by("tag__name")
             .values("tag__name", "on", "occurred_at", "source", "expires_at")
-        ),
+        )
+        + [
+            {"tag__name": row.tag.name, "on": True, "occurred_at": None, "source": kept.SOURCE, "expires_at": None}
+            for row in kept.held_by(numbers)
+        ],
         "friends_in_wecom": list(
             Relation.objects.filter(**of_her).order_by("id").values("staff__name", "state", "since", "add_way")
         ),
@@ -142,6 +148,19 @@ def _bulk_tell(person: Person) -> list[dict[str, Any]]:
     ]
 
 
+def _kept_count(person: Person) -> int:
+    return sum(1 for _row in kept.held_by(person.numbers))
+
+
+def _kept_erase(person: Person, checkpoint: Checkpoint) -> int:
+    changed = 0
+    for tag in [row.pk for row in kept.held_by(person.numbers)]:
+        with transaction.atomic():
+            changed += kept.take_out(KeptTag.objects.select_for_update().get(pk=tag), person.numbers)
+        checkpoint()
+    return changed
+
+
 HOLDINGS = [
     Holding(
         "customers",
@@ -158,4 +177,5 @@ HOLDINGS = [
         _bulk_erase,
         _bulk_tell,
     ),
+    Holding("kept_tags", _("Tags that rules keep on her"), _kept_count, _kept_erase),
 ]

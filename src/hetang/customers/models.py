@@ -251,6 +251,7 @@ class TagGroup(models.Model):
     name = models.CharField(max_length=30, unique=True)
     position = models.IntegerField(default=0)
     exclusive = models.BooleanField(default=False)
+    owner = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")  # who answers for what its tags mean
 
 
 class Tag(models.Model):
@@ -282,6 +283,30 @@ class CustomerTag(models.Model):
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["customer", "tag"], name="customer_tag_once")]
         indexes: ClassVar = [models.Index(fields=["tag", "customer"], name="tag_members", condition=models.Q(on=True))]
+
+
+class KeptTag(models.Model):
+    """Who wears a tag that a rule keeps: roaring bytes, the fold of its set facts. See `kept`."""
+
+    tag = models.OneToOneField(Tag, models.PROTECT, primary_key=True, related_name="kept")
+    sequence = models.IntegerField(default=0)  # of its newest facts
+    stamp = models.BigIntegerField(default=0)  # goes up with everything that is written, erasures too
+    members = models.BinaryField()
+    count = models.BigIntegerField(default=0)
+    changed_at = models.DateTimeField(null=True)
+
+
+class KeptChunk(models.Model):
+    """The same within SQL's reach: a bit for each of 65,536 customers, the lowest number in the lowest bit."""
+
+    id = models.BigAutoField(primary_key=True)
+    tag = models.ForeignKey(Tag, models.CASCADE, related_name="+")
+    chunk = models.IntegerField()  # number >> 16
+    bits = models.BinaryField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tag", "chunk"], name="kept_chunk_once")]
+        indexes: ClassVar = [models.Index(fields=["chunk"], name="kept_by_chunk")]
 
 
 class Relation(models.Model):

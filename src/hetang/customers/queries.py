@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from hetang.customers import minors
+from hetang.customers import kept, minors
 from hetang.customers.models import (
     AttributeDefinition,
     Consent,
@@ -23,6 +23,7 @@ from hetang.customers.models import (
     CustomerTag,
     DoNotDisturb,
     Identity,
+    KeptTag,
     Merge,
     Relation,
     Tag,
@@ -78,7 +79,8 @@ class TagEvent:
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """All that the customers room knows of one person. `name` is masked; `tags` are those on her now."""
+    """All that the customers room knows of one person. `name` is masked; `tags` are those on her now, `kept_tags` those
+    that rules keep on her."""
 
     number: int
     public_id: uuid.UUID
@@ -95,6 +97,7 @@ class Portrait:
     do_not_disturb: DoNotDisturb | None
     merges: tuple[Merge, ...]
     minor: bool = False
+    kept_tags: tuple[Tag, ...] = ()
 
 
 Place = tuple[datetime, int]  # (occurred_at, id): where an entry stands in a timeline
@@ -164,6 +167,11 @@ def portrait(public_id: uuid.UUID, now: datetime) -> Portrait:
         do_not_disturb=DoNotDisturb.objects.filter(customer=number).first(),
         merges=tuple(Merge.objects.filter(absorbed__in=_aliases(number)).order_by("at", "id")),
         minor=minor,
+        kept_tags=tuple(
+            Tag.objects.filter(pk__in=kept.worn_by([number]).get(number, []), archived_at=None)
+            .select_related("group")
+            .order_by("group__position", "position", "pk")
+        ),
     )
 
 
@@ -225,7 +233,9 @@ def listed(
         among = among.filter(home_store__code=store)
     if owner:
         among = among.filter(owner__userid=owner)
-    if tag:
+    if tag and (row := KeptTag.objects.filter(tag__code=tag).first()):
+        among = kept.wearing(among, row)
+    elif tag:
         tagged = CustomerTag.objects.filter(tag__code=tag, on=True)
         if now is not None:
             tagged = tagged.exclude(expires_at__lte=now)

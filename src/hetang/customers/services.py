@@ -10,14 +10,15 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from hetang.customers.errors import BasisMissing, DuplicateName, NoIdentity
+from hetang.customers.errors import BasisMissing, DuplicateName, NoIdentity, TagKept
 from hetang.customers.minors import ANY_CHANNEL
-from hetang.customers.models import NEEDS_BASIS, UNKNOWN_BASIS, Identity, Tag, TagGroup
+from hetang.customers.models import NEEDS_BASIS, UNKNOWN_BASIS, Identity, KeptTag, Tag, TagGroup
 from hetang.facts import intake
 from hetang.facts.errors import Refusal
 from hetang.facts.intake import Draft
 from hetang.facts.rules import DIRECT_KINDS
 from hetang.platform import clock
+from hetang.platform.models import User
 from hetang.platform.sealing import unseal
 
 SOURCE = "console"
@@ -25,8 +26,9 @@ PERSONALISATION = "personalisation"
 
 
 def change_tag(number: int, tag: str, on: bool, expires_at: datetime | None = None) -> None:
-    """Put a tag (by its code) on a customer, or take it off. Raises Tag.DoesNotExist, NoIdentity."""
-    Tag.objects.get(code=tag, archived_at=None)
+    """Put a tag (by its code) on a customer, or take it off. Raises Tag.DoesNotExist, TagKept, NoIdentity."""
+    if KeptTag.objects.filter(tag=Tag.objects.get(code=tag, archived_at=None)).exists():
+        raise TagKept(tag)
     record_of(number, "tag.changed", {"tag": tag, "on": on, "expires_at": expires_at})
 
 
@@ -64,6 +66,15 @@ def create_group(name: str, exclusive: bool = False) -> TagGroup:
     try:
         with transaction.atomic():
             return TagGroup.objects.create(name=name, exclusive=exclusive, position=TagGroup.objects.count())
+    except IntegrityError as clash:
+        raise DuplicateName(name) from clash
+
+
+def change_group(group: TagGroup, name: str, owner: User | None) -> None:
+    """Another name or owner for a group. Raises DuplicateName."""
+    try:
+        with transaction.atomic():
+            TagGroup.objects.filter(pk=group.pk).update(name=name, owner=owner)
     except IntegrityError as clash:
         raise DuplicateName(name) from clash
 

@@ -196,17 +196,20 @@ _REMOVED_MEMBERS = f"""
 select {_WORD}, {_ORIGIN}, w.body->>'member' as member, '' as kind, null::bytea as name, null::date as born_on,
        null::date as due_on, '' as sex, true as removed {_OF_WHOM} where w.kind = 'household.member_removed'
 """
-# In an exclusive group, "on" for one tag is "off" for its siblings, by the same word.
+# In an exclusive group, "on" for one tag is "off" for its siblings, by the same word. No word counts on a tag that a
+# rule keeps.
 _TAGS = f"""
 select {_WORD}, t.id as tag_id, (w.body->>'on')::boolean as "on",
        (w.body->>'expires_at')::timestamptz as expires_at, w.source
-{_OF_WHOM} join customers_tag t on t.code = w.body->>'tag' where w.kind = 'tag.changed'
+{_OF_WHOM} join customers_tag t on t.code = w.body->>'tag'
+where w.kind = 'tag.changed' and not exists (select from customers_kepttag k where k.tag_id = t.id)
 union all
 select {_WORD}, sibling.id, false, null, w.source
 {_OF_WHOM} join customers_tag t on t.code = w.body->>'tag'
 join customers_taggroup g on g.id = t.group_id and g.exclusive
 join customers_tag sibling on sibling.group_id = g.id and sibling.id <> t.id
 where w.kind = 'tag.changed' and (w.body->>'on')::boolean
+  and not exists (select from customers_kepttag k where k.tag_id in (t.id, sibling.id))
 """
 _EXTERNAL_USERID = """coalesce(
   (select p.pair->>1 from jsonb_array_elements(w.who) as p(pair) where p.pair->>0 = 'external_userid' limit 1),
@@ -285,6 +288,15 @@ _UNAPPLIED: list[tuple[str, str, str]] = [
         f" where w.kind = 'relation.changed' and {_EXTERNAL_USERID} is null",
     ),
     ("tag.changed", "unknown_tag", _names_unknown("tag.changed", "tag", "customers_tag", "code")),
+    (
+        "tag.changed",
+        "kept_tag",
+        """
+        select w.received_at, w.id, t.code from window_fact w
+        join customers_tag t on t.code = w.body->>'tag' join customers_kepttag k on k.tag_id = t.id
+        where w.kind = 'tag.changed'
+        """,
+    ),
 ]
 
 # A window of which each fact merges two people stays below a second.

@@ -153,6 +153,11 @@ class LifeStageChanged(Body):
     day: date
 
 
+class TagMoved(Body):
+    tag: Annotated[str, Meta(max_length=64)]
+    audience: int | None = None
+
+
 class TouchSettled(Body):
     programme: int
     channel: Channel
@@ -504,9 +509,28 @@ def _decision_kinds() -> list[FactKind]:
 def _set_kinds() -> list[FactKind]:
     moved = {"audience": 7}
     touched = {"programme": 7, "channel": "wecom"}
+    bodies: dict[str, tuple[type[Body], dict[str, Any]]] = {
+        "audience": (AudienceMoved, moved),
+        "tag": (TagMoved, {"tag": "gold", "audience": 7}),
+        "touch": (TouchSettled, touched),
+    }
     texts = [
         ("audience.entered", "These people came into an audience.", "进入人群。", "Entered an audience", "进入人群"),
         ("audience.left", "These people left an audience.", "离开人群。", "Left an audience", "离开人群"),
+        (
+            "tag.kept",
+            "A rule put a tag on these people.",
+            "规则给这些人打上标签。",
+            "Tag put on by a rule",
+            "规则打标签",
+        ),
+        (
+            "tag.released",
+            "A rule took a tag off these people.",
+            "规则给这些人取下标签。",
+            "Tag taken off by a rule",
+            "规则取下标签",
+        ),
         ("touch.sent", "A message was sent to these people.", "已向这些人发送消息。", "Message sent", "已发送消息"),
         (
             "touch.failed",
@@ -519,12 +543,12 @@ def _set_kinds() -> list[FactKind]:
     return [
         FactKind(
             name,
-            AudienceMoved if name.startswith("audience") else TouchSettled,
+            bodies[name.partition(".")[0]][0],
             meaning_en,
             meaning_zh,
             message_en,
             message_zh,
-            example=moved if name.startswith("audience") else touched,
+            example=bodies[name.partition(".")[0]][1],
             subject="none",
             external=False,
             set_fact=True,

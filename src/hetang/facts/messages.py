@@ -41,6 +41,9 @@ _REFUSALS = {
     "erased": gettext_noop("Somebody named here was erased; nothing is left to replay."),
     "unknown_store": gettext_noop("Store “%(code)s” is not known. Import or create it, then replay."),
     "unknown_staff": gettext_noop("Staff member “%(code)s” is not known. Synchronise or import staff, then replay."),
+    "kept_tag": gettext_noop(
+        "The tag “%(code)s” is kept by a rule: nobody else puts it on or takes it off. Dismiss this."
+    ),
     "unknown_tag": gettext_noop("Tag “%(code)s” does not exist. Create it, then replay."),
     "attribute_type": gettext_noop(
         "Attribute “%(code)s” has another type than its definition. Correct the sender or the definition, then replay."

@@ -9,6 +9,7 @@ from django.db import transaction
 from hetang.connectors.wecom.client import Client
 from hetang.connectors.wecom.models import Corp, CorpTag
 from hetang.connectors.wecom.protocol.tags import CORP_TAGS, CorpTagGroup, TagQuery
+from hetang.customers.kept import NOT_KEPT
 from hetang.customers.models import Tag, TagGroup
 from hetang.platform import clock
 
@@ -33,7 +34,7 @@ def take_over(corp: Corp, groups: list[CorpTagGroup], *, everything: bool) -> in
     rows = [(group, tag) for group in living for tag in group.tag if not tag.deleted and group.group_name]
     known = {row.tag_id: row for row in CorpTag.objects.filter(corp=corp).select_related("ours")}
     _tags([(places[_cut(group.group_name)], tag.name, tag.id, tag.order) for group, tag in rows if tag.id not in known])
-    names = {(tag.group_id, tag.name): tag for tag in Tag.objects.filter(group__in=places.values())}
+    names = {(tag.group_id, tag.name): tag for tag in Tag.objects.filter(NOT_KEPT, group__in=places.values())}
     by_code = {tag.code: tag for tag in Tag.objects.filter(code__in=[code_of(tag.id) for _group, tag in rows])}
     fresh = [
         CorpTag(

@@ -98,6 +98,10 @@ def restore(request: HttpRequest, public_id: str) -> HttpResponse:
 
 
 def _refusal(used: AudienceInUse) -> str:
+    if used.tags:
+        return _("It keeps tags: %(names)s. Stop these first, on the page of the tags.") % {
+            "names": ", ".join(used.tags)
+        }
     if used.names:
         names = ", ".join(used.names)
         return _("It is used by other audiences: %(names)s. Take it out of their rules first.") % {"names": names}

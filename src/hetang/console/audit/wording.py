@@ -174,6 +174,8 @@ ACTIONS: dict[str, str | Promise] = {
     "audience.restored": _("brought an audience back"),
     "tag.created": _("made a tag"),
     "tag.renamed": _("renamed a tag"),
+    "tag.automatic": _("made an automatic tag"),
+    "tag_group.changed": _("changed a tag group"),
     "tag.archived": _("archived a tag"),
     "view.saved": _("kept a view of a list"),
     "view.removed": _("removed a view of a list"),

@@ -123,7 +123,7 @@ def new(request: HttpRequest) -> HttpResponse:
     values = {
         "lines": described([filters], actor.scope(EDIT))[0],
         "count": capped_count(bulk.chosen(actor, filters)),
-        "groups": tag_choices(),
+        "groups": tag_choices(by_hand=True),
         "kinds": list(KINDS.items()),
         "chosen": request.POST or {"kind": BulkChange.TAG_ON},
         "problem": problem,

@@ -21,6 +21,7 @@ from hetang.console.customers.lists import customer_or_404
 from hetang.console.forms import DayInput
 from hetang.customers import bases, minors, services
 from hetang.customers.errors import BasisMissing, NoIdentity, NothingToState
+from hetang.customers.kept import NOT_KEPT
 from hetang.customers.models import Customer, Tag
 from hetang.facts.errors import Refusal
 from hetang.facts.messages import refusal_text
@@ -31,7 +32,7 @@ from hetang.platform.access import actor_of, needs
 class TagForm(forms.Form):
     """A tag of the catalogue, on or off."""
 
-    tag = forms.ModelChoiceField(queryset=Tag.objects.filter(archived_at=None), to_field_name="code")
+    tag = forms.ModelChoiceField(queryset=Tag.objects.filter(NOT_KEPT, archived_at=None), to_field_name="code")
     on = forms.BooleanField(required=False)
 
 

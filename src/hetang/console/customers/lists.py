@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.functional import lazy
@@ -23,7 +23,7 @@ from hetang.console.customers import words
 from hetang.console.lists.tables import Column, Table, read
 from hetang.console.paging import Page
 from hetang.console.templatetags.hetang import staff_title
-from hetang.customers import minors, queries
+from hetang.customers import kept, minors, queries
 from hetang.customers.models import Customer, CustomerTag, Identity, Tag, TagGroup
 from hetang.platform import audit, clock
 from hetang.platform.access import Actor, actor_of, foreign_among, needs, own_customers, visible_customers
@@ -182,6 +182,10 @@ def _tags_of(numbers: Sequence[int]) -> dict[int, list[str]]:
     on = CustomerTag.objects.filter(customer__in=numbers, on=True).exclude(expires_at__lte=clock.now())
     for number, name in on.order_by("tag__group__position", "tag__position").values_list("customer", "tag__name"):
         found[number].append(name)
+    worn = kept.worn_by(numbers)
+    names = dict(Tag.objects.filter(kept__isnull=False, archived_at=None).values_list("pk", "name")) if worn else {}
+    for number, tags in worn.items():
+        found[number] += [names[tag] for tag in tags if tag in names]
     return found
 
 
@@ -203,10 +207,14 @@ def _choices(actor: Actor) -> dict[str, Any]:
     }
 
 
-def tag_choices() -> list[tuple[TagGroup, list[Tag]]]:
-    """Tags in use, by group."""
+def tag_choices(by_hand: bool = False) -> list[tuple[TagGroup, list[Tag]]]:
+    """Tags in use, by group; `by_hand` only those that people put on."""
     groups: dict[TagGroup, list[Tag]] = defaultdict(list)
-    for tag in Tag.objects.filter(archived_at=None).select_related("group").order_by("group__position", "position"):
+    for tag in (
+        Tag.objects.filter(kept.NOT_KEPT if by_hand else Q(), archived_at=None)
+        .select_related("group")
+        .order_by("group__position", "position")
+    ):
         groups[tag.group].append(tag)
     return list(groups.items())
 

@@ -15,6 +15,7 @@ from django.utils.translation import get_language, ngettext, pgettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
+from hetang.audiences.automatic import Keeper, keepers
 from hetang.audiences.errors import history_is_away
 from hetang.audiences.queries import audiences_of
 from hetang.commerce import queries as commerce
@@ -28,7 +29,7 @@ from hetang.console.customers.reveals import question
 from hetang.console.customers.unmerging import stories_of
 from hetang.console.paging import Page
 from hetang.customers import minors, queries
-from hetang.customers.models import Customer, DoNotDisturb
+from hetang.customers.models import Customer, DoNotDisturb, Tag
 from hetang.customers.queries import Entry, Portrait
 from hetang.customers.services import PERSONALISATION
 from hetang.customers.wording import channel_word, purpose_word, relation_word
@@ -84,7 +85,8 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "consents": [(one, purpose_word(one.purpose), channel_word(one.channel)) for one in known.consents],
         "disturb": disturb(known, now),
         "objected": any(one.purpose == PERSONALISATION and not one.given for one in known.consents),
-        "tag_choices": tag_choices(),
+        "tag_choices": tag_choices(by_hand=True),
+        "keepers": _keepers(known),
         "words": words,
         "fresh": bool(request.GET.get("fresh")),
         "decisions": stories_of(actor, customer),
@@ -94,6 +96,12 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
     for consent in known.consents:
         consent.basis_label = words.BASES[consent.basis]  # type: ignore[attr-defined]
     return render(request, "console/customers/portrait.html", values)
+
+
+def _keepers(known: Portrait) -> list[tuple[Tag, Keeper]]:
+    """The tags that rules keep on her, each with its keeper."""
+    found = keepers([tag.pk for tag in known.kept_tags])
+    return [(tag, found[tag.pk]) for tag in known.kept_tags if tag.pk in found]
 
 
 def _has_avatar(actor: Actor, number: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 from django import forms
@@ -13,12 +14,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
+from hetang.audiences import queries as audiences
+from hetang.audiences.automatic import Keeper, keepers
+from hetang.audiences.models import Audience
+from hetang.audiences.rules import named_in
+from hetang.console.customers.automatic_tags import AutomaticForm
 from hetang.console.paging import Count
 from hetang.customers import services
 from hetang.customers.errors import DuplicateName
-from hetang.customers.models import Tag, TagGroup
+from hetang.customers.kept import NOT_KEPT
+from hetang.customers.models import KeptTag, Tag, TagGroup
 from hetang.platform import audit
-from hetang.platform.access import actor_of, needs
+from hetang.platform.access import Actor, actor_of, needs
+from hetang.platform.engine_client import EngineUnavailable, ServiceError
+from hetang.platform.models import User
 
 _CAP = 10_000
 
@@ -34,6 +43,18 @@ class GroupForm(forms.Form):
     )
 
 
+class OwnedForm(forms.Form):
+    """A group's name, and who answers for it."""
+
+    name = forms.CharField(label=gettext_lazy("Name of the group"), max_length=30)
+    owner = forms.ModelChoiceField(
+        label=gettext_lazy("Owner"),
+        queryset=User.objects.filter(is_active=True).order_by("username"),
+        required=False,
+        help_text=gettext_lazy("Who answers for what the tags of this group mean."),
+    )
+
+
 class TagForm(forms.Form):
     """A new tag in a group."""
 
@@ -42,25 +63,96 @@ class TagForm(forms.Form):
 
 
 @dataclass(frozen=True)
+class Row:
+    """A tag as the page shows it: how many wear it, what keeps it, which audiences ask for it (as far as the actor sees
+    them) and how many others do, and which tags those audiences keep."""
+
+    tag: Tag
+    count: Count
+    keeper: Keeper | None
+    uses: list[Audience]
+    hidden: int
+    keeps: list[str]
+
+    @property
+    def more(self) -> int:
+        """How many users are not named."""
+        return max(len(self.uses) - 3, 0) + self.hidden
+
+    @property
+    def unused(self) -> bool:
+        """Whether no rule asks for it."""
+        return not self.uses and not self.hidden
+
+
+@dataclass(frozen=True)
 class Group:
-    """A group with its tags and how many people carry each."""
+    """A group with its tags."""
 
     group: TagGroup
-    tags: list[tuple[Tag, Count]]
+    rows: list[Row]
+    form: OwnedForm
+
+
+SHOWN = ("", "unused", "automatic")
 
 
 @require_GET
 @needs("customers:view")
 def tag_list(request: HttpRequest) -> HttpResponse:
-    """All groups and their tags."""
-    counts = _carriers()
+    """All groups and their tags; `show` limits them to those that no rule asks for, or that rules keep."""
+    actor = actor_of(request)
+    show = request.GET.get("show", "") if request.GET.get("show", "") in SHOWN else ""
     groups = [
-        Group(group, [(tag, counts[tag.pk]) for tag in group.tags.all() if tag.archived_at is None])
-        for group in TagGroup.objects.prefetch_related("tags").order_by("position", "id")
+        Group(group, [row for row in rows if _shown(row, show)], _owned(group)) for group, rows in _rows(actor).items()
     ]
-    may_change = actor_of(request).scope("audiences:edit").everything
-    values = {"groups": groups, "form": GroupForm(), "may_change": may_change}
+    may_change = actor.scope("audiences:edit").everything
+    labels = {"": _("All"), "unused": _("Used by no rule"), "automatic": _("Automatic")}
+    values = {
+        "groups": [one for one in groups if one.rows or not show],
+        "form": GroupForm(),
+        "automatic": AutomaticForm(actor) if may_change else None,
+        "may_change": may_change,
+        "tabs": [{"label": label, "url": f"?show={code}", "current": code == show} for code, label in labels.items()],
+        "show": show,
+    }
     return render(request, "console/customers/tags.html", values)
+
+
+def _owned(group: TagGroup) -> OwnedForm:
+    return OwnedForm(initial={"name": group.name, "owner": group.owner_id}, auto_id=f"id_%s_{group.pk}")
+
+
+def _shown(row: Row, show: str) -> bool:
+    return {"unused": row.unused, "automatic": row.keeper is not None}.get(show, True)
+
+
+def _rows(actor: Actor) -> dict[TagGroup, list[Row]]:
+    counts, users = _carriers(), _users()
+    seen = set(audiences.visible(actor.scope("audiences:view")).values_list("pk", flat=True))
+    groups = TagGroup.objects.select_related("owner").prefetch_related("tags").order_by("position", "id")
+    keeping = keepers(counts)
+    found: dict[TagGroup, list[Row]] = {}
+    for group in groups:
+        tags = [tag for tag in group.tags.all() if tag.archived_at is None]
+        found[group] = [_row(tag, counts[tag.pk], keeping.get(tag.pk), users[tag.code], seen) for tag in tags]
+    return found
+
+
+def _row(tag: Tag, count: Count, keeper: Keeper | None, users: list[Audience], seen: set[int]) -> Row:
+    visible = [one for one in users if one.pk in seen]
+    keeps = sorted({kept.tag.name for one in users for kept in one.automatic_tags.all()})
+    return Row(tag, count, keeper, visible, len(users) - len(visible), keeps)
+
+
+def _users() -> dict[str, list[Audience]]:
+    """The audiences whose rule asks for each tag, by its code."""
+    found: dict[str, list[Audience]] = defaultdict(list)
+    saved = Audience.objects.filter(archived_at=None).prefetch_related("automatic_tags__tag").order_by("name")
+    for one in saved:
+        for code in named_in(one.rule, "tags"):
+            found[code].append(one)
+    return found
 
 
 @require_POST
@@ -75,6 +167,26 @@ def group_new(request: HttpRequest) -> HttpResponse:
         with transaction.atomic():
             group = services.create_group(**form.cleaned_data)
             audit.record(actor_of(request), "tag_group.created", "tag_group", group.pk, form.cleaned_data)
+    except DuplicateName as clash:
+        messages.error(request, _("There is a group “%(name)s” already.") % {"name": clash})
+    return redirect("customers:tags")
+
+
+@require_POST
+@needs("audiences:edit", whole_brand=True)
+def group_change(request: HttpRequest, group_id: int) -> HttpResponse:
+    """Give a group another name or owner."""
+    group = get_object_or_404(TagGroup, pk=group_id)
+    form = OwnedForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("Give the group a name of at most 30 characters."))
+        return redirect("customers:tags")
+    name, owner = form.cleaned_data["name"], form.cleaned_data["owner"]
+    try:
+        with transaction.atomic():
+            services.change_group(group, name, owner)
+            changes = {"name": [group.name, name], "owner": owner.username if owner else ""}
+            audit.record(actor_of(request), "tag_group.changed", "tag_group", group.pk, changes)
     except DuplicateName as clash:
         messages.error(request, _("There is a group “%(name)s” already.") % {"name": clash})
     return redirect("customers:tags")
@@ -121,7 +233,7 @@ def tag_rename(request: HttpRequest, tag_id: int) -> HttpResponse:
 @needs("audiences:edit", whole_brand=True)
 def tag_archive(request: HttpRequest, tag_id: int) -> HttpResponse:
     """Take a tag out of use."""
-    tag = get_object_or_404(Tag, pk=tag_id)
+    tag = get_object_or_404(Tag, NOT_KEPT, pk=tag_id)
     with transaction.atomic():
         if services.archive_tag(tag):
             audit.record(actor_of(request), "tag.archived", "tag", tag.pk, {"name": tag.name})
@@ -130,11 +242,23 @@ def tag_archive(request: HttpRequest, tag_id: int) -> HttpResponse:
 
 
 def _carriers() -> dict[int, Count]:
-    """How many people carry each tag, counted no further than 10,000 a tag."""
+    """How many people carry each tag in use: exactly, by the live sets. While the engine is away, the tags that people
+    put on are counted no further than 10,000."""
+    tags = list(Tag.objects.filter(archived_at=None).values_list("pk", flat=True))
+    try:
+        sizes = audiences.tag_sizes()
+    except (EngineUnavailable, ServiceError):
+        return _carriers_by_rows(tags)
+    return {tag: Count(sizes.get(tag, 0), more=False) for tag in tags}
+
+
+def _carriers_by_rows(tags: list[int]) -> dict[int, Count]:
+    kept = dict(KeptTag.objects.values_list("tag", "count"))
     with connection.cursor() as cursor:
         cursor.execute(
             'select t.id, (select count(*) from (select 1 from customers_customertag c where c.tag_id = t.id and c."on"'
-            " limit %s) counted) from customers_tag t where t.archived_at is null",
-            [_CAP + 1],
+            " limit %s) counted) from unnest(%s::bigint[]) as t(id)",
+            [_CAP + 1, tags],
         )
-        return {tag: Count(min(n, _CAP), n > _CAP) for tag, n in cursor.fetchall()}
+        found = {tag: Count(min(n, _CAP), n > _CAP) for tag, n in cursor.fetchall()}
+    return found | {tag: Count(size, more=False) for tag, size in kept.items() if tag in found}

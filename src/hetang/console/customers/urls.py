@@ -3,6 +3,7 @@
 from django.urls import path
 
 from hetang.console.customers import (
+    automatic_tags,
     avatars,
     bulk,
     edits,
@@ -28,6 +29,9 @@ urlpatterns = [
     path("bulk/<uuid:public_id>/discard", bulk.discard, name="bulk-discard"),
     path("tags/", tags.tag_list, name="tags"),
     path("tags/groups/new", tags.group_new, name="tag-group-new"),
+    path("tags/groups/<int:group_id>/change", tags.group_change, name="tag-group-change"),
+    path("tags/automatic", automatic_tags.tag_automatic, name="tag-automatic"),
+    path("tags/<int:tag_id>/stop", automatic_tags.tag_stop, name="tag-stop"),
     path("tags/new", tags.tag_new, name="tag-new"),
     path("tags/<int:tag_id>/rename", tags.tag_rename, name="tag-rename"),
     path("tags/<int:tag_id>/archive", tags.tag_archive, name="tag-archive"),

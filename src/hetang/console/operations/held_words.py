@@ -213,7 +213,7 @@ def value(name: str, said: Any) -> Text:
 
 def advice(code: str) -> str:
     """What to do about it, where the reason itself does not say so."""
-    if code in {"unknown_store", "unknown_staff", "unknown_tag", "attribute_type", "objected", "erased"}:
+    if code in {"unknown_store", "unknown_staff", "unknown_tag", "kept_tag", "attribute_type", "objected", "erased"}:
         return ""
     if code in {"handler_failed", "history_refused"}:
         return _("Replay it. If it is held again, give the technical details below to whoever runs this installation.")

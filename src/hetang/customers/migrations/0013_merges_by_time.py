@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('customers', '0011_handovers'),
+        ('customers', '0012_households_and_life_stages'),
     ]
 
     operations = [
