@@ -20,7 +20,7 @@ from hetang.commerce import history as commerce_history
 from hetang.customers import kept
 from hetang.customers import queries as customers
 from hetang.customers.errors import GroupExclusive, TagKept
-from hetang.customers.models import Customer, CustomerTag, KeptTag, Tag, TagGroup
+from hetang.customers.models import BulkChange, Customer, CustomerTag, KeptTag, Tag, TagGroup
 from hetang.customers.services import change_tag
 from hetang.facts.intake import Draft, record
 from hetang.facts.models import Fact, HeldFact
@@ -277,3 +277,20 @@ def test_the_pages_make_show_and_stop_an_automatic_tag() -> None:
     services.archive(HEADQUARTERS, starred)
     assert "is off everybody" in client.post(f"/customers/tags/{tag.pk}/stop", follow=True).content.decode()
     assert "Star</a>" not in client.get("/customers/tags/").content.decode()
+
+
+def test_tags_are_merged_as_a_change_to_many_unless_a_rule_asks_for_one() -> None:
+    Brand.objects.create(name="Tea", currency="CNY")
+    brand.forget()
+    client = headquarters()
+    dear = Tag.objects.create(code="dear", name="Dear", group=TagGroup.objects.get())
+    gold("ann", True, 1)
+    golden = save()
+    merge = f"/customers/tags/{Tag.objects.get(code='gold').pk}/merge"
+    assert "Audiences ask for this tag: Golden" in client.post(merge, {"into": "dear"}, follow=True).content.decode()
+    services.archive(HEADQUARTERS, golden)
+    assert "Choose the tag that stays" in client.post(merge, {"into": "gold"}, follow=True).content.decode()
+    assert BulkChange.objects.count() == 0
+    assert "archive “Gold”" in client.post(merge, {"into": "dear"}, follow=True).content.decode()
+    change = BulkChange.objects.get()
+    assert (change.kind, change.tag, change.people) == (BulkChange.TAG_ON, dear, 1)

@@ -296,7 +296,7 @@ def _member(w: _Writer, node: MemberOf) -> str:
 def _was_member(w: _Writer, node: WasMember) -> str:
     name = w.catalogue.audiences[node.audience].name
     when = f"{node.day} {node.time}"
-    return w.say(f"{when} 时在人群“{name}”中", f"was in the audience “{name}” at {when}")
+    return w.say(f"于 {when} 在人群“{name}”中", f"was in the audience “{name}” at {when}")
 
 
 def _moved(w: _Writer, node: Moved) -> str:

@@ -32,6 +32,7 @@ class AutomaticForm(forms.Form):
     audience = forms.ModelChoiceField(
         label=gettext_lazy("Audience that keeps it"),
         queryset=Audience.objects.none(),
+        empty_label="–",
         help_text=gettext_lazy(
             "Whoever is in it wears the tag. It is refreshed every minute unless it has a schedule."
         ),

@@ -19,6 +19,7 @@ from hetang.audiences.automatic import Keeper, keepers
 from hetang.audiences.models import Audience
 from hetang.audiences.rules import named_in
 from hetang.console.customers.automatic_tags import AutomaticForm
+from hetang.console.customers.lists import tag_choices
 from hetang.console.paging import Count
 from hetang.customers import services
 from hetang.customers.errors import DuplicateName
@@ -113,6 +114,8 @@ def tag_list(request: HttpRequest) -> HttpResponse:
         "form": GroupForm(),
         "automatic": AutomaticForm(actor) if may_change else None,
         "may_change": may_change,
+        "may_merge": may_change and actor.scope("customers:edit").everything,
+        "choices": tag_choices(by_hand=True) if may_change else [],
         "tabs": [{"label": label, "url": f"?show={code}", "current": code == show} for code, label in labels.items()],
         "show": show,
     }

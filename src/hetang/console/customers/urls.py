@@ -12,6 +12,7 @@ from hetang.console.customers import (
     proposing,
     reveals,
     review,
+    tag_merging,
     tags,
     unmerging,
 )
@@ -32,6 +33,7 @@ urlpatterns = [
     path("tags/groups/<int:group_id>/change", tags.group_change, name="tag-group-change"),
     path("tags/automatic", automatic_tags.tag_automatic, name="tag-automatic"),
     path("tags/<int:tag_id>/stop", automatic_tags.tag_stop, name="tag-stop"),
+    path("tags/<int:tag_id>/merge", tag_merging.tag_merge, name="tag-merge"),
     path("tags/new", tags.tag_new, name="tag-new"),
     path("tags/<int:tag_id>/rename", tags.tag_rename, name="tag-rename"),
     path("tags/<int:tag_id>/archive", tags.tag_archive, name="tag-archive"),
