@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -84,6 +86,58 @@ def test_only_one_process_renews_the_token(app: App) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(ask, range(4))) == ["new token"] * 4
+    assert len(fetched) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_killed_while_it_renews_holds_nobody(app: App) -> None:
+    asking, said = os.pipe()
+
+    def hang() -> tuple[str, int]:
+        os.write(said, b"!")
+        time.sleep(60)
+        raise AssertionError
+
+    child = os.fork()
+    if child == 0:
+        inherited = connection.connection  # kept: freeing it would end the parent's session
+        connection.connection = None
+        try:
+            tokens.current(app.pk, hang)
+        finally:
+            os._exit(inherited is None)
+    try:
+        assert os.read(asking, 1) == b"!"  # it has its turn, and WeCom is silent
+        with tokens._turn(app.pk) as mine:
+            assert not mine
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    begun = time.monotonic()
+    assert tokens.current(app.pk, lambda: ("new token", 7200)) == "new token"
+    assert time.monotonic() - begun < tokens.PATIENCE_S / 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_of_those_who_wait_asks_in_the_place_of_a_process_that_hangs(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "PATIENCE_S", 0.2)
+    fetched: list[int] = []
+
+    def fetch() -> tuple[str, int]:
+        fetched.append(1)
+        return "new token", 7200
+
+    def ask(_: int) -> str:
+        try:
+            return tokens.current(app.pk, fetch)
+        finally:
+            connection.close()
+
+    with tokens._turn(app.pk) as mine, ThreadPoolExecutor(3) as pool:
+        assert mine
+        assert list(pool.map(ask, range(3))) == ["new token"] * 3
     assert len(fetched) == 1
 
 

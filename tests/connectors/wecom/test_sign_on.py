@@ -514,6 +514,18 @@ def test_the_rules_page_adds_refuses_and_removes(boss: Client, cast: Cast) -> No
         "/settings/users/sign-on/", {"department": "4", "members": "all", "role": "analyst", "org_node": cast.root.pk}
     )
     rule = RoleRule.objects.get(department=4)
+
+    def order() -> list[int]:
+        return list(RoleRule.objects.order_by("position", "id").values_list("pk", flat=True))
+
+    assert order()[0] == rule.pk  # what is added stands ahead
+    others = order()[1:]
+    boss.post(f"/settings/users/sign-on/rules/{rule.pk}/move", {"to": "up"})
+    assert order() == [rule.pk, *others]
+    boss.post(f"/settings/users/sign-on/rules/{rule.pk}/move", {"to": "down"})
+    assert order() == [others[0], rule.pk, *others[1:]]
+    boss.post(f"/settings/users/sign-on/rules/{rule.pk}/move", {"to": "up"})
+    assert order() == [rule.pk, *others]
     boss.post(f"/settings/users/sign-on/rules/{rule.pk}/remove")
     assert not RoleRule.objects.filter(department=4).exists()
     boss.post("/settings/users/sign-on/switch", {"on": "0"})

@@ -95,7 +95,8 @@ class VerificationFile(models.Model):
 
 
 class AccessToken(models.Model):
-    """The one token of an app, shared by all processes. Who holds the lease (real time) fetches the next one."""
+    """The one token of an app, shared by all processes: see `tokens`. `leased_until` (real time): somebody asks in the
+    place of a process that hangs."""
 
     app = models.OneToOneField(App, models.CASCADE, primary_key=True)
     token = models.BinaryField(null=True)  # sealed

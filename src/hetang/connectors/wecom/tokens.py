@@ -1,12 +1,16 @@
 """Access tokens: one per app, sealed in the database, shared by all processes, renewed before they end.
 
-The renewal is a lease on the row (real time), never a transaction that waits for WeCom.
+Who renews holds an advisory lock of its database session, never a transaction that waits for WeCom: the lock of a
+process that dies is free at once. Of one that hangs (stopped, cut off) it is not; after fifteen seconds one of those
+who wait takes a lease on the row (real time) and asks in its place. Two that ask do no harm: WeCom repeats a token
+until it ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from django.db import connection
@@ -17,9 +21,10 @@ from hetang.platform import clock
 from hetang.platform.sealing import seal, unseal
 
 EARLY = timedelta(minutes=5)
-LEASE_S = 15.0
+PATIENCE_S = 15.0
 _WAIT_S = 0.05
 _MEMORY_S = 30.0
+_SPACE = 0x7765  # of the advisory locks
 
 _Stored = tuple[str, datetime]
 _memory: dict[int, tuple[float, _Stored]] = {}
@@ -45,45 +50,53 @@ def _is_fresh(found: _Stored) -> bool:
 
 def _renew(app_id: int, fetch: Fetch, good: Callable[[_Stored], bool], spare: _Stored | None) -> str:
     """Ask for a token, or wait for the process that does; meanwhile `spare` serves as long as it lives."""
-    deadline = time.monotonic() + LEASE_S
+    begun = time.monotonic()
     _memory.pop(app_id, None)
     while True:
-        leased = _lease(app_id)
-        found = _stored(app_id)  # read after the lease: another process may have finished just before it
-        if found is not None and good(found):
-            if leased:
-                _give_back(app_id)
-            return found[0]
-        if leased:
-            return _fetch_and_store(app_id, fetch, found)
+        with _turn(app_id) as mine:
+            found = _stored(app_id)  # read under the lock: another process may have finished just before it
+            if found is not None and good(found):
+                return found[0]
+            waited = time.monotonic() - begun
+            if mine or (waited > PATIENCE_S and _lease(app_id)):
+                return _fetch_and_store(app_id, fetch, found)
         if spare is not None and spare[1] > clock.now():
             return spare[0]
-        if time.monotonic() > deadline:
+        if waited > 2 * PATIENCE_S:
             raise NotSent("the token is being renewed by another process")
         time.sleep(_WAIT_S)
 
 
-def _fetch_and_store(app_id: int, fetch: Fetch, before: _Stored | None) -> str:
+@contextlib.contextmanager
+def _turn(app_id: int) -> Iterator[bool]:
+    """Whether it is ours to renew, for as long as the block lasts."""
+    key = [_SPACE, app_id & 0x7FFFFFFF]
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_try_advisory_lock(%s, %s)", key)
+        mine = bool(cursor.fetchone()[0])
     try:
-        token, seconds = fetch()
-    except BaseException:
-        _give_back(app_id)
-        raise
+        yield mine
+    finally:
+        if mine:
+            with connection.cursor() as cursor:
+                cursor.execute("select pg_advisory_unlock(%s, %s)", key)
+
+
+def _fetch_and_store(app_id: int, fetch: Fetch, before: _Stored | None) -> str:
+    token, seconds = fetch()
     life = timedelta(seconds=seconds)
     if before is not None and before[0] == token:
         # WeCom repeats a token until it ends: asking early brought nothing, so the next time is at the end itself.
         life += EARLY
-    AccessToken.objects.filter(app_id=app_id).update(
-        token=seal(token.encode()), expires_at=clock.now() + life, leased_until=None
+    AccessToken.objects.update_or_create(
+        app_id=app_id,
+        defaults={"token": seal(token.encode()), "expires_at": clock.now() + life, "leased_until": None},
     )
     return token
 
 
-def _give_back(app_id: int) -> None:
-    AccessToken.objects.filter(app_id=app_id).update(leased_until=None)
-
-
 def _lease(app_id: int) -> bool:
+    """Whether it is ours to ask in the place of one that hangs."""
     with connection.cursor() as cursor:
         cursor.execute(
             "insert into wecom_accesstoken as t (app_id, leased_until)"
@@ -91,7 +104,7 @@ def _lease(app_id: int) -> bool:
             " on conflict (app_id) do update set leased_until = excluded.leased_until"
             " where t.leased_until is null or t.leased_until < clock_timestamp()"
             "    or t.leased_until > clock_timestamp() + interval '10 minutes' returning app_id",  # the clock went back
-            {"app": app_id, "lease": LEASE_S},
+            {"app": app_id, "lease": PATIENCE_S},
         )
         return cursor.fetchone() is not None
 

@@ -88,6 +88,7 @@ ACTIONS: dict[str, str | Promise] = {
     "sign_on.refused": _("was refused a log-in by WeCom"),
     "wecom.sign_on_switched": _("switched the log-in by WeCom"),
     "wecom.role_rule_added": _("added a rule for roles by department"),
+    "wecom.role_rule_moved": _("moved a rule for roles by department"),
     "wecom.role_rule_removed": _("removed a rule for roles by department"),
     "wecom.department_placed": _("said which store a department is"),
     "wecom.connected": _("connected WeCom"),

@@ -119,6 +119,16 @@ def switch(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @needs("users:manage", whole_brand=True)
+def rule_move(request: HttpRequest, rule_id: int) -> HttpResponse:
+    """Earlier or later in the order."""
+    row = get_object_or_404(RoleRule.objects.select_related("corp", "org_node"), pk=rule_id)
+    services.move_rule(actor_of(request), row, up=request.POST.get("to") == "up")
+    messages.success(request, _("Moved. Accounts of members follow in a moment."))
+    return redirect("settings:sign-on")
+
+
+@require_POST
+@needs("users:manage", whole_brand=True)
 def rule_remove(request: HttpRequest, rule_id: int) -> HttpResponse:
     """Take a rule away."""
     row = get_object_or_404(RoleRule.objects.select_related("corp", "org_node"), pk=rule_id)

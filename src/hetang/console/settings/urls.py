@@ -47,6 +47,7 @@ urlpatterns = [
     path("wecom/departments/<int:number>/", departments.department_edit, name="department"),
     path("users/sign-on/", sign_on.sign_on, name="sign-on"),
     path("users/sign-on/switch", sign_on.switch, name="sign-on-switch"),
+    path("users/sign-on/rules/<int:rule_id>/move", sign_on.rule_move, name="sign-on-rule-move"),
     path("users/sign-on/rules/<int:rule_id>/remove", sign_on.rule_remove, name="sign-on-rule-remove"),
     path("system/", system.system_settings, name="system"),
     path("system/<slug:group>", system.save_group, name="system-save"),

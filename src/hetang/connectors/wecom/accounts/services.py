@@ -243,6 +243,24 @@ def remove_rule(actor: Actor, row: RoleRule) -> None:
 
 
 @transaction.atomic
+def move_rule(actor: Actor, row: RoleRule, *, up: bool) -> None:
+    """Change places with the neighbour: the first rule that fits counts. Positions are written anew, so that doubled
+    ones do no harm. Raises Forbidden."""
+    actor.require_everywhere("users:manage")
+    order = list(RoleRule.objects.select_for_update().filter(corp=row.corp).order_by("position", "id"))
+    place = next((number for number, one in enumerate(order) if one.pk == row.pk), None)
+    other = None if place is None else place - 1 if up else place + 1
+    if place is None or other is None or not 0 <= other < len(order):
+        return
+    order[place], order[other] = order[other], order[place]
+    for number, one in enumerate(order):
+        one.position = number
+    RoleRule.objects.bulk_update(order, ["position"])
+    audit.record(actor, "wecom.role_rule_moved", "wecom", row.corp.corpid, _told(row) | {"to": other + 1})
+    settle_later(row.corp)
+
+
+@transaction.atomic
 def switch(actor: Actor, app: App, on: bool) -> None:
     """Let members sign on by this app, or no more; nobody who is logged in is logged out. Raises Forbidden."""
     actor.require_everywhere("users:manage")
