@@ -15,7 +15,7 @@ from pyroaring import BitMap
 
 from hetang.audiences import history as asked
 from hetang.audiences.buckets import Drawn
-from hetang.audiences.matching import Line, Move, Person, Purchase, Received, Visit
+from hetang.audiences.matching import GroupStay, Line, Move, Person, Purchase, Received, Visit
 from hetang.audiences.plans import Moment, Query
 from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule
 from hetang.platform import clickhouse
@@ -28,6 +28,7 @@ STORES = ("s1", "s2", "s3")
 CATEGORIES = ("tea", "milk", "it's % odd")
 TAGS = ("gold", "baby", "lost")
 STAFF = ("lin", "wang", "zhao")
+GROUPS = {"g1": "s1", "g2": "s1", "g3": "s2", "g4": ""}  # with their stores
 SAVED = {"version": 1, "rule": {"any": [{"type": "tag", "op": "any", "tags": ["gold"]},
                                         {"type": "metric", "metric": "orders", "op": "<", "value": 2}]}}  # fmt: skip
 CATALOGUE = Catalogue(
@@ -44,6 +45,7 @@ CATALOGUE = Catalogue(
     staff={userid: Named(i, userid) for i, userid in enumerate(STAFF, 1)},
     categories={code: (code, code) for code in CATEGORIES},
     products={"p1": "P1", "p2": "P2"},
+    groups={code: Named(i, code) for i, code in enumerate(GROUPS, 1)},
     audiences={"regulars": SavedRule(1, "Regulars", SAVED)},
 )
 
@@ -60,6 +62,7 @@ class Human:
     consents: set[tuple[str, str]]
     left_alone: bool
     friends: set[str]
+    groups: list[tuple[str, date]] = field(default_factory=list)
     orders: list[tuple[datetime, str, list[tuple[str, str, int]]]] = field(default_factory=list)
     refunded: int = 0
     visits: list[tuple[datetime, str]] = field(default_factory=list)
@@ -93,6 +96,7 @@ def invent(rng: random.Random, number: int) -> Human:
         rng.random() < 0.2,
         {userid for userid in STAFF if rng.random() < 0.4},
     )
+    human.groups = [(code, TODAY - timedelta(days=rng.choice([0, 6, 7, 400]))) for code in GROUPS if rng.random() < 0.3]
     for _ in range(rng.choice([0, 0, 1, 2, 3, 6])):
         lines = [
             (rng.choice(CATEGORIES), rng.choice(["p1", "p2"]), rng.choice([0, 100, 250, 999]))
@@ -144,6 +148,8 @@ class Population:
             number, staff = keys
             named = {STAFF[i - 1] for i in staff} or set(STAFF)
             return BitMap(h.number for h in living if len(h.friends & named) >= number)
+        if family == "groups":
+            return BitMap(h.number for h in living if self._in_groups(h, *keys))
         fits = {
             "tag": lambda h: any(TAGS[i - 1] in h.tags for i in keys),
             "consent": lambda h: keys[0] in h.consents,
@@ -156,6 +162,13 @@ class Population:
             "bucket": lambda h: h.number in self.drawn.between(*keys, highest=len(self.people)),
         }[family]
         return BitMap(h.number for h in living if fits(h))
+
+    @staticmethod
+    def _in_groups(h: Human, number: int, groups: Any, stores: Any, since: date | None, until: date) -> bool:
+        codes = {code for i, code in enumerate(GROUPS, 1) if not groups or i in groups}
+        of = {STORES[i - 1] for i in stores}
+        held = [code for code, on in h.groups if code in codes and (since is None or since <= on <= until)]
+        return len([code for code in held if not of or GROUPS[code] in of]) >= number
 
     def prepare(self, queries: Sequence[Query]) -> None:
         self.known |= asked.members([query for query in queries if query not in self.known])
@@ -212,6 +225,7 @@ def person(h: Human) -> Person:
         tuple(Visit(day(at), store, "store") for at, store in h.visits),
         tuple(Received(day(at), channel) for at, channel in h.received),
         {"regulars": tuple(Move(*move) for move in h.moves)},
+        tuple(GroupStay(code, code, GROUPS[code], on) for code, on in h.groups),
     )  # fmt: skip
 
 
@@ -250,6 +264,15 @@ def fits_do_not_disturb(rule: dict[str, Any], h: Human) -> bool:
 
 def fits_relation(rule: dict[str, Any], h: Human) -> bool:
     return sum(1 for f in h.friends if not rule["staff"] or f in rule["staff"]) >= rule["number"]
+
+
+def fits_group_chat(rule: dict[str, Any], h: Human) -> bool:
+    count = 0
+    for code, on in h.groups:
+        named = code in (rule.get("groups") or GROUPS)
+        placed = GROUPS[code] in (rule.get("stores") or GROUPS.values())
+        count += named and placed and (TODAY - on).days < rule.get("days", 10**6)
+    return count >= rule["number"]
 
 
 def fits_audience(rule: dict[str, Any], h: Human) -> bool:

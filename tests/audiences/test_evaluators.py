@@ -16,6 +16,7 @@ from hetang.audiences.sets import evaluate
 from tests.audiences.population import (
     CATALOGUE,
     CATEGORIES,
+    GROUPS,
     MOMENT,
     STAFF,
     STORES,
@@ -55,6 +56,7 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
                 "tag",
                 "consent",
                 "relation",
+                "group_chat",
                 "store",
                 "metric",
                 "metric",
@@ -82,6 +84,11 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
             return {"type": kind, "on": draw(st.booleans())}
         case "relation":
             return {"type": kind, "number": draw(st.integers(1, 3)), "staff": draw(st.one_of(st.just([]), some(STAFF)))}
+        case "group_chat":
+            rule = {"type": kind, "number": draw(st.integers(1, 3))}
+            rule |= {"groups": draw(some(tuple(GROUPS)))} if draw(st.booleans()) else {}
+            rule |= {"stores": draw(some(STORES))} if draw(st.booleans()) else {}
+            return rule | ({"days": draw(st.sampled_from([1, 7, 8]))} if draw(st.booleans()) else {})
         case "audience":
             return {"type": kind, "audience": "regulars"}
         case "audience_at":

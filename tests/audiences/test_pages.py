@@ -16,7 +16,8 @@ from hetang.audiences.models import Audience
 from hetang.campaigns import services as campaigns
 from hetang.campaigns.models import Broadcast
 from hetang.commerce import history as commerce_history
-from hetang.customers.models import Tag, TagGroup
+from hetang.communities.models import GroupChat, GroupMember
+from hetang.customers.models import Identity, Tag, TagGroup
 from hetang.facts.intake import Draft, record
 from hetang.facts.subscriptions import run_until_idle
 from hetang.platform import access, brand, clock, engine_client, roles
@@ -143,6 +144,23 @@ def test_every_condition_can_be_added(client: Client) -> None:
         html = post(client, state, do=f"add::{code}")
         assert 'class="errors' not in html, code
     assert len(state["tree"]["all"]) == len(new_conditions(catalogues.catalogue()))
+
+
+def test_people_of_a_group_chat_are_counted_and_the_group_is_found_by_its_store(client: Client) -> None:
+    ann = Identity.objects.get(kind="member", key="ann").customer
+    Identity.objects.create(kind="external_userid", key="wm1", customer=ann, evidence_number=1, first_seen_at=NOW)
+    store = Store.objects.get(code="s1")
+    node = store.org_node
+    group = GroupChat.objects.create(chat_id="g", name="Bread", org_node=node, store=store, told_at=NOW, size=7)
+    GroupMember.objects.create(group=group, member="wm1", joined_at=NOW, joined_on=clock.local_day(NOW))
+    rule = {"type": "group_chat", "number": 1, "groups": [str(group.public_id)], "days": 7}
+    html = post(client, {"tree": {"all": [rule]}, "past": []}, do="draw")
+    assert counted(html) == "1"
+    assert "joined the group chat “Bread” within the last 7 days" in html
+    found = client.get("/audiences/values/groups", {"q": "store bre"}).json()["values"]
+    assert found == [[str(group.public_id), "Bread · Store 1 · 7 people"]]
+    elsewhere = client_of(roles.STORE_MANAGER, "s2")
+    assert elsewhere.get("/audiences/values/groups").json()["values"] == []
 
 
 def test_hostile_state_is_an_empty_rule(client: Client) -> None:

@@ -75,6 +75,7 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     (behaviour(days=0), "not_a_number", ("rule", "days")),
     (behaviour(event="visited", sku="p1"), "unknown_field", ("rule",)),
     ({"type": "relation", "staff": ["nobody"]}, "unknown_staff", ("rule", "staff")),
+    ({"type": "group_chat", "groups": ["nowhere"]}, "unknown_group", ("rule", "groups")),
     ({"type": "audience", "audience": "gone"}, "unknown_audience", ("rule", "audience")),
     ({"type": "audience", "audience": "broken"}, "broken_audience", ("rule", "audience")),
     ({"type": "audience", "audience": "looped"}, "cycle", ("rule", "audience")),

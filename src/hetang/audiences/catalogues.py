@@ -1,13 +1,16 @@
-"""What rules may name: tags, attributes, stores, staff, categories, saved audiences. Kept for two seconds."""
+"""What rules may name: tags, attributes, stores, staff, categories, saved audiences, groups. Kept for two seconds."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from hetang.audiences.models import Audience, AutomaticTag
 from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule, named_in
+from hetang.communities.models import GroupChat
 from hetang.customers.models import AttributeDefinition, Tag
 from hetang.platform.brand import brand
 from hetang.platform.models import OrgNode
@@ -18,17 +21,21 @@ _cached: tuple[float, Catalogue] = (float("-inf"), Catalogue())
 
 
 def catalogue(document: Any = None, fresh: bool = False) -> Catalogue:
-    """Everything but the products, of which only those that `document` names. `fresh` reads the database now
-    (about ten small queries); otherwise it may be two seconds old."""
+    """Everything; of products and group chats, of which there may be many thousands, only those that `document` or a
+    saved audience names. `fresh` reads the database now (about twelve small queries); otherwise it may be two seconds
+    old."""
     global _cached  # noqa: PLW0603 - one cache per process is the point
     read_at, known = _cached
     if fresh or time.monotonic() - read_at > _TTL_S:
         known = _read()
         _cached = (time.monotonic(), known)
-    skus = named_in(document, "sku")
-    if not skus:
-        return known
-    return replace(known, products=dict(Product.objects.filter(sku__in=skus).values_list("sku", "name")))
+    skus = named_in(document, "sku") - known.products.keys()
+    groups = named_in(document, "groups") - known.groups.keys()
+    if skus:
+        known = replace(known, products={**known.products, **_products(skus)})
+    if groups:
+        known = replace(known, groups={**known.groups, **_groups(groups)})
+    return known
 
 
 def forget() -> None:
@@ -42,7 +49,10 @@ def _read() -> Catalogue:
     tags = Tag.objects.filter(archived_at=None).order_by("group__position", "group_id", "position", "id")
     stores = Store.objects.order_by("name", "code").values_list("id", "code", "name")
     staff = Staff.objects.order_by("name", "userid").values_list("id", "userid", "name")
-    saved = Audience.objects.filter(archived_at=None).order_by("name")
+    saved = list(
+        Audience.objects.filter(archived_at=None).order_by("name").values_list("id", "public_id", "name", "rule")
+    )
+    rules = {"rules": [rule for _pk, _public, _name, rule in saved]}
     return Catalogue(
         tags={
             code: Named(pk, f"{group}·{name}")
@@ -56,16 +66,29 @@ def _read() -> Catalogue:
         nodes=_nodes(),
         staff={userid: Named(pk, name) for pk, userid, name in staff},
         categories=_categories(),
-        audiences={
-            str(public): SavedRule(pk, name, rule)
-            for pk, public, name, rule in saved.values_list("id", "public_id", "name", "rule")
-        },
+        audiences={str(public): SavedRule(pk, name, rule) for pk, public, name, rule in saved},
+        products=_products(named_in(rules, "sku")),
+        groups=_groups(named_in(rules, "groups")),
         kept={
             code: str(public) for code, public in AutomaticTag.objects.values_list("tag__code", "audience__public_id")
         },
         currency_digits=known.currency_digits,
         currency=known.currency,
     )
+
+
+def _products(skus: set[str]) -> dict[str, str]:
+    return dict(Product.objects.filter(sku__in=skus).values_list("sku", "name")) if skus else {}
+
+
+def _groups(named: set[str]) -> dict[str, Named]:
+    """Group chats by public id, those that were dissolved, too."""
+    ids = []
+    for one in named:
+        with contextlib.suppress(ValueError):
+            ids.append(UUID(one))
+    rows = GroupChat.objects.filter(public_id__in=ids).values_list("public_id", "id", "name") if ids else []
+    return {str(public): Named(pk, name or str(public)[:8]) for public, pk, name in rows}
 
 
 def _nodes() -> dict[str, OrgStores]:

@@ -29,6 +29,7 @@ from hetang.audiences.plans import Moment, Query
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import Catalogue, InvalidRule, Node
 from hetang.audiences.sets import Evaluation, evaluate
+from hetang.communities import queries as communities
 from hetang.customers import kept
 from hetang.platform import clock, environment
 from hetang.platform.engine_client import ServiceError
@@ -106,6 +107,8 @@ class View:
         if family == "friends":
             number, staff = keys
             return self._still.friends(int(str(number)), staff)  # type: ignore[arg-type]
+        if family == "groups":
+            return communities.customers_in(*cast("communities.InGroups", keys)) & self.universe
         if family == "bucket":
             draw, first, last = keys
             highest = self.universe.max() if self.universe else 0

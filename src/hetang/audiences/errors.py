@@ -76,6 +76,7 @@ MESSAGES: dict[str, str | Promise] = {
     "unknown_store": _("The store “{code}” does not exist."),
     "unknown_node": _("The part of the organisation “{code}” does not exist."),
     "unknown_staff": _("The member of staff “{code}” does not exist."),
+    "unknown_group": _("The group chat “{code}” does not exist (any more)."),
     "unknown_category": _("The category “{code}” does not exist."),
     "unknown_product": _("The product “{code}” does not exist."),
     "unknown_audience": _("The audience “{code}” does not exist (any more)."),

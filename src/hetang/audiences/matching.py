@@ -28,6 +28,7 @@ from hetang.audiences.rules import (
     DateOf,
     Friends,
     InBucket,
+    InGroups,
     LeftAlone,
     MemberOf,
     Metric,
@@ -89,6 +90,16 @@ class Move:
     inside: bool
 
 
+@dataclass(frozen=True, slots=True)
+class GroupStay:
+    """A group chat that she is in: its public id, name and store, and the local day on which she joined."""
+
+    group: str
+    name: str
+    store: str
+    day: date
+
+
 @dataclass(frozen=True)
 class Person:
     """Everything about one customer that a rule may ask, in the words of rules (codes, local days, minor units)."""
@@ -115,6 +126,7 @@ class Person:
     visited: tuple[Visit, ...] = ()
     received: tuple[Received, ...] = ()
     moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)  # by audience: those whose past is asked for
+    groups: tuple[GroupStay, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +186,9 @@ def _condition(  # noqa: PLR0911, PLR0912 - one for each kind
         case Friends(number, staff):
             friends = sorted(userid for userid in person.friends if not staff or userid in staff)
             return friends, len(friends) >= number
+        case InGroups():
+            stays = [one for one in person.groups if _stays(node, one, moment)]
+            return sorted(one.name for one in stays), len({one.group for one in stays}) >= node.number
         case InBucket(draw, first, last):
             drawn = bucket(draw, person.number)
             return drawn, first <= drawn <= last
@@ -219,6 +234,12 @@ def _moved(node: Moved, person: Person, moment: Moment) -> tuple[Any, bool]:
     moves = person.moves.get(node.audience, ())
     found = [move.at for move in moves if move.at >= since and (move.entered if node.way == "entered" else move.left)]
     return (found[-1].isoformat(), True) if found else ("", False)
+
+
+def _stays(node: InGroups, stay: GroupStay, moment: Moment) -> bool:
+    if (node.groups and stay.group not in node.groups) or (node.stores and stay.store not in node.stores):
+        return False
+    return node.days is None or first_day(node.days, moment.today) <= stay.day <= moment.today
 
 
 def _at_store(node: AtStore, person: Person, catalogue: Catalogue) -> tuple[Any, bool]:

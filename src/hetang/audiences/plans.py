@@ -26,6 +26,7 @@ from hetang.audiences.rules import (
     DateOf,
     Friends,
     InBucket,
+    InGroups,
     LeftAlone,
     Metric,
     Moved,
@@ -41,8 +42,8 @@ _FIRST_DAY, _LAST_DAY = date(1900, 1, 2), date(2299, 12, 30)  # what its times h
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """Everybody in any of the live sets of a family: tag, consent, left_alone, home_store, friends, bucket; and of
-    an audience's past: was_member, moved."""
+    """Everybody in any of the live sets of a family: tag, consent, left_alone, home_store, friends, bucket, groups; and
+    of an audience's past: was_member, moved."""
 
     family: str
     keys: tuple[Hashable, ...]
@@ -94,6 +95,8 @@ def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  #
             return _unless(Live("left_alone", (True,)), not on)
         case Friends(number, staff):
             return Live("friends", (number, tuple(sorted(catalogue.staff[userid].id for userid in staff))))
+        case InGroups():
+            return _in_groups(condition, catalogue, moment)
         case InBucket(draw, first, last):
             return Live("bucket", (draw, first, last))
         case WasMember(audience):
@@ -178,6 +181,13 @@ def _tagged(op: str, ids: tuple[int, ...]) -> Plan:
     if op == "all":
         return Intersection(tuple(Live("tag", (tag,)) for tag in ids))
     return _unless(Live("tag", ids), op == "none")
+
+
+def _in_groups(condition: InGroups, catalogue: Catalogue, moment: Moment) -> Plan:
+    since = None if condition.days is None else first_day(condition.days, moment.today)
+    groups = tuple(sorted(catalogue.groups[one].id for one in condition.groups))
+    stores = tuple(sorted(catalogue.stores[code].id for code in condition.stores))
+    return Live("groups", (condition.number, groups, stores, since, moment.today))
 
 
 def _query(sql: str, parameters: Mapping[str, Any]) -> Query:

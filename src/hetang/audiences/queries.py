@@ -13,7 +13,7 @@ from pyroaring import BitMap
 
 from hetang.audiences import history, past
 from hetang.audiences.catalogues import catalogue
-from hetang.audiences.matching import Move, Person, Verdict, matches
+from hetang.audiences.matching import GroupStay, Move, Person, Verdict, matches
 from hetang.audiences.matching import explain as explain_person
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
 from hetang.audiences.plans import Moment
@@ -187,6 +187,7 @@ def person(number: int, past_of: Iterable[str] = ()) -> Person:
         left_alone=left_alone,
         friends=frozenset(friends),
         moves=_moves(number, set(past_of)),
+        groups=stays_of(number),
         **did,
     )
 
@@ -202,6 +203,13 @@ def _moves(number: int, audiences: set[str]) -> dict[str, tuple[Move, ...]]:
     ids = Audience.objects.filter(public_id__in=audiences).values_list("public_id", "id")
     numbers = numbers_of(number)
     return {str(public_id): past.moves_of(pk, numbers) for public_id, pk in ids}
+
+
+def stays_of(number: int) -> tuple[GroupStay, ...]:
+    """The group chats that a customer is in now, by all her accounts. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STAYS, [number])
+        return tuple(GroupStay(*row) for row in cursor.fetchall())
 
 
 def audiences_of(number: int, scope: Scope, limit: int = 100) -> list[Audience]:
@@ -247,4 +255,10 @@ select c.merged_into_id is null and c.erased_at is null,
   array(select distinct s.userid from customers_relation r join resources_staff s on s.id = r.staff_id
         where r.customer_id = c.number and r.state = 'active')
 from customers_customer c where c.number = %(number)s
+"""
+_STAYS = """
+select g.public_id::text, g.name, coalesce(s.code, ''), m.joined_on
+from customers_identity i join communities_groupmember m on m.member = i.key
+join communities_groupchat g on g.id = m.group_id left join resources_store s on s.id = g.store_id
+where i.customer_id = %s and i.kind = 'external_userid' and m.left_at is null and not m.is_staff
 """

@@ -41,6 +41,7 @@ from hetang.audiences.rules import (
     DateOf,
     Friends,
     InBucket,
+    InGroups,
     InvalidRule,
     LeftAlone,
     MemberOf,
@@ -408,6 +409,17 @@ def _friends(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
     return Friends(r.whole(raw.get("number", 1), (*path, "number"), 1, 1000), staff)
 
 
+def _groups(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+    r.only(raw, {"type", "number", "groups", "stores", "days"}, path)
+    groups = r.texts(raw, "groups", path, required=False)
+    r.known(groups, r.catalogue.groups, "group", (*path, "groups"))
+    stores = r.texts(raw, "stores", path, required=False)
+    r.known(stores, r.catalogue.stores, "store", (*path, "stores"))
+    days = raw.get("days")
+    within = None if days is None else r.whole(days, (*path, "days"), 1, MAX_DAYS)
+    return InGroups(r.whole(raw.get("number", 1), (*path, "number"), 1, 1000), groups, stores, within)
+
+
 def _audience(r: _Reader, raw: dict[str, Any], path: Path) -> Condition | None:
     r.only(raw, {"type", "audience"}, path)
     public_id = r.audience(raw, path)
@@ -453,6 +465,7 @@ _CONDITIONS: dict[str, Callable[[_Reader, dict[str, Any], Path], Condition | Non
     "consent": _consent,
     "do_not_disturb": _left_alone,
     "relation": _friends,
+    "group_chat": _groups,
     "audience": _audience,
     "audience_at": _was_member,
     "audience_moved": _moved,

@@ -144,6 +144,17 @@ class Friends:
 
 
 @dataclass(frozen=True, slots=True)
+class InGroups:
+    """In at least `number` group chats now: of these (public ids) and of these stores where named, and with `days`
+    only those that she joined in the last days."""
+
+    number: int
+    groups: tuple[str, ...]
+    stores: tuple[str, ...]
+    days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MemberOf:
     """Fits the rule of another saved audience (its public id) now."""
 
@@ -190,6 +201,7 @@ Condition = (
     | ConsentGiven
     | LeftAlone
     | Friends
+    | InGroups
     | MemberOf
     | WasMember
     | Moved
@@ -242,6 +254,7 @@ class Catalogue:
     products: Mapping[str, str] = field(default_factory=dict)
     audiences: Mapping[str, SavedRule] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)  # tags that an audience keeps, and which one
+    groups: Mapping[str, Named] = field(default_factory=dict)
     currency_digits: int = 2
     currency: str = "CNY"
 
@@ -260,7 +273,7 @@ _NEUTRAL = (ConsentGiven, LeftAlone, Friends, InBucket)
 
 
 def is_personal(node: Node, rule_of: Callable[[str], Node | None]) -> bool:
-    """Whether a rule chooses people by what is known of them (tags, attributes, purchases, visits, favourites).
+    """Whether a rule chooses people by what is known of them (tags, attributes, purchases, visits, favourites, groups).
 
     Where they live, how they can be reached, what they agreed to, and chance are not meant: a broadcast to everybody of
     a store is no personalised one. `rule_of` gives the tree of a saved audience, None where there is none any more.

@@ -21,6 +21,7 @@ from hetang.audiences.rules import (
     DateOf,
     Friends,
     InBucket,
+    InGroups,
     LeftAlone,
     MemberOf,
     Metric,
@@ -288,6 +289,32 @@ def _friends(w: _Writer, node: Friends) -> str:
     return w.say(f"至少有 {node.number} 位企微好友", f"has at least {node.number} WeCom friends")
 
 
+def _in_groups(w: _Writer, node: InGroups) -> str:
+    """Which groups, of which stores, how many, joined when."""
+    many = node.number > 1
+    if node.groups:
+        names = w.listed([w.catalogue.groups[one].name for one in node.groups])
+        one_of = len(node.groups) > 1 and not many
+        chinese = f"客户群{names}" + ("之一" if one_of else f"中的至少 {node.number} 个" if many else "")
+        english = (
+            (f"one of the group chats {names}" if one_of else f"the group chat {names}")
+            if not many
+            else (f"at least {node.number} of the group chats {names}")
+        )
+    else:
+        chinese = f"至少 {node.number} 个客户群" if many else "任一客户群"
+        english = f"at least {node.number} group chats" if many else "any group chat"
+    if node.stores:
+        stores = w.stores(node.stores)
+        chinese, english = f"门店{stores}的{chinese}", f"{english} of {stores}"
+    if node.days is None:
+        return w.say(f"在{chinese}里", f"is in {english}")
+    return w.say(
+        f"最近 {node.days} 天内（含今天）加入了{chinese}，并且还在群里",
+        f"joined {english} within the last {node.days} days (today included) and is still there",
+    )
+
+
 def _member(w: _Writer, node: MemberOf) -> str:
     name = w.catalogue.audiences[node.audience].name
     return w.say(f"属于人群“{name}”", f"is in the audience “{name}”")
@@ -326,6 +353,7 @@ _WRITERS = {
     ConsentGiven: _consent,
     LeftAlone: _left_alone,
     Friends: _friends,
+    InGroups: _in_groups,
     MemberOf: _member,
     WasMember: _was_member,
     Moved: _moved,

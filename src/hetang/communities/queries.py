@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+import psycopg
 from django.db import connection
 from django.db.models import QuerySet
+from pyroaring import BitMap
 
 from hetang.communities.models import GroupChat
 from hetang.platform.access import Scope
@@ -93,11 +95,45 @@ def overlaps(group_ids: Sequence[int], most: int = 100) -> list[Shared]:
         return [Shared(*row) for row in cursor.fetchall()]
 
 
+# In how many groups at least, of which groups and stores (none: all), joined from day to day (None: whenever).
+InGroups = tuple[int, tuple[int, ...], tuple[int, ...], date | None, date]
+
+
+def customers_in(
+    number: int, groups: tuple[int, ...], stores: tuple[int, ...], since: date | None, until: date
+) -> BitMap:
+    """Customers who are in at least `number` group chats now: of these groups and of these stores (ids) where any are
+    named, with `since` only those that she joined from that day to `until`.
+
+    One statement; a group costs its members, all of them about two seconds for a million.
+    """
+    tests, params = ["m.left_at is null", "not m.is_staff"], {"number": number, "groups": list(groups)}
+    params |= {"stores": list(stores), "since": since, "until": until}
+    if groups:
+        tests.append("m.group_id = any(%(groups)s)")
+    if stores:
+        tests.append("m.group_id in (select id from communities_groupchat where store_id = any(%(stores)s))")
+    if since is not None:
+        tests.append("m.joined_on between %(since)s and %(until)s")
+    many = "" if number == 1 else " having count(distinct m.group_id) >= %(number)s"
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as cursor:  # binary: see `audiences.following`
+        cursor.execute(_IN_GROUPS.format(tests=" and ".join(tests), many=many), params, binary=True)
+        (numbers,) = cursor.fetchone() or (None,)
+    return BitMap(numbers or ())
+
+
 def last_full_day(today: date) -> date:
     """The newest day of joining whose seven days are over."""
     return today - timedelta(days=LOSS_DAYS + 1)
 
 
+_IN_GROUPS = """
+select array_agg(customer_id) from (
+  select i.customer_id from communities_groupmember m
+  join customers_identity i on i.kind = 'external_userid' and i.key = m.member
+  where {tests} group by i.customer_id{many}) found
+"""
 _DAYS = """
 select d::date, coalesce(j.n, 0), coalesce(l.n, 0)
 from generate_series(%(since)s::date, %(until)s::date, interval '1 day') as d

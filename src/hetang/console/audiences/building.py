@@ -121,7 +121,7 @@ def edit(request: HttpRequest, public_id: str) -> HttpResponse:
 def build(request: HttpRequest) -> HttpResponse:
     """One edit. `do` names it (`add:<place>:<what>`, `remove:<place>`, `group:<place>:<kind>`, `undo`, `draw`);
     without it only values changed, and only the figures are sent back."""
-    known = catalogue({"sku": _skus(request)})
+    known = catalogue(_named(request))
     rule, past = drafts.read(request.POST, known)
     action = request.POST.get("do", "")
     focus = ""
@@ -139,7 +139,7 @@ def build(request: HttpRequest) -> HttpResponse:
 @needs("audiences:edit")
 def save(request: HttpRequest) -> HttpResponse:
     """Save the rule as a new audience or as a new version of one."""
-    known = catalogue({"sku": _skus(request)}, fresh=True)
+    known = catalogue(_named(request), fresh=True)
     rule, past = drafts.read(request.POST, known)
     audience = _own(request, request.POST["audience"]) if request.POST.get("audience") else None
     if audience is not None:
@@ -322,13 +322,21 @@ def _input(one: Field, place: str, known: Catalogue) -> Input:
     return Input(one, f"f-{place}-{one.name}", [one.shown(value) for value in values], options)
 
 
-def _skus(request: HttpRequest) -> list[str]:
-    """The products that the posted rule names, or named before: undo may bring them back."""
-    found = {str(value) for name, value in request.POST.items() if name.endswith("-sku") and value}
+def _named(request: HttpRequest) -> dict[str, list[str]]:
+    """The products and groups that the posted rule names, or named before: undo may bring them back."""
+    found = {"sku": _posted(request, "sku"), "groups": _posted(request, "groups")}
     for name in ("tree", "past"):
         with contextlib.suppress(ValueError, RecursionError):
-            found |= named_in({"was": json.loads(request.POST.get(name) or "null")}, "sku")
-    return sorted(found)[:1000]
+            was = {"was": json.loads(request.POST.get(name) or "null")}
+            for key, known in found.items():
+                known.update(named_in(was, key))
+    return {key: sorted(known)[:1000] for key, known in found.items()}
+
+
+def _posted(request: HttpRequest, key: str) -> set[str]:
+    """What the fields of this name say."""
+    of_key = [values for name, values in request.POST.lists() if name.endswith(f"-{key}")]
+    return {str(value) for values in of_key for value in values if value}
 
 
 def _own(request: HttpRequest, public_id: str) -> Audience:

@@ -18,6 +18,7 @@ from hetang.resources.models import Staff, Store
 
 Choices = Sequence[tuple[str, str]]
 INLINE = 300
+SEARCHED = frozenset({"products", "groups"})
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: P
             return _store(leaf)
         case "relation":
             return _relation(leaf)
+        case "group_chat":
+            return _groups(leaf)
         case "consent":
             return _consent(leaf)
         case "do_not_disturb":
@@ -142,6 +145,7 @@ def label_of(leaf: dict[str, Any]) -> str:
         "date": _("Date"),
         "store": _("Store"),
         "relation": _("WeCom friend"),
+        "group_chat": _("Group chat"),
         "consent": _("Consent given"),
         "do_not_disturb": _("Do-not-disturb"),
         "bucket": _("Random bucket"),
@@ -164,6 +168,7 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         ("date", {"type": "date", "of": "last_order", "op": "within_last", "days": 30}),
         ("store", {"type": "store", "op": "home", "stores": []}),
         ("relation", {"type": "relation", "number": 1, "staff": []}),
+        ("group_chat", {"type": "group_chat", "number": 1, "groups": []}),
         ("consent", {"type": "consent", "purpose": "marketing", "channel": "wecom", "given": True}),
         ("do_not_disturb", {"type": "do_not_disturb", "on": True}),
         ("bucket", {"type": "bucket", "from": 1, "to": 10}),
@@ -183,7 +188,7 @@ def kinds(known: Catalogue) -> list[tuple[str, list[tuple[str, str]]]]:
     headings = [
         (_("What she did"), ("bought", "spent", "visited", "received")),
         (_("Who she is"), ("tag", "metric", "date", "attribute", "store")),
-        (_("May she be reached"), ("relation", "consent", "do_not_disturb")),
+        (_("May she be reached"), ("relation", "group_chat", "consent", "do_not_disturb")),
         (_("People of other lists"), ("audience", "audience_moved", "audience_at", "bucket")),
     ]
     return [(heading, [(code, offered[code]) for code in codes if code in offered]) for heading, codes in headings]
@@ -195,7 +200,7 @@ def _first_up(text: str) -> str:
 
 
 def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
-    """Everything that can be picked: (value, label). Of the products only those that the rule names."""
+    """Everything that can be picked: (value, label). Of products and groups only those that rules name."""
     place = 0 if _chinese() else 1
     return {
         "tags": [(code, tag.name) for code, tag in known.tags.items()],
@@ -204,6 +209,7 @@ def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
         "staff": [(userid, staff.name) for userid, staff in known.staff.items()],
         "categories": sorted(((c, names[place]) for c, names in known.categories.items()), key=lambda pair: pair[1]),
         "audiences": [(public_id, saved.name) for public_id, saved in known.audiences.items()],
+        "groups": [(public_id, group.name) for public_id, group in known.groups.items()],
         "products": [(sku, product_label(sku, name)) for sku, name in known.products.items()],
     }
 
@@ -229,8 +235,8 @@ def within(known: Catalogue, actor: Actor) -> Catalogue:
 
 
 def short_lists(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
-    """The lists that travel with the page; longer ones (and products) are searched on the server."""
-    return {name: found for name, found in sources(known).items() if len(found) <= INLINE and name != "products"}
+    """The lists that travel with the page; longer ones, products and groups are searched on the server."""
+    return {name: found for name, found in sources(known).items() if len(found) <= INLINE and name not in SEARCHED}
 
 
 def product_label(sku: str, name: str, category: str = "") -> str:
@@ -402,6 +408,16 @@ def _store(leaf: dict[str, Any]) -> list[Field]:
         hint = _("or everything below")
         found.append(Field("node", hint, "pick", leaf.get("node", ""), source="nodes", optional=True))
     return found
+
+
+def _groups(leaf: dict[str, Any]) -> list[Field]:
+    groups, stores, days = leaf.get("groups", []), leaf.get("stores", []), leaf.get("days")
+    return [
+        Field("number", _("In at least so many"), "number", leaf.get("number", 1)),
+        Field("groups", _("Of these groups"), "pick", groups, source="groups", many=True, optional=True),
+        Field("stores", _("Of these stores"), "pick", stores, source="stores", many=True, optional=True),
+        Field("days", _("Joined in the last days"), "number", days, optional=True, blank=_("ever")),
+    ]
 
 
 def _relation(leaf: dict[str, Any]) -> list[Field]:

@@ -8,12 +8,16 @@ from operator import and_
 
 from django.db.models import Case, IntegerField, Q, Value, When
 from django.http import Http404, HttpRequest, JsonResponse
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.rules import Catalogue
+from hetang.communities.models import GroupChat
+from hetang.communities.queries import visible as groups_of
 from hetang.console.audiences.fields import named, product_label, sources, within
-from hetang.platform.access import actor_of, needs
+from hetang.console.figures import number
+from hetang.platform.access import Actor, actor_of, needs
 from hetang.resources.models import Product
 
 SHOWN = 50
@@ -30,6 +34,8 @@ def values(request: HttpRequest, source: str) -> JsonResponse:
     known = catalogue()
     if source == "products":
         found = _products(words, known)
+    elif source == "groups":
+        found = _groups(words, actor_of(request))
     elif source in (offered := sources(within(known, actor_of(request)))):
         found = _matching(offered[source], words)
     else:
@@ -60,6 +66,21 @@ def _products(words: list[str], known: Catalogue) -> list[Option]:
     rows = rows.order_by(*([place] if words else []), "name", "sku")
     found = rows.values_list("sku", "name", "category")[: SHOWN + 1]
     return [(sku, product_label(sku, name, _category(code, known))) for sku, name, code in found]
+
+
+def _groups(words: list[str], actor: Actor) -> list[Option]:
+    """Group chats that she may see and whose name, owner or store holds every word, the largest first."""
+    rows = groups_of(actor.scope("audiences:view")).filter(dissolved_at=None)
+    for word in words:
+        rows = rows.filter(Q(name__icontains=word) | Q(owner__name__icontains=word) | Q(store__name__icontains=word))
+    return [(str(one.public_id), _group_label(one)) for one in rows.order_by("-size", "-id")[: SHOWN + 1]]
+
+
+def _group_label(group: GroupChat) -> str:
+    """Groups often share a name: store or owner, and how many are in it, tell them apart."""
+    where = group.store.name if group.store else group.owner.name if group.owner else ""
+    said = [group.name or _("Without a name"), where, _("%(n)s people") % {"n": number(group.size)}]
+    return " · ".join(part for part in said if part)
 
 
 def _holds(word: str, known: Catalogue) -> Q:

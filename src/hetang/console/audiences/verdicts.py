@@ -17,6 +17,7 @@ from hetang.audiences.rules import (
     ConsentGiven,
     Friends,
     InBucket,
+    InGroups,
     LeftAlone,
     Metric,
     Moved,
@@ -36,6 +37,8 @@ def shown_value(node: Node, found: Any, known: Catalogue) -> str:  # noqa: PLR09
         return _listed([known.stores[code].name if code in known.stores else code for code in codes])
     if isinstance(node, Friends):
         return _listed([known.staff[userid].name if userid in known.staff else userid for userid in found])
+    if isinstance(node, InGroups):
+        return _listed([name or _("Without a name") for name in found])
     if isinstance(node, ConsentGiven):
         return _("has agreed") if found else _("has not agreed")
     if isinstance(node, LeftAlone):
