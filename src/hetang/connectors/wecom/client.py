@@ -275,8 +275,8 @@ def calling_app(app: App) -> App:
 
 
 def app_of(corp_id: int) -> App | None:
-    """The app by which a corp is asked: its first that does not only listen."""
-    return App.objects.select_related("corp").filter(corp_id=corp_id, listen_only=False).order_by("agentid").first()
+    """The app by which a corp is asked: the first that was added of those that do not only listen."""
+    return App.objects.select_related("corp").filter(corp_id=corp_id, listen_only=False).order_by("id").first()
 
 
 def client_of_corp(corp_id: int) -> Client:
@@ -290,7 +290,7 @@ def client_of_corp(corp_id: int) -> Client:
 def connected_app() -> App | None:
     """The app that sends: that of the default corp; None where no corp is set up."""
     apps = App.objects.select_related("corp").filter(corp__is_default=True, listen_only=False)
-    return apps.order_by("agentid").first()
+    return apps.order_by("id").first()
 
 
 def default_app() -> App:
