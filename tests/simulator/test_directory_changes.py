@@ -103,3 +103,37 @@ def test_many_leave_at_once_and_their_groups_wait(sync: Corp) -> None:
     assert [one["UserID"] for one in sync.events()] == ["anna", "carl"]
     with sync.local.state.transaction() as db:
         assert db.execute("select status from chat").fetchone()[0] == 1
+
+
+def test_tags_are_worn_by_members_and_departments(sync: Corp) -> None:
+    made = sync.call("tag/create", {"tagname": "Night shift"})
+    assert (made["errmsg"], made["tagid"]) == ("created", 1)
+    assert sync.code("tag/create", {"tagname": "Night shift"}) == 40071
+    assert sync.code("tag/create", {"tagname": "Day shift", "tagid": 1}) == 40068
+    assert sync.code("tag/create", {"tagname": "x" * 33}) == 40072
+    put = sync.call("tag/addtagusers", {"tagid": 1, "userlist": ["ANNA", "nobody"], "partylist": [2, 99]})
+    assert (put["errcode"], put["invalidlist"], put["invalidparty"]) == (0, "nobody", [99])
+    assert sync.code("tag/addtagusers", {"tagid": 1, "userlist": ["nobody"]}) == 40070
+    got = sync.call("tag/get", tagid=1)
+    assert (got["tagname"], got["partylist"]) == ("Night shift", [2])
+    assert got["userlist"] == [{"userid": "anna", "name": "Anna"}]
+    assert sync.events() == [
+        {
+            "Event": "change_contact",
+            "ChangeType": "update_tag",
+            "TagId": 1,
+            "AddUserItems": "anna",
+            "AddPartyItems": "2",
+        }
+    ]
+    assert sync.code("tag/update", {"tagid": 1, "tagname": "Nights"}) == 0
+    assert sync.code("tag/deltagusers", {"tagid": 1, "userlist": ["anna"]}) == 0
+    assert sync.call("tag/get", tagid=1)["userlist"] == []
+    assert sync.call("tag/list")["taglist"] == [{"tagid": 1, "tagname": "Nights"}]
+    assert sync.call("tag/delete", tagid=1)["errmsg"] == "deleted"
+    assert sync.code("tag/get", tagid=1) == 40068
+
+
+def test_only_the_contact_sync_has_tags(corp: Corp) -> None:
+    assert corp.code("tag/list") == 48002
+    assert corp.code("tag/create", {"tagname": "x"}) == 48002

@@ -42,6 +42,16 @@ def test_what_was_uploaded_comes_back_whole_and_in_parts(corp: Corp) -> None:
     assert fetch(corp, media_id, Range="bytes=9999-").status_code == 200
 
 
+def test_a_recording_is_a_voice(corp: Corp) -> None:
+    params = {"access_token": corp.token, "type": "voice"}
+    voice = corp.http.post("media/upload", params=params, files={"media": ("a.amr", b"#!AMR\n...")}).json()["media_id"]
+    asked = {"access_token": corp.token, "media_id": voice}
+    answer = corp.http.get("media/get/jssdk", params=asked)
+    assert (answer.content, answer.headers["content-type"]) == (b"#!AMR\n...", "audio/speex")
+    answer = corp.http.get("media/get/jssdk", params=asked | {"media_id": upload(corp)})
+    assert answer.json()["errcode"] == 40007
+
+
 def test_a_media_id_lives_three_days(corp: Corp) -> None:
     media_id = upload(corp)
     assert fetch(corp, "gone").json()["errcode"] == 40007

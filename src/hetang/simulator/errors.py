@@ -20,6 +20,7 @@ TEXTS = {
     40058: "invalid argument",
     40063: "a parameter is empty",
     40068: "invalid tag id",
+    40070: "nobody of the list is known",
     40071: "the name is taken",
     40072: "the name is too long",
     40073: "invalid openid",

@@ -35,6 +35,14 @@ create table if not exists member_department (
   primary key (department, userid)
 ) without rowid;
 
+create table if not exists address_tag (tagid integer primary key, name text not null unique);
+create table if not exists address_tag_member (
+  tagid integer not null, userid text not null collate nocase, primary key (tagid, userid)
+) without rowid;
+create table if not exists address_tag_department (
+  tagid integer not null, department integer not null, primary key (tagid, department)
+) without rowid;
+
 create table if not exists person (
   external_userid text primary key, name text not null, unionid text not null, gender integer not null default 0,
   identities text not null default '[]', store text not null default '',

@@ -45,6 +45,7 @@ from hetang.simulator.acts import (  # noqa: F401
 from hetang.simulator.administration import HANDLERS, Running
 from hetang.simulator.apis import (  # noqa: F401
     acquisition_links,
+    address_tags,
     app_messages,
     behaviour,
     contact_ways,

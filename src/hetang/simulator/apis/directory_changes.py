@@ -74,7 +74,7 @@ class UserIds(msgspec.Struct):
 
 @api("department/create", "POST", NewDepartment)
 def department_create(call: Call, request: NewDepartment) -> dict[str, Any]:
-    _may(call)
+    may_write(call)
     _check_department(call, request.name, request.parentid)
     number = request.id
     if number is None:
@@ -92,7 +92,7 @@ def department_create(call: Call, request: NewDepartment) -> dict[str, Any]:
 
 @api("department/update", "POST", DepartmentChange)
 def department_update(call: Call, request: DepartmentChange) -> dict[str, Any]:
-    _may(call)
+    may_write(call)
     row = _department(call, request.id)
     if row is None:
         raise WeComError(60003)
@@ -115,7 +115,7 @@ def department_update(call: Call, request: DepartmentChange) -> dict[str, Any]:
 
 @api("department/delete", "GET", DepartmentId)
 def department_delete(call: Call, request: DepartmentId) -> dict[str, Any]:
-    _may(call)
+    may_write(call)
     if request.id == ROOT or _department(call, request.id) is None:
         raise WeComError(60003)
     if len(_below(call, request.id)) > 1:
@@ -129,7 +129,7 @@ def department_delete(call: Call, request: DepartmentId) -> dict[str, Any]:
 
 @api("user/create", "POST", NewUser)
 def user_create(call: Call, request: NewUser) -> dict[str, Any]:
-    _may(call)
+    may_write(call)
     if not request.userid:
         raise WeComError(41009)
     if not _USERID.fullmatch(request.userid):
@@ -162,7 +162,7 @@ def user_create(call: Call, request: NewUser) -> dict[str, Any]:
 
 @api("user/update", "POST", UserChange)
 def user_update(call: Call, request: UserChange) -> dict[str, Any]:
-    _may(call)
+    may_write(call)
     row = _present(call, request.userid)
     if request.name is not None and not 1 <= len(request.name) <= LONGEST_MEMBER:
         raise WeComError(60112)
@@ -185,7 +185,7 @@ def user_update(call: Call, request: UserChange) -> dict[str, Any]:
 
 @api("user/delete", "GET", UserId)
 def user_delete(call: Call, request: UserId) -> dict[str, Any]:
-    _may(call)
+    may_write(call)
     _remove(call, [_present(call, request.userid)["userid"]])
     return {"errmsg": "deleted"}
 
@@ -193,7 +193,7 @@ def user_delete(call: Call, request: UserId) -> dict[str, Any]:
 @api("user/batchdelete", "POST", UserIds)
 def user_batchdelete(call: Call, request: UserIds) -> dict[str, Any]:
     """All or none: one who is not there spoils the call."""
-    _may(call)
+    may_write(call)
     if not 1 <= len(request.useridlist) <= 200:
         raise WeComError(40032)
     _remove(call, [_present(call, userid)["userid"] for userid in request.useridlist])
@@ -206,7 +206,8 @@ def _remove(call: Call, userids: Iterable[str]) -> None:
         events.queue_of_api(call.state, call.db, EVENT, "delete_user", {"UserID": userid})
 
 
-def _may(call: Call) -> None:
+def may_write(call: Call) -> None:
+    """Raises 48002 unless the app has the contact sync's secret."""
     if call.app is None or not call.app["writes_contacts"]:
         raise WeComError(48002)
 

@@ -98,6 +98,16 @@ def media_get(call: Call, request: MediaQuery) -> dict[str, Any]:
     return {FILE: Download(row["name"], kind, row["content"])}
 
 
+@api("media/get/jssdk", "GET", MediaQuery)
+def media_get_jssdk(call: Call, request: MediaQuery) -> dict[str, Any]:
+    """A recording of the JS-SDK, in high quality (speex); nothing but a voice is one."""
+    found: Download = media_get(call, request)[FILE]
+    row = call.db.execute("select kind from media where media_id = ?", [request.media_id]).fetchone()
+    if row["kind"] != "voice":
+        raise WeComError(40007)
+    return {FILE: Download(found.name, "audio/speex", found.content)}
+
+
 @api("media/upload_by_url", "POST", ByUrl)
 def upload_by_url(call: Call, request: ByUrl) -> dict[str, Any]:
     """The platform fetches the file by itself; the event `upload_media_job_finish` tells when it has ended."""
