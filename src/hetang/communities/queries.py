@@ -105,7 +105,8 @@ def customers_in(
     """Customers who are in at least `number` group chats now: of these groups and of these stores (ids) where any are
     named, with `since` only those that she joined from that day to `until`.
 
-    One statement; a group costs its members, all of them about two seconds for a million.
+    One statement. Measured on a busy machine with 1 M members: all groups 1.4 s (5.8 s where several are asked for), a
+    week's joins 0.2 s, a hundred groups 0.05 s.
     """
     tests, params = ["m.left_at is null", "not m.is_staff"], {"number": number, "groups": list(groups)}
     params |= {"stores": list(stores), "since": since, "until": until}
