@@ -6,6 +6,7 @@ The default corp sends, by its first app that does not only listen. None of thes
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, QuerySet
@@ -97,9 +98,10 @@ def remove(actor: Actor, app: App) -> None:
     """Take an app away with its events, and a corp that was not synced with its last app. Raises Forbidden, Refused."""
     actor.require_everywhere(EDIT)
     _refuse_to_remove(app)
-    for rows in (CallbackMessage, Welcome):
-        while ids := list(rows.objects.filter(app=app).order_by("id").values_list("id", flat=True)[:CHUNK]):
-            rows.objects.filter(pk__in=ids).delete()
+    kept: list[QuerySet[Any]] = [CallbackMessage.objects.filter(app=app), Welcome.objects.filter(app=app)]
+    for rows in kept:
+        while ids := list(rows.order_by("id").values_list("id", flat=True)[:CHUNK]):
+            rows.filter(pk__in=ids).delete()
     try:
         with transaction.atomic():
             mine = _locked(app)
