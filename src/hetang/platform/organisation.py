@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from hetang.platform import audit
 from hetang.platform.access import Actor, Forbidden
@@ -18,9 +18,21 @@ class PlaceRefused(Exception):
 
 
 def root() -> OrgNode:
-    """The brand's own node; made on first use."""
-    found = OrgNode.objects.filter(kind=OrgNode.BRAND).order_by("id").first()
-    return found or add_node(None, OrgNode.BRAND, "brand", "")
+    """The brand's own node; made on first use, by whichever process is the first."""
+    found = _brand()
+    if found is not None:
+        return found
+    try:
+        return add_node(None, OrgNode.BRAND, "brand", "")
+    except IntegrityError:
+        found = _brand()
+        if found is None:
+            raise
+        return found
+
+
+def _brand() -> OrgNode | None:
+    return OrgNode.objects.filter(kind=OrgNode.BRAND).order_by("id").first()
 
 
 @transaction.atomic
