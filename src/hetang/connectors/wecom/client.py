@@ -75,6 +75,10 @@ class Client:
         self._retired = False
         self._counting = threading.Lock()
 
+    def __del__(self) -> None:
+        if "_http" in self.__dict__:  # nobody holds it any more: do not leave sockets to be collected
+            self._http.close()
+
     def _open(self) -> httpx.Client:
         return httpx.Client(base_url=self._address, timeout=TIMEOUT)
 
