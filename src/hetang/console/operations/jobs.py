@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from hetang.console.lists.tables import Column, Table, read
+from hetang.console.operations.titles import result_label
 from hetang.platform import audit
 from hetang.platform import jobs as queue
 from hetang.platform.access import actor_of, needs, signed_in
@@ -70,7 +71,7 @@ def job_detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
     run = _visible(request, public_id)
     label, tone = STATES[run.state]
     plain = (str, int, float, bool)
-    result = [(name, value) for name, value in run.result.items() if isinstance(value, plain)]
+    result = [(result_label(run, name), value) for name, value in run.result.items() if isinstance(value, plain)]
     values = {"job": run, "state_label": label, "state_tone": tone, "result": result}
     return render(request, "console/operations/job.html", values)
 
