@@ -94,6 +94,9 @@ FIELDS: dict[str, Text] = {
     "link": gettext_lazy("Short link"),
     "programme": gettext_lazy("Broadcast"),
     "simulated": gettext_lazy("Simulated"),
+    "member": pgettext_lazy("record", "Member of the household"),
+    "born_on": pgettext_lazy("record", "Date of birth"),
+    "sex": pgettext_lazy("record", "Sex"),
     "by": gettext_lazy("Decided by"),
     "reason": gettext_lazy("Reason"),
 }
