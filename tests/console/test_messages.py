@@ -13,6 +13,9 @@ from django.test import Client
 from django.utils import translation
 from tools import catalogs, messages
 
+from hetang.console.operations import held_words
+from hetang.facts import kinds
+
 
 @pytest.fixture(scope="module")
 def report() -> messages.Report:
@@ -25,6 +28,13 @@ def test_every_message_has_its_chinese(report: messages.Report) -> None:
 
 def test_no_message_is_left_over(report: messages.Report) -> None:
     assert report.unused == []
+
+
+def test_every_kind_of_record_and_its_fields_have_words_for_operators() -> None:
+    """For held records: `console.operations.held_words`."""
+    assert set(kinds.KINDS) - set(held_words.KINDS) == set()
+    fields = {name for kind in kinds.KINDS.values() if kind.external for name in kind.example}
+    assert fields - set(held_words.FIELDS) == set()
 
 
 def test_nothing_is_fuzzy_and_no_placeholder_is_lost(report: messages.Report) -> None:

@@ -42,6 +42,8 @@ KINDS: dict[str, Text] = {
     "household.member_described": gettext_lazy("Household member of a customer"),
     "household.member_removed": gettext_lazy("Household member removed"),
     "life_stage.changed": gettext_lazy("People whose life stage changed"),
+    "tag.kept": gettext_lazy("Tag put on by a rule"),
+    "tag.released": gettext_lazy("Tag taken off by a rule"),
     "link.clicked": gettext_lazy("Click on a short link"),
     "audience.entered": gettext_lazy("People who came into an audience"),
     "audience.left": gettext_lazy("People who left an audience"),
