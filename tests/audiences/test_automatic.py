@@ -153,6 +153,18 @@ def test_merge_un_merge_and_erasure() -> None:
     assert engine_client.call("sets", "holds", {"numbers": [ann, bea]})["sets"] == 1  # she lives: nothing else
 
 
+def test_whom_a_merge_absorbed_is_not_counted_before_the_next_snapshot() -> None:
+    golden = save()
+    tag = star(golden)
+    gold("ann", True, 1)
+    gold("bea", True, 2)
+    services.take_snapshot(golden.id)
+    record("crm", [Draft("customer.identified", "m", NOW, [("member", "ann"), ("member", "bea")])])
+    run_until_idle()
+    rule = {"version": 1, "rule": {"type": "tag", "op": "any", "tags": [tag.code]}}
+    assert list(queries.evaluate(rule, EVERYTHING)) == [number("ann")]
+
+
 def test_nobody_else_puts_it_on_or_takes_it_off() -> None:
     golden = save()
     tag = star(golden)

@@ -116,7 +116,7 @@ class View:
         if family in Past.FAMILIES:
             return self._past.find(family, keys, self.universe)
         if family == "tag" and (worn := [self._kept[key][1] for key in keys if key in self._kept]):
-            return BitMap.union(self._still.union(family, keys), *worn)
+            return BitMap.union(self._still.union(family, keys), *worn) & self.universe  # a snapshot may name the dead
         return self._still.union(family, keys)
 
     def prepare(self, queries: Sequence[Query]) -> None:
