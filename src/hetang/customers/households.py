@@ -34,6 +34,11 @@ class MemberView:
     stages: tuple[str, ...]
     source: str
 
+    @property
+    def place(self) -> str:
+        """The id as part of a page's names."""
+        return str(self.id)
+
 
 @dataclass(frozen=True, slots=True)
 class Described:

@@ -6,10 +6,13 @@ limit: two browsers of one person cannot share the last one.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 from django.db import connection, transaction
 
+from hetang.customers import households
+from hetang.customers.errors import MemberGone
 from hetang.customers.models import Customer, CustomerAttribute, Identity
 from hetang.platform import audit, clock
 from hetang.platform.access import Actor, Forbidden
@@ -20,12 +23,13 @@ from hetang.privacy.models import Reveal, RevealCount
 
 REASONS = ("call", "verify", "order", "complaint", "authority", "other")
 SHOWN_S = 60  # pages hide the value again after so many seconds
-NAME, IDENTITY, ATTRIBUTE = "name", "identity:", "attribute:"
+NAME, IDENTITY, ATTRIBUTE, MEMBER = "name", "identity:", "attribute:", "member:"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """The value in full, what it is (a kind of identity, `name`, `attribute:CODE`), and how many are left today."""
+    """The value in full, what it is (a kind of identity, `name`, `attribute:CODE`, `member:ID`), and how many are left
+    today."""
 
     value: str
     what: str
@@ -33,7 +37,8 @@ class Shown:
 
 
 def reveal(actor: Actor, customer: Customer, which: str, reason: str, text: str) -> Shown:
-    """Show `which` (`name`, `identity:<id>`, `attribute:<code>`) of a customer whom the caller may see.
+    """Show `which` (`name`, `identity:<id>`, `attribute:<code>`, `member:<id>`) of a customer whom the
+    caller may see.
 
     Raises Forbidden, and PrivacyRefused: bad_reason, text_missing, nothing_there, limit_reached.
     """
@@ -102,4 +107,7 @@ def _value(customer: Customer, which: str) -> tuple[str, str]:
         found = CustomerAttribute.objects.filter(customer=customer, code=code).exclude(value=None).first()
         if found is not None:
             return which, str(found.value)
+    if which.startswith(MEMBER) and which.removeprefix(MEMBER).isdigit():
+        with contextlib.suppress(MemberGone):
+            return which, households.in_full(customer.pk, int(which.removeprefix(MEMBER)[:18]))
     raise PrivacyRefused("nothing_there")

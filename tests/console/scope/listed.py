@@ -65,6 +65,12 @@ def sending(**values: Any) -> Of:
 
 
 _of_customer, _of_bulk, _of_audience = by("customer"), by("bulk"), by("audience")
+
+
+def _of_member(place: SimpleNamespace) -> Values:
+    return {**_of_customer(place), "member": place.household.pk}
+
+
 _of_campaign, _of_draft, _of_sent = by("campaign"), by("broadcast"), by("sent")
 _of_approval, _of_job, _of_export = by("approval"), by("job"), by("export")
 # Another company's users and places are the platform's business: access is given by whoever manages users there.
@@ -112,6 +118,9 @@ LISTED: dict[str, Listed] = {
     "customers:tags": Listed(),
     **dict.fromkeys(("customers:portrait", "customers:timeline", "customers:audiences"), Listed(_of_customer)),
     "customers:reveal": Listed(_of_customer, body=sending(which="name", reason="call")),
+    "customers:household": Listed(_of_customer, body=sending(kind="child", born_on="2024-02-29")),
+    "customers:household-member": Listed(_of_member, body=sending(kind="child", sex="female")),
+    "customers:household-remove": Listed(_of_member),
     "customers:change-tag": Listed(_of_customer, body=sending(tag="coffee", on="")),
     "customers:change-consent": Listed(
         _of_customer, body=sending(purpose="marketing", channel="wecom", given="1", basis="consent")

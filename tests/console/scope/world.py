@@ -27,6 +27,7 @@ from hetang.customers.models import (
     CustomerTag,
     Decision,
     DecisionSide,
+    HouseholdMember,
     Identity,
     Merge,
     Proposal,
@@ -152,6 +153,10 @@ def _people(place: SimpleNamespace) -> None:
         customer=place.customer,
         **{"purpose": "marketing", "channel": "sms", "given": True, "basis": "unknown"},
         **{"occurred_at": now, "fact_key": "test\x1fc", "source": "test"},
+    )
+    place.household = HouseholdMember.objects.create(
+        **{"customer": place.customer, "origin": "test", "member": "1", "kind": "child", "born_on": now.date()},
+        **{"name": seal(f"{IDENTITY}{place.letter}child".encode()), "occurred_at": now, "fact_key": "test\x1fh"},
     )
     CustomerTag.objects.create(
         customer=place.customer, tag=place.tag, on=True, occurred_at=now, fact_key="test\x1ft", source="test"

@@ -20,7 +20,7 @@ from hetang.console.customers import words
 from hetang.console.customers.lists import customer_or_404
 from hetang.console.forms import DayInput
 from hetang.customers import bases, minors, services
-from hetang.customers.errors import BasisMissing, NoIdentity, NothingToState
+from hetang.customers.errors import BasisMissing, MemberGone, NoIdentity, NothingToState
 from hetang.customers.kept import NOT_KEPT
 from hetang.customers.models import Customer, Tag
 from hetang.facts.errors import Refusal
@@ -70,10 +70,10 @@ def change_tag(request: HttpRequest, public_id: UUID) -> HttpResponse:
     customer = customer_or_404(actor_of(request), "customers:edit", public_id)
     form = TagForm(request.POST)
     if not form.is_valid():
-        return _refused(request, customer, _("Choose a tag."))
+        return refused(request, customer, _("Choose a tag."))
     tag, on = form.cleaned_data["tag"], form.cleaned_data["on"]
     action = "customer.tagged" if on else "customer.untagged"
-    return _write(request, customer, action, {"tag": tag.code}, lambda: services.change_tag(customer.pk, tag.code, on))
+    return write(request, customer, action, {"tag": tag.code}, lambda: services.change_tag(customer.pk, tag.code, on))
 
 
 @require_POST
@@ -83,11 +83,11 @@ def change_consent(request: HttpRequest, public_id: UUID) -> HttpResponse:
     customer = customer_or_404(actor_of(request), "customers:edit", public_id)
     form = ConsentForm(request.POST)
     if not form.is_valid():
-        return _refused(request, customer, _("Choose a purpose, a channel and a legal basis."))
+        return refused(request, customer, _("Choose a purpose, a channel and a legal basis."))
     values = {**form.cleaned_data, "given": form.cleaned_data["given"] == "1"}
     if values["purpose"] == minors.GUARDIAN:
         values["channel"] = minors.ANY_CHANNEL
-    return _write(request, customer, "customer.consent", values, lambda: services.change_consent(customer.pk, **values))
+    return write(request, customer, "customer.consent", values, lambda: services.change_consent(customer.pk, **values))
 
 
 @require_POST
@@ -97,13 +97,13 @@ def state_basis(request: HttpRequest, public_id: UUID) -> HttpResponse:
     customer = customer_or_404(actor_of(request), "customers:edit", public_id)
     form = BasisForm(request.POST)
     if not form.is_valid():
-        return _refused(request, customer, _("Choose a legal basis, and say where it is written down."))
+        return refused(request, customer, _("Choose a legal basis, and say where it is written down."))
     said = form.cleaned_data
     if said["basis"] == "consent" and not said["text_version"]:
-        return _refused(request, customer, _("Say which version of the text she agreed to."))
+        return refused(request, customer, _("Say which version of the text she agreed to."))
     statement = bases.now_said(uuid4().hex, said["basis"], said["text_version"], actor_of(request).name, said["reason"])
     verb = partial(bases.state, customer.pk, said["purpose"], said["channel"], statement)
-    return _write(request, customer, "customer.consent_basis", said, verb)
+    return write(request, customer, "customer.consent_basis", said, verb)
 
 
 @require_POST
@@ -113,7 +113,7 @@ def change_personalisation(request: HttpRequest, public_id: UUID) -> HttpRespons
     customer = customer_or_404(actor_of(request), "customers:edit", public_id)
     allowed = request.POST.get("allowed") == "1"
     verb = partial(services.set_personalisation, customer.pk, allowed)
-    return _write(request, customer, "customer.personalisation", {"allowed": allowed}, verb)
+    return write(request, customer, "customer.personalisation", {"allowed": allowed}, verb)
 
 
 @require_POST
@@ -123,13 +123,13 @@ def change_do_not_disturb(request: HttpRequest, public_id: UUID) -> HttpResponse
     customer = customer_or_404(actor_of(request), "customers:edit", public_id)
     form = DisturbForm(request.POST)
     if not form.is_valid():
-        return _refused(request, customer, _("Choose a day, or leave it empty."))
+        return refused(request, customer, _("Choose a day, or leave it empty."))
     on, day = form.cleaned_data["on"], form.cleaned_data["until"]
     until = datetime.combine(day, time(), clock.zone()) + timedelta(days=1) if on and day else None
     if until is not None and until <= clock.now():
-        return _refused(request, customer, _("This day has passed. Choose a later one."))
+        return refused(request, customer, _("This day has passed. Choose a later one."))
     changes = {"on": on, "until": until.isoformat() if until else None}
-    return _write(
+    return write(
         request,
         customer,
         "customer.do_not_disturb",
@@ -138,7 +138,7 @@ def change_do_not_disturb(request: HttpRequest, public_id: UUID) -> HttpResponse
     )
 
 
-def _write(
+def write(
     request: HttpRequest, customer: Customer, action: str, changes: dict[str, Any], verb: Any
 ) -> HttpResponseRedirect:
     """Carry out a verb with its audit row; a refusal becomes a sentence."""
@@ -147,17 +147,19 @@ def _write(
             verb()
             audit.record(actor_of(request), action, "customer", customer.public_id, changes, _node_of(customer))
     except BasisMissing:
-        return _refused(
+        return refused(
             request,
             customer,
             _("A consent to marketing counts only with its legal basis. Choose it; without one nothing was noted."),
         )
     except NothingToState:
-        return _refused(request, customer, _("Her word has changed meanwhile. Look at it again."))
+        return refused(request, customer, _("Her word has changed meanwhile. Look at it again."))
+    except MemberGone:
+        return refused(request, customer, _("The household has no such member any more."))
     except NoIdentity:
-        return _refused(request, customer, _("Her personal information was deleted; nothing can be changed any more."))
+        return refused(request, customer, _("Her personal information was deleted; nothing can be changed any more."))
     except Refusal as refusal:
-        return _refused(request, customer, refusal_text(refusal.code, refusal.detail))
+        return refused(request, customer, refusal_text(refusal.code, refusal.detail))
     messages.success(request, _("Noted. The page shows it within a second."))
     return redirect(reverse("customers:portrait", args=[customer.public_id]) + "?fresh=1")
 
@@ -166,6 +168,7 @@ def _node_of(customer: Customer) -> int | None:
     return customer.home_store.org_node_id if customer.home_store else None
 
 
-def _refused(request: HttpRequest, customer: Customer, why: str) -> HttpResponseRedirect:
+def refused(request: HttpRequest, customer: Customer, why: str) -> HttpResponseRedirect:
+    """Back to the portrait, with a sentence that says why nothing was noted."""
     messages.error(request, why)
     return redirect("customers:portrait", customer.public_id)

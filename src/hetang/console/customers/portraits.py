@@ -28,7 +28,7 @@ from hetang.console.customers.lists import customer_or_404, recognised_by, rows,
 from hetang.console.customers.reveals import question
 from hetang.console.customers.unmerging import stories_of
 from hetang.console.paging import Page
-from hetang.customers import minors, queries
+from hetang.customers import households, minors, queries
 from hetang.customers.models import Customer, DoNotDisturb, Tag
 from hetang.customers.queries import Entry, Portrait
 from hetang.customers.services import PERSONALISATION
@@ -69,6 +69,7 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
     now = clock.now()
     known = queries.portrait(public_id, now)
     metrics = commerce.metrics_of(customer.number, now)
+    household = households.members_of(customer.number, clock.local_day(now))
     values = {
         "person": known,
         "title": known.name or recognised_by([known.number]).get(known.number) or f"#{known.number}",
@@ -84,13 +85,14 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "relations": [(one, relation_word(one.state), words.RELATION_TONES[one.state]) for one in known.relations],
         "consents": [(one, purpose_word(one.purpose), channel_word(one.channel)) for one in known.consents],
         "disturb": disturb(known, now),
+        "household": [(words.MEMBER_KINDS.get(one.kind, one.kind), one) for one in household],
         "objected": any(one.purpose == PERSONALISATION and not one.given for one in known.consents),
         "tag_choices": tag_choices(by_hand=True),
         "keepers": _keepers(known),
         "words": words,
         "fresh": bool(request.GET.get("fresh")),
         "decisions": stories_of(actor, customer),
-        **question(known),
+        **question(known, household),
         **_history(request, customer),
     }
     for consent in known.consents:

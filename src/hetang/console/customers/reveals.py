@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,8 @@ from django.views.decorators.http import require_POST
 
 from hetang.console.customers import words
 from hetang.console.customers.lists import customer_or_404
-from hetang.customers import queries
+from hetang.customers import households, queries
+from hetang.customers.households import MemberView
 from hetang.customers.queries import Portrait
 from hetang.platform import clock
 from hetang.platform.access import actor_of, needs
@@ -58,13 +60,15 @@ def reveal(request: HttpRequest, public_id: UUID) -> HttpResponse:
         shown = reveals.reveal(actor, customer, **form.cleaned_data)
     except PrivacyRefused as refused:
         known = queries.portrait(customer.public_id, clock.now())
-        values |= question(known) | {"problem": refusal_text(refused), "given": request.POST, "left": _left(request)}
+        household = households.members_of(customer.number, clock.today())
+        values |= question(known, household)
+        values |= {"problem": refusal_text(refused), "given": request.POST, "left": _left(request)}
         return render(request, f"console/customers/reveal{whole}.html", values, status=422)
     values |= {"shown": shown, "label": _label(shown.what), "seconds": reveals.SHOWN_S}
     return render(request, f"console/customers/revealed{whole}.html", values)
 
 
-def question(known: Portrait) -> dict[str, Any]:
+def question(known: Portrait, household: Sequence[MemberView]) -> dict[str, Any]:
     """What the dialog offers: everything that the portrait masks, and the reasons."""
     choices: list[tuple[str, str]] = [(reveals.NAME, str(_("Name")))] if known.name else []
     choices += [
@@ -77,6 +81,11 @@ def question(known: Portrait) -> dict[str, Any]:
         for one in known.attributes
         if one.hidden
     ]
+    choices += [
+        (f"{reveals.MEMBER}{one.id}", f"{words.MEMBER_KINDS.get(one.kind, one.kind)} {one.name}")
+        for one in household
+        if one.name or one.hidden
+    ]
     return {"masked": choices, "reveal_reasons": list(REASONS.items())}
 
 
@@ -87,4 +96,6 @@ def _left(request: HttpRequest) -> int:
 def _label(what: str) -> str:
     if what == reveals.NAME:
         return _("Name")
+    if what.startswith(reveals.MEMBER):
+        return _("Household")
     return str(words.IDENTITIES.get(what, what.removeprefix(reveals.ATTRIBUTE)))

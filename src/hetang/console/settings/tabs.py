@@ -12,6 +12,7 @@ from hetang.platform.access import Actor
 SETTINGS: tuple[tuple[str, str | Promise, str], ...] = (
     ("brand", _("Brand"), "settings:edit"),
     ("wecom", _("WeCom"), "settings:edit"),
+    ("life-stages", _("Life stages"), "settings:edit"),
     ("system", _("System"), "settings:edit"),
     ("keys", _("API keys"), "keys:manage"),
 )
