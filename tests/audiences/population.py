@@ -15,9 +15,11 @@ from pyroaring import BitMap
 
 from hetang.audiences import history as asked
 from hetang.audiences.buckets import Drawn
+from hetang.audiences.live import LiveSets
 from hetang.audiences.matching import GroupStay, Line, Move, Person, Purchase, Received, Visit
 from hetang.audiences.plans import Moment, Query
-from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule
+from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule, StageModel
+from hetang.customers.life_stages import TEMPLATES, course_from
 from hetang.platform import clickhouse
 
 NO_DAYS = ("", "soon", "20260228")
@@ -31,6 +33,8 @@ STAFF = ("lin", "wang", "zhao")
 GROUPS = {"g1": "s1", "g2": "s1", "g3": "s2", "g4": ""}  # with their stores
 SAVED = {"version": 1, "rule": {"any": [{"type": "tag", "op": "any", "tags": ["gold"]},
                                         {"type": "metric", "metric": "orders", "op": "<", "value": 2}]}}  # fmt: skip
+NINE = course_from(TEMPLATES["child"])
+CODES = tuple(stage.code for stage in NINE.stages)
 CATALOGUE = Catalogue(
     tags={code: Named(i, code) for i, code in enumerate(TAGS, 1)},
     attributes={
@@ -46,6 +50,11 @@ CATALOGUE = Catalogue(
     categories={code: (code, code) for code in CATEGORIES},
     products={"p1": "P1", "p2": "P2"},
     groups={code: Named(i, code) for i, code in enumerate(GROUPS, 1)},
+    stage_models={
+        "child": StageModel("Child", NINE, "", "child"),
+        "age": StageModel("Age", NINE, "born", ""),
+        "both": StageModel("Both", NINE, "born", "any"),
+    },
     audiences={"regulars": SavedRule(1, "Regulars", SAVED)},
 )
 
@@ -68,6 +77,7 @@ class Human:
     visits: list[tuple[datetime, str]] = field(default_factory=list)
     received: list[tuple[datetime, str]] = field(default_factory=list)
     moves: list[tuple[datetime, bool, bool, bool]] = field(default_factory=list)  # in and out of "regulars"
+    household: list[tuple[str, date]] = field(default_factory=list)
 
 
 def day(at: datetime) -> date:
@@ -82,7 +92,9 @@ def invent(rng: random.Random, number: int) -> Human:
     attributes = {
         "city": rng.choice(["", "上海", "北京", "O'Hare \\ %"]),
         "score": rng.choice(["", "0", "0.1", "7", "-3.5", "12"]),
-        "born": rng.choice(["", "1990-02-28", "2026-02-27", "2026-03-04", *NO_DAYS[1:]]),
+        "born": rng.choice(
+            ["", "1990-02-28", "2026-02-27", "2026-03-04", "2012-03-01", "2023-02-28", "2026-12-06", *NO_DAYS[1:]]
+        ),
         "member": rng.choice(["", "true", "false"]),
         "level": rng.choice(["", "a", "b"]),
     }
@@ -107,6 +119,9 @@ def invent(rng: random.Random, number: int) -> Human:
     human.visits = [(moment(), rng.choice(STORES)) for _ in range(rng.choice([0, 0, 1, 3]))]
     human.received = [(moment(), rng.choice(["wecom", "sms"])) for _ in range(rng.choice([0, 0, 1, 2]))]
     human.moves = moves(rng)
+    days = [date(2024, 2, 29), date(2026, 3, 1), date(2026, 12, 6), date(2012, 3, 1), date(2012, 3, 2)]
+    days += [TODAY + timedelta(days=rng.randrange(-5200, 300)) for _ in range(5)]
+    human.household = [(rng.choice(["child", "pet"]), rng.choice(days)) for _ in range(rng.choice([0, 1, 1, 2, 3]))]
     return human
 
 
@@ -141,6 +156,11 @@ class Population:
         self.universe = BitMap(h.number for h in people if h.alive)
         self.known: dict[Query, BitMap] = {}
         self.drawn = Drawn()
+        self.households = LiveSets()
+        for h in people:
+            for kind, born in h.household if h.alive else ():
+                known = self.households.families["household"]
+                known[kind, born.isoformat()] = known.get((kind, born.isoformat()), BitMap()) | BitMap([h.number])
 
     def live(self, family: str, keys: tuple[Any, ...]) -> BitMap:
         living = [h for h in self.people if h.alive or family == "bucket"]  # a draw knows numbers only
@@ -150,6 +170,8 @@ class Population:
             return BitMap(h.number for h in living if len(h.friends & named) >= number)
         if family == "groups":
             return BitMap(h.number for h in living if self._in_groups(h, *keys))
+        if family == "household":
+            return self.households.household(*keys)
         fits = {
             "tag": lambda h: any(TAGS[i - 1] in h.tags for i in keys),
             "consent": lambda h: keys[0] in h.consents,
@@ -226,6 +248,7 @@ def person(h: Human) -> Person:
         tuple(Received(day(at), channel) for at, channel in h.received),
         {"regulars": tuple(Move(*move) for move in h.moves)},
         tuple(GroupStay(code, code, GROUPS[code], on) for code, on in h.groups),
+        tuple(h.household),
     )  # fmt: skip
 
 
@@ -290,6 +313,38 @@ def fits_audience_at(rule: dict[str, Any], h: Human) -> bool:
 def fits_audience_moved(rule: dict[str, Any], h: Human) -> bool:
     recent = [m for m in h.moves if (TODAY - day(m[0])).days < rule["days"]]
     return any(came if rule["way"] == "entered" else went for _at, came, went, _inside in recent)
+
+
+def fits_life_stage(rule: dict[str, Any], h: Human) -> bool:
+    """By ages walked day by day and month by month, without a look at how the product counts."""
+    dates = [] if rule["whose"] == "own" or rule["model"] == "age" else list(h.household)
+    if rule["model"] == "child":
+        dates = [pair for pair in dates if pair[0] == "child"]
+    found = [born for _kind, born in dates]
+    text = h.attributes.get("born", "")
+    if rule["whose"] != "member" and rule["model"] != "child" and text and text not in NO_DAYS:
+        found.append(date.fromisoformat(text))
+    return any(_stage_fits(rule, born) for born in found)
+
+
+def _starts(born: date) -> list[date]:
+    def after(months: int) -> date:
+        year, month = born.year + (born.month - 1 + months) // 12, (born.month - 1 + months) % 12 + 1
+        try:
+            return date(year, month, born.day)
+        except ValueError:
+            return date(year, month + 1, 1)
+
+    return [born - timedelta(days=280), born, *(after(n) for n in (3, 6, 12, 24, 36, 72, 96, 168))]
+
+
+def _stage_fits(rule: dict[str, Any], born: date) -> bool:
+    starts = _starts(born)
+    wanted = [CODES.index(code) for code in rule["stages"]] or range(9)
+    if rule["op"] == "enters_within":
+        return any(TODAY < starts[n] <= TODAY + timedelta(days=rule["days"]) for n in wanted)
+    recent = TODAY - timedelta(days=rule["days"]) if rule["op"] == "entered_within" else date.min
+    return any(recent < starts[n] <= TODAY < starts[n + 1] for n in wanted)
 
 
 def fits_bucket(rule: dict[str, Any], h: Human) -> bool:

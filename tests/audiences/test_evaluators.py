@@ -12,10 +12,12 @@ from pyroaring import BitMap
 
 from hetang.audiences.matching import matches
 from hetang.audiences.reading import parse
+from hetang.audiences.rules import WHOSE
 from hetang.audiences.sets import evaluate
 from tests.audiences.population import (
     CATALOGUE,
     CATEGORIES,
+    CODES,
     GROUPS,
     MOMENT,
     STAFF,
@@ -71,6 +73,8 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
                 "audience_moved",
                 "do_not_disturb",
                 "bucket",
+                "life_stage",
+                "life_stage",
             ]
         )
     )
@@ -108,6 +112,13 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
             first = draw(st.integers(1, 100))
             named = {"draw": draw(st.sampled_from(["spring", "春"]))} if draw(st.booleans()) else {}
             return {"type": kind, "from": first, "to": draw(st.integers(first, 100)), **named}
+        case "life_stage":
+            model = draw(st.sampled_from(["child", "age", "both"]))
+            op = draw(st.sampled_from(["in", "entered_within", "enters_within"]))
+            whose = draw(st.sampled_from({"child": ["any", "member"], "age": ["any", "own"]}.get(model, list(WHOSE))))
+            stages = some(CODES) if op == "in" else st.one_of(st.just([]), some(CODES))
+            named = {} if op == "in" else {"days": draw(st.sampled_from([1, 2, 30, 366]))}
+            return {"type": kind, "model": model, "op": op, "stages": draw(stages), "whose": whose, **named}
         case "store":
             where = draw(st.one_of(some(STORES), st.sampled_from(["north", "empty"])))
             op = draw(st.sampled_from(["home", "favourite", "bought_at"]))

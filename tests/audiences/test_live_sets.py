@@ -71,6 +71,7 @@ def test_each_family_follows_its_facts() -> None:
     tell("relation.changed", "ann", {"staff": "u1", "state": "active", "since": NOW.isoformat()}, "4",
          (("external_userid", "wm1"),))  # fmt: skip
     tell("customer.described", "ann", {"attributes": {}, "home_store": "s2"}, "5")
+    tell("household.member_described", "ann", {"member": "1", "kind": "child", "born_on": "2024-02-29"}, "h")
     apply()
     sets = following.follow(sets, clock.now())
     ann = number_of("ann")
@@ -86,7 +87,15 @@ def test_each_family_follows_its_facts() -> None:
         ("left_alone", True): {ann},
         ("home_store", store): {ann},
         ("friends", staff): {ann},
+        ("household", ("child", "2024-02-29")): {ann},
     }
+    for kind, spans, found in (
+        ("child", [("2024-02-28", "2024-02-29")], {ann}),
+        ("any", [("2024-02-20", "2024-02-28"), ("2024-02-28", "2024-03-01")], {ann}),
+        ("child", [("2024-02-29", "2024-03-01")], set()),
+        ("pet", [("2024-02-28", "2024-02-29")], set()),
+    ):
+        assert set(sets.household(kind, spans)) == found
     tell("tag.changed", "ann", {"tag": "gold", "on": False}, "6", at=1)
     tell("relation.changed", "ann", {"staff": "u1", "state": "lost_by_customer", "since": NOW.isoformat()}, "7",
          (("external_userid", "wm1"),), at=1)  # fmt: skip
@@ -134,7 +143,7 @@ def test_following_ends_where_building_does(seed: int, tmp_path: Path) -> None:
     sets = following.build(NOW)
     for n in range(120):
         who = f"m{rng.randrange(12)}"
-        match rng.randrange(8):
+        match rng.randrange(10):
             case 0 | 1:
                 body = {"tag": rng.choice(["gold", "silver"]), "on": rng.random() < 0.6}
                 tell("tag.changed", who, body, str(n), at=rng.randrange(600))
@@ -166,6 +175,12 @@ def test_following_ends_where_building_does(seed: int, tmp_path: Path) -> None:
             case 7:
                 body = {"decision": f"test\x1f{rng.randrange(n + 1)}", "by": "lin"}
                 tell("customer.decision_lifted", who, body, str(n))
+            case 8:
+                body = {"member": rng.choice("123"), "kind": rng.choice(["child", "pet"])}
+                body |= {rng.choice(["born_on", "due_on"]): rng.choice(["2024-02-29", "2026-03-01"])}
+                tell("household.member_described", who, body, str(n), at=rng.randrange(600))
+            case 9:
+                tell("household.member_removed", who, {"member": rng.choice("123")}, str(n), at=rng.randrange(600))
         if rng.random() < 0.2:
             apply()
             sets = following.follow(sets, NOW + timedelta(minutes=n))

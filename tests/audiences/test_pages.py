@@ -17,6 +17,8 @@ from hetang.campaigns import services as campaigns
 from hetang.campaigns.models import Broadcast
 from hetang.commerce import history as commerce_history
 from hetang.communities.models import GroupChat, GroupMember
+from hetang.customers import life_stages
+from hetang.customers.life_stages import TEMPLATES, Definition, course_from
 from hetang.customers.models import Identity, Tag, TagGroup
 from hetang.facts.intake import Draft, record
 from hetang.facts.subscriptions import run_until_idle
@@ -41,6 +43,7 @@ def shop(clickhouse: str) -> Iterator[None]:
         OrgNode.objects.filter(id=node.id).update(path=f"{root.id}.{node.id}.")
         Store.objects.create(code=f"s{n}", name=f"Store {n}", org_node=node)
     Tag.objects.create(code="gold", name="Gold", group=TagGroup.objects.create(name="Value"))
+    life_stages.create(Definition("Growing", "", "child", course_from(TEMPLATES["child"])))
     Product.objects.create(sku="p1", name="Green tea", category="tea")
     facts = []
     for n, (member, store, orders) in enumerate([("ann", "s1", 3), ("bea", "s1", 1), ("cat", "s2", 2)]):

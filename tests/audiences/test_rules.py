@@ -10,13 +10,17 @@ import pytest
 from hetang.audiences.errors import MESSAGES, message
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import All, InvalidRule, SavedRule
-from tests.audiences.population import CATALOGUE
+from tests.audiences.population import CATALOGUE, CODES
 
 TAG = {"type": "tag", "op": "any", "tags": ["gold"]}
 
 
 def nest(depth: int) -> dict[str, Any]:
     return {"not": nest(depth - 1)} if depth else TAG
+
+
+def life(**other: Any) -> dict[str, Any]:
+    return {"type": "life_stage", "model": "child", "op": "in", "stages": [CODES[0]], **other}
 
 
 def behaviour(**fields: Any) -> dict[str, Any]:
@@ -76,6 +80,12 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     (behaviour(event="visited", sku="p1"), "unknown_field", ("rule",)),
     ({"type": "relation", "staff": ["nobody"]}, "unknown_staff", ("rule", "staff")),
     ({"type": "group_chat", "groups": ["nowhere"]}, "unknown_group", ("rule", "groups")),
+    (life(model="gone"), "unknown_stage_model", ("rule", "model")),
+    (life(stages=["gone"]), "unknown_stage", ("rule", "stages")),
+    (life(stages=[]), "missing", ("rule", "stages")),
+    (life(days=3), "unknown_field", ("rule",)),
+    (life(op="entered_within", days=0), "not_a_number", ("rule", "days")),
+    (life(whose="own"), "stage_model_has_no_such_date", ("rule", "whose")),
     ({"type": "audience", "audience": "gone"}, "unknown_audience", ("rule", "audience")),
     ({"type": "audience", "audience": "broken"}, "broken_audience", ("rule", "audience")),
     ({"type": "audience", "audience": "looped"}, "cycle", ("rule", "audience")),

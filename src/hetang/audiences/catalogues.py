@@ -9,8 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from hetang.audiences.models import Audience, AutomaticTag
-from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule, named_in
+from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule, StageModel, named_in
 from hetang.communities.models import GroupChat
+from hetang.customers import life_stages
 from hetang.customers.models import AttributeDefinition, Tag
 from hetang.platform.brand import brand
 from hetang.platform.models import OrgNode
@@ -71,6 +72,10 @@ def _read() -> Catalogue:
         groups=_groups(named_in(rules, "groups")),
         kept={
             code: str(public) for code, public in AutomaticTag.objects.values_list("tag__code", "audience__public_id")
+        },
+        stage_models={
+            str(one.public_id): StageModel(one.name, life_stages.course_of(one), one.attribute, one.member_kind)
+            for one in life_stages.active()
         },
         currency_digits=known.currency_digits,
         currency=known.currency,

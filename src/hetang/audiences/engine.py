@@ -103,12 +103,15 @@ class View:
     def universe(self) -> BitMap:
         return self._still.universe
 
-    def live(self, family: str, keys: tuple[Hashable, ...]) -> BitMap:
+    def live(self, family: str, keys: tuple[Hashable, ...]) -> BitMap:  # noqa: PLR0911 - one for each family
         if family == "friends":
             number, staff = keys
             return self._still.friends(int(str(number)), staff)  # type: ignore[arg-type]
         if family == "groups":
             return communities.customers_in(*cast("communities.InGroups", keys)) & self.universe
+        if family == "household":
+            kind, spans = keys
+            return self._still.household(str(kind), spans)  # type: ignore[arg-type]
         if family == "bucket":
             draw, first, last = keys
             highest = self.universe.max() if self.universe else 0

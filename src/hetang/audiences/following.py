@@ -9,7 +9,7 @@ are read again whenever their count has changed.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +31,16 @@ KINDS = (
     "customer.identified",
     "customer.merged",
     "customer.erased",
+    "household.member_described",
+    "household.member_removed",
+)
+# Those of them, and merges, after which somebody's household may be another.
+HOUSEHOLD_KINDS = (
+    "customer.identified",
+    "customer.merged",
+    "customer.erased",
+    "household.member_described",
+    "household.member_removed",
 )
 _CHUNK = 20_000  # customers read again at once
 _REBUILD_BEYOND = 300_000  # facts behind: reading the tables once is cheaper
@@ -47,6 +57,8 @@ _MEMBERS = {
     ' where "on" and (until is null or until > %(now)s) {only}',
     "home_store": "select home_store_id, number, null::timestamptz from customers_customer"
     " where home_store_id is not null {only_number}",
+    "household": "select array[kind, to_char(day, 'YYYY-MM-DD')]::text[], customer_id, null::timestamptz"
+    " from customers_householdmember where day is not null {only}",
     "friends": "select staff_id, customer_id, null::timestamptz from customers_relation where state = 'active' {only}",
 }
 
@@ -68,29 +80,31 @@ def follow(sets: LiveSets, now: datetime) -> LiveSets:
     newest = head()
     if newest.database != sets.position.database or _behind(sets.position, newest) > _REBUILD_BEYOND:
         return build(now)
-    changed = sets.due(now)
+    changed, households = sets.due(now), BitMap()
     if newest != sets.position:
-        changed |= _changed(sets.position, newest)
+        changed |= _changed(sets.position, newest, KINDS)
+        households = _changed(sets.position, newest, HOUSEHOLD_KINDS)
     if changed:
-        refresh(sets, changed, now)
+        refresh(sets, changed, now, households)
     sets.position = newest
     return sets
 
 
-def refresh(sets: LiveSets, changed: BitMap, now: datetime) -> None:
-    """Read these customers' rows again."""
+def refresh(sets: LiveSets, changed: BitMap, now: datetime, households: BitMap | None = None) -> None:
+    """Read these customers' rows again, their households only where they are among `households` (None: all)."""
     numbers = changed.to_array().tolist()
     for start in range(0, len(numbers), _CHUNK):
         chunk = numbers[start : start + _CHUNK]
         members: dict[str, dict[Hashable, BitMap]] = {}
         ends: list[Expiry] = []
+        at_home = chunk if households is None else (BitMap(chunk) & households).to_array().tolist()
         for family in FAMILIES:
             into = members.setdefault(family, {})
-            for key, number, end in _rows(family, now, chunk):
+            for key, number, end in _rows(family, now, at_home if family == "household" else chunk):
                 into.setdefault(key, BitMap()).add(number)
                 if end is not None:
                     ends.append(Expiry(end, family, key, number))
-        sets.replace(BitMap(chunk), members, ends)
+        sets.replace(BitMap(chunk), members, ends, households)
 
 
 def history_version() -> tuple[int, int, int]:
@@ -137,12 +151,13 @@ and f.kind = any(%(kinds)s)
 """
 
 
-def _window(old: Position, new: Position) -> dict[str, Any]:
-    return {"t0": str(old.tx), "i0": old.fact, "t1": str(new.tx), "i1": new.fact, "kinds": list(KINDS)}
+def _window(old: Position, new: Position, kinds: Sequence[str] = KINDS) -> dict[str, Any]:
+    return {"t0": str(old.tx), "i0": old.fact, "t1": str(new.tx), "i1": new.fact, "kinds": list(kinds)}
 
 
-def _changed(old: Position, new: Position) -> BitMap:
-    """Whose rows may differ between two positions. A number that was absorbed meanwhile comes with its survivor."""
+def _changed(old: Position, new: Position, kinds: Sequence[str]) -> BitMap:
+    """Whose rows may differ after facts of these kinds between two positions. A number that was absorbed meanwhile
+    comes with its survivor."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
@@ -161,7 +176,7 @@ def _changed(old: Position, new: Position) -> BitMap:
               where h.state = 'replayed' and h.stage = 'customers' and %(replayed)s
             """,
             {
-                **_window(old, new),
+                **_window(old, new, kinds),
                 **{"n0": old.number, "m0": old.merge, "u0": old.unmerge},
                 "replayed": old.replayed != new.replayed,
             },

@@ -30,6 +30,7 @@ from hetang.audiences.rules import (
     InBucket,
     InGroups,
     LeftAlone,
+    LifeStage,
     MemberOf,
     Metric,
     Moved,
@@ -39,6 +40,7 @@ from hetang.audiences.rules import (
     Tagged,
     WasMember,
 )
+from hetang.customers.stages import Course, read_day
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -127,6 +129,7 @@ class Person:
     received: tuple[Received, ...] = ()
     moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)  # by audience: those whose past is asked for
     groups: tuple[GroupStay, ...] = ()
+    household: tuple[tuple[str, date], ...] = ()  # kind of a member, and the day that stages count from
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +209,8 @@ def _condition(  # noqa: PLR0911, PLR0912 - one for each kind
             return _shown(node, found, person), _metric(node, found, person)
         case DateOf():
             return _date(node, person, moment)
+        case LifeStage():
+            return _life_stage(node, person, catalogue, moment)
         case Behaviour():
             quantity = count(node, person, moment)
             comparison = {"at_least": ">=", "at_most": "<=", "exactly": "="}[node.op]
@@ -240,6 +245,31 @@ def _stays(node: InGroups, stay: GroupStay, moment: Moment) -> bool:
     if (node.groups and stay.group not in node.groups) or (node.stores and stay.store not in node.stores):
         return False
     return node.days is None or first_day(node.days, moment.today) <= stay.day <= moment.today
+
+
+def _life_stage(node: LifeStage, person: Person, catalogue: Catalogue, moment: Moment) -> tuple[Any, bool]:
+    """The stages in which she and her household are; day by day from each date, where sets look for dates."""
+    model = catalogue.stage_models[node.model]
+    dates = []
+    if model.member_kind and node.whose != "own":
+        dates += [day for kind, day in person.household if model.member_kind in ("any", kind)]
+    own = person.attributes.get(model.attribute, "") if model.attribute and node.whose != "member" else ""
+    if _DAY.fullmatch(own):
+        dates.append(read_day(own))
+    found = [stage for day in dates if (stage := model.course.stage_at(day, moment.today))]
+    holds = any(_stage_holds(node, model.course, day, moment.today) for day in dates)
+    return list(dict.fromkeys(stage.code for stage in found)), holds
+
+
+def _stage_holds(node: LifeStage, course: Course, day: date, today: date) -> bool:
+    named = node.stages or [stage.code for stage in course.stages]
+    starts = {stage.code: start for stage, start in course.beginnings(day) if stage.code in named}
+    if node.op == "enters_within":
+        return any(1 <= (start - today).days <= node.days for start in starts.values())
+    now = course.stage_at(day, today)
+    if now is None or now.code not in starts:
+        return False
+    return node.op == "in" or (today - starts[now.code]).days < node.days
 
 
 def _at_store(node: AtStore, person: Person, catalogue: Catalogue) -> tuple[Any, bool]:

@@ -28,6 +28,7 @@ from hetang.audiences.rules import (
     InBucket,
     InGroups,
     LeftAlone,
+    LifeStage,
     Metric,
     Moved,
     Scalar,
@@ -35,6 +36,7 @@ from hetang.audiences.rules import (
     WasMember,
 )
 from hetang.commerce.attribute_columns import column as attribute_column
+from hetang.customers.stages import Course, Span
 
 EARLIEST_DAY = date(1970, 1, 1)  # ClickHouse's Date begins here
 _FIRST_DAY, _LAST_DAY = date(1900, 1, 2), date(2299, 12, 30)  # what its times hold, in any zone
@@ -42,8 +44,8 @@ _FIRST_DAY, _LAST_DAY = date(1900, 1, 2), date(2299, 12, 30)  # what its times h
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """Everybody in any of the live sets of a family: tag, consent, left_alone, home_store, friends, bucket, groups; and
-    of an audience's past: was_member, moved."""
+    """Everybody in any of the live sets of a family: tag, consent, left_alone, home_store, friends, bucket, groups,
+    household; and of an audience's past: was_member, moved."""
 
     family: str
     keys: tuple[Hashable, ...]
@@ -69,7 +71,12 @@ class Intersection:
     of: tuple[Plan, ...]
 
 
-Plan = Live | Query | Complement | Intersection
+@dataclass(frozen=True, slots=True)
+class Union:
+    of: tuple[Plan, ...]
+
+
+Plan = Live | Query | Complement | Intersection | Union
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +121,8 @@ def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  #
             return _date(condition, moment)
         case Behaviour():
             return _behaviour(condition, moment)
+        case LifeStage():
+            return _life_stage(condition, catalogue, moment)
         case _:
             raise TypeError(f"no plan of its own: {condition!r}")
 
@@ -356,6 +365,44 @@ def _clamped(day: str, later: int = 0) -> date:
     if day > _LAST_DAY.isoformat():
         return _LAST_DAY
     return date.fromisoformat(day) + timedelta(days=later)
+
+
+def stage_spans(condition: LifeStage, course: Course, today: date) -> list[Span]:
+    """The reference dates for which a condition on life stages holds today."""
+    first = date.fromordinal(max(1, today.toordinal() - condition.days + 1))
+    found = []
+    for code in condition.stages or [stage.code for stage in course.stages]:
+        if condition.op == "in":
+            found.append(course.inside(code, today))
+        elif condition.op == "entered_within":
+            found.append(course.entered(code, first, today))
+        else:
+            found.append(course.entering(code, today, condition.days))
+    return [span for span in found if span]
+
+
+def _life_stage(condition: LifeStage, catalogue: Catalogue, moment: Moment) -> Plan:
+    """Whoever has a date in one of a few spans: of days of households by live sets of each day, of an attribute by its
+    column. Nothing is kept of the stages themselves, so no night rewrites anybody."""
+    model = catalogue.stage_models[condition.model]
+    spans = stage_spans(condition, model.course, moment.today)
+    parts: list[Plan] = []
+    if model.member_kind and condition.whose != "own":
+        borders = tuple((span.after.isoformat(), span.until.isoformat()) for span in spans)
+        parts.append(Live("household", (model.member_kind, borders)))
+    if model.attribute and condition.whose != "member" and spans:
+        parts.append(_attribute_in(model.attribute, spans))
+    return Union(tuple(parts))
+
+
+def _attribute_in(code: str, spans: Sequence[Span]) -> Query:
+    name = attribute_column(code, "date")
+    tests: list[str] = []
+    parameters: dict[str, Any] = {}
+    for place, span in enumerate(spans):
+        tests.append(f"({name} > {{after{place}:UInt32}} and {name} <= {{until{place}:UInt32}})")
+        parameters |= {f"after{place}": _digits(str(span.after)), f"until{place}": _digits(str(span.until))}
+    return _profile(f"{name} > 0 and ({' or '.join(tests)})", parameters, (code, "date"))
 
 
 _QUANTIFIER = {"at_least": ">=", "at_most": "<=", "exactly": "="}

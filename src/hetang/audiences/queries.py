@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from django.db import connection
@@ -175,7 +176,7 @@ def person(number: int, past_of: Iterable[str] = ()) -> Person:
         row = cursor.fetchone()
     if row is None:
         raise LookupError(f"no customer {number}")
-    alive, home_store, tags, consents, left_alone, friends = row
+    alive, home_store, tags, consents, left_alone, friends, household = row
     worn = Tag.objects.filter(pk__in=kept.worn_by([number]).get(number, [])).values_list("code", flat=True)
     did = history.of_person(number)
     return Person(
@@ -188,6 +189,7 @@ def person(number: int, past_of: Iterable[str] = ()) -> Person:
         friends=frozenset(friends),
         moves=_moves(number, set(past_of)),
         groups=stays_of(number),
+        household=tuple((kind, date.fromisoformat(day)) for kind, day in household),
         **did,
     )
 
@@ -253,7 +255,9 @@ select c.merged_into_id is null and c.erased_at is null,
   exists(select from customers_donotdisturb
          where customer_id = c.number and "on" and (until is null or until > %(now)s)),
   array(select distinct s.userid from customers_relation r join resources_staff s on s.id = r.staff_id
-        where r.customer_id = c.number and r.state = 'active')
+        where r.customer_id = c.number and r.state = 'active'),
+  array(select array[h.kind, h.day::text] from customers_householdmember h
+        where h.customer_id = c.number and h.day is not null order by h.id)
 from customers_customer c where c.number = %(number)s
 """
 _STAYS = """

@@ -27,9 +27,11 @@ from hetang.audiences.rules import (
     MONEY,
     PURPOSES,
     QUANTIFIERS,
+    STAGE_OPS,
     TIMES,
     VERSION,
     WAYS,
+    WHOSE,
     All,
     AnyOf,
     AtStore,
@@ -44,6 +46,7 @@ from hetang.audiences.rules import (
     InGroups,
     InvalidRule,
     LeftAlone,
+    LifeStage,
     MemberOf,
     Metric,
     Moved,
@@ -455,6 +458,26 @@ def _bucket(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
     return InBucket(draw, first, last)
 
 
+def _life_stage(r: _Reader, raw: dict[str, Any], path: Path) -> Condition | None:
+    r.only(raw, {"type", "model", "op", "stages", "days", "whose"}, path)
+    code = r.text(raw, "model", path)
+    model = r.catalogue.stage_models.get(code)
+    if model is None:
+        if code:
+            r.problem((*path, "model"), "unknown_stage_model", code=_short(code))
+        return None
+    op = r.choice(raw, "op", STAGE_OPS, path, "in")
+    stages = r.texts(raw, "stages", path, required=op == "in")
+    r.known(stages, {stage.code: stage for stage in model.course.stages}, "stage", (*path, "stages"))
+    days = 0 if op == "in" else r.whole(raw.get("days"), (*path, "days"), 1, MAX_DAYS)
+    if op == "in" and "days" in raw:
+        r.problem(path, "unknown_field", field="days")
+    whose = r.choice(raw, "whose", WHOSE, path, "any")
+    if (whose == "own" and not model.attribute) or (whose == "member" and not model.member_kind):
+        r.problem((*path, "whose"), "stage_model_has_no_such_date", name=model.name)
+    return LifeStage(code, op, stages, days, whose)
+
+
 _CONDITIONS: dict[str, Callable[[_Reader, dict[str, Any], Path], Condition | None]] = {
     "tag": _tagged,
     "attribute": _attribute,
@@ -470,5 +493,6 @@ _CONDITIONS: dict[str, Callable[[_Reader, dict[str, Any], Path], Condition | Non
     "audience_at": _was_member,
     "audience_moved": _moved,
     "bucket": _bucket,
+    "life_stage": _life_stage,
 }
 TYPES = tuple(_CONDITIONS)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from hetang.customers.stages import Course
+
 VERSION = 1
 MAX_DEPTH = 12
 MAX_CONDITIONS = 500
@@ -39,6 +41,8 @@ TIMES = ("first_order", "last_order", "last_visit")
 EVENTS = ("bought", "spent", "visited", "received")
 QUANTIFIERS = ("at_least", "at_most", "exactly")
 WAYS = ("entered", "left")
+STAGE_OPS = ("in", "entered_within", "enters_within")
+WHOSE = ("any", "own", "member")
 PURPOSES = ("marketing", "service", "transaction")
 
 Scalar = str | int | float | bool
@@ -191,6 +195,18 @@ class InBucket:
     last: int
 
 
+@dataclass(frozen=True, slots=True)
+class LifeStage:
+    """In any of these stages (codes) of a model, into one of them within the last `days` days (today included) and
+    still in it, or into one of them in 1 to `days` days. By a date of her own, a household member's, or either."""
+
+    model: str
+    op: str
+    stages: tuple[str, ...]
+    days: int
+    whose: str
+
+
 Condition = (
     Tagged
     | Attribute
@@ -206,6 +222,7 @@ Condition = (
     | WasMember
     | Moved
     | InBucket
+    | LifeStage
 )
 Node = All | AnyOf | Not | Condition
 
@@ -224,6 +241,17 @@ class AttributeType:
     label_zh: str
     label_en: str
     choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StageModel:
+    """A life stage model: its stages, and what it counts from: a date attribute, days of household members of a kind
+    (`any`: of every kind); what is empty does not count."""
+
+    name: str
+    course: Course
+    attribute: str = ""
+    member_kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -255,6 +283,7 @@ class Catalogue:
     audiences: Mapping[str, SavedRule] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)  # tags that an audience keeps, and which one
     groups: Mapping[str, Named] = field(default_factory=dict)
+    stage_models: Mapping[str, StageModel] = field(default_factory=dict)
     currency_digits: int = 2
     currency: str = "CNY"
 

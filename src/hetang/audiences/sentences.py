@@ -23,6 +23,7 @@ from hetang.audiences.rules import (
     InBucket,
     InGroups,
     LeftAlone,
+    LifeStage,
     MemberOf,
     Metric,
     Moved,
@@ -343,6 +344,28 @@ def _bucket(w: _Writer, node: InBucket) -> str:
     )
 
 
+def _life_stage(w: _Writer, node: LifeStage) -> str:
+    model = w.catalogue.stage_models[node.model]
+    names = {stage.code: stage.name for stage in model.course.stages}
+    which = w.listed([names[code] for code in node.stages]) if node.stages else w.say("任一阶段", "a stage")
+    who = {
+        "any": ("本人或家庭成员", "she or somebody of her household"),
+        "own": ("本人", "she"),
+        "member": ("家庭成员", "somebody of her household"),
+    }[node.whose]
+    of = w.say(f"“{model.name}”", f" of “{model.name}”")
+    return {
+        "in": w.say(f"{who[0]}处于{of}{which}", f"{who[1]} is in {which}{of}"),
+        "entered_within": w.say(
+            f"{who[0]}在最近 {node.days} 天内（含今天）进入{of}{which}",
+            f"{who[1]} came into {which}{of} within the last {node.days} days (today included)",
+        ),
+        "enters_within": w.say(
+            f"{who[0]}将在 {node.days} 天内进入{of}{which}", f"{who[1]} comes into {which}{of} within {node.days} days"
+        ),
+    }[node.op]
+
+
 _WRITERS = {
     Tagged: _tagged,
     Attribute: _attribute,
@@ -358,4 +381,5 @@ _WRITERS = {
     WasMember: _was_member,
     Moved: _moved,
     InBucket: _bucket,
+    LifeStage: _life_stage,
 }

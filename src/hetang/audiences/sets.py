@@ -9,7 +9,7 @@ from typing import Protocol
 from pyroaring import BitMap
 
 from hetang.audiences.live import FAMILIES
-from hetang.audiences.plans import Complement, Intersection, Live, Moment, Plan, Query, plan
+from hetang.audiences.plans import Complement, Intersection, Live, Moment, Plan, Query, Union, plan
 from hetang.audiences.reading import nested
 from hetang.audiences.rules import All, AnyOf, Catalogue, Condition, MemberOf, Node, Not, Path, conditions
 
@@ -158,6 +158,8 @@ class _Run:
                 return self.base - self._plan(of)
             case Intersection(of):
                 return self._fold([self._plan(part) for part in of], _both, self.base)
+            case Union(of):
+                return self._fold([self._plan(part) for part in of], _either, BitMap())
 
 
 def _queries(step: Plan) -> Iterator[Query]:
@@ -166,7 +168,7 @@ def _queries(step: Plan) -> Iterator[Query]:
             yield step
         case Complement(of):
             yield from _queries(of)
-        case Intersection(of):
+        case Intersection(of) | Union(of):
             for part in of:
                 yield from _queries(part)
 

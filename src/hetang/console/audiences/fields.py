@@ -110,6 +110,8 @@ def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: P
             return [Field("on", _("Do-not-disturb"), "truth", leaf.get("on", True), choices)]
         case "bucket":
             return _bucket(leaf)
+        case "life_stage":
+            return _life_stage(leaf, known)
         case "audience":
             return [_which(leaf)]
         case "audience_at":
@@ -149,6 +151,7 @@ def label_of(leaf: dict[str, Any]) -> str:
         "consent": _("Consent given"),
         "do_not_disturb": _("Do-not-disturb"),
         "bucket": _("Random bucket"),
+        "life_stage": _("Life stage"),
         "audience": _("Audience"),
         "audience_at": _("Audience at an earlier time"),
         "audience_moved": _("Came into or left an audience"),
@@ -179,6 +182,11 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
     if first_attribute:
         leaf = {"type": "attribute", "code": first_attribute, "op": "not_empty"}
         offered.insert(7, ("attribute", leaf))
+    for model, defined in list(known.stage_models.items())[:1]:
+        first = [defined.course.stages[0].code]
+        offered.append(
+            ("life_stage", {"type": "life_stage", "model": model, "op": "in", "stages": first, "whose": "any"})
+        )
     return [(code, label_of(leaf), leaf) for code, leaf in offered]
 
 
@@ -187,7 +195,7 @@ def kinds(known: Catalogue) -> list[tuple[str, list[tuple[str, str]]]]:
     offered = {code: label for code, label, _leaf in new_conditions(known)}
     headings = [
         (_("What she did"), ("bought", "spent", "visited", "received")),
-        (_("Who she is"), ("tag", "metric", "date", "attribute", "store")),
+        (_("Who she is"), ("tag", "metric", "date", "life_stage", "attribute", "store")),
         (_("May she be reached"), ("relation", "group_chat", "consent", "do_not_disturb")),
         (_("People of other lists"), ("audience", "audience_moved", "audience_at", "bucket")),
     ]
@@ -211,6 +219,10 @@ def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
         "audiences": [(public_id, saved.name) for public_id, saved in known.audiences.items()],
         "groups": [(public_id, group.name) for public_id, group in known.groups.items()],
         "products": [(sku, product_label(sku, name)) for sku, name in known.products.items()],
+        **{
+            _stages_of(code): [(stage.code, stage.name) for stage in model.course.stages]
+            for code, model in known.stage_models.items()
+        },
     }
 
 
@@ -440,6 +452,36 @@ def _consent(leaf: dict[str, Any]) -> list[Field]:
 
 def _which(leaf: dict[str, Any]) -> Field:
     return Field("audience", _("Audience"), "pick", leaf.get("audience", ""), source="audiences")
+
+
+def _stages_of(model: str) -> str:
+    return f"stages-{model}"
+
+
+def _life_stage(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
+    code = str(leaf.get("model", ""))
+    model = known.stage_models.get(code)
+    found = [
+        Field("model", _("Model"), "select", code, [(c, one.name) for c, one in known.stage_models.items()], shape=True)
+    ]
+    if model is None:
+        return found
+    ops = [
+        ("in", _("is in")),
+        ("entered_within", _("came into it within the last … days")),
+        ("enters_within", _("comes into it within … days")),
+    ]
+    op = str(leaf.get("op", "in"))
+    found.append(Field("op", _("How"), "select", op, ops, shape=True))
+    known_codes = {stage.code for stage in model.course.stages}
+    stages = [stage for stage in leaf.get("stages") or [] if stage in known_codes]
+    found.append(Field("stages", _("Stages"), "pick", stages, source=_stages_of(code), many=True, optional=op != "in"))
+    if op != "in":
+        found.append(Field("days", _("Days"), "number", leaf.get("days", 7)))
+    whose = [("any", _("herself or the household")), ("own", _("herself")), ("member", _("the household"))]
+    if model.attribute and model.member_kind:
+        found.append(Field("whose", _("Whose date"), "select", leaf.get("whose", "any"), whose))
+    return found
 
 
 def _bucket(leaf: dict[str, Any]) -> list[Field]:

@@ -19,6 +19,7 @@ from hetang.audiences.rules import (
     InBucket,
     InGroups,
     LeftAlone,
+    LifeStage,
     Metric,
     Moved,
     Node,
@@ -47,6 +48,9 @@ def shown_value(node: Node, found: Any, known: Catalogue) -> str:  # noqa: PLR09
         return _("in since %(at)s") % {"at": _moment(found)} if found else _("not in it")
     if isinstance(node, Moved):
         return _moment(found) if found else _("not in these days")
+    if isinstance(node, LifeStage):
+        names = {stage.code: stage.name for stage in known.stage_models[node.model].course.stages}
+        return _listed([names[code] for code in found])
     if isinstance(node, InBucket):
         return _("bucket %(n)d") % {"n": found}
     if isinstance(node, Metric):
