@@ -1,8 +1,9 @@
 """How long an operator waits for a page: request to answer over HTTP, through the real server.
 
 `page_p50_ms`, `page_p95_ms` and `page_slowest_ms` (the slowest page's median): every page that is reachable from the
-menu of the demo brand, with campaigns and broadcasts on it, one operator at a time. `load_p95_ms`, `load_errors`: fifty
-operators at once, who each open another of those pages every five seconds for a minute. `--size full` repeats the pages
+menu of the demo brand, with campaigns and broadcasts on it, one operator at a time; `home_store_manager_p50_ms` and
+`home_adviser_p50_ms`: what the people of a store begin with. `load_p95_ms`, `load_errors`: fifty operators at once, who
+each open another of those pages every five seconds for a minute. `--size full` repeats the pages
 on a synthetic chain of a million customers (`page_1m_…`), as headquarters and as the manager of one of 800 stores, and
 times the search of the frame there (`search_p95_ms`): half of what is looked for exists.
 """
@@ -48,10 +49,13 @@ def main() -> None:
         return
     with Product(demo=True) as product:
         wait_until_loaded(product)
-        login = json.loads((product.home / "demo-logins.json").read_text())[0]
+        logins = json.loads((product.home / "demo-logins.json").read_text())
+        login = logins[0]
         busy(login["username"])
         operator = Browser(product.url, login["username"], login["password"])
         pages = measure_pages("page", operator, ROUNDS[options.size], PAGE_MS)
+        for other in logins[1:]:
+            measure_home(product.url, other, ROUNDS[options.size])
         measure_load(product.url, login, pages, LOAD_S[options.size])
     if options.size == "full":  # a process joins one product only
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HETANG_")}
@@ -123,6 +127,14 @@ def measure_pages(name: str, browser: Browser, rounds: int, target: float) -> li
     slow = ", ".join(f"{_NUMBER.sub('/…', page)} {median:.0f}" for median, page in medians[:8])
     report(f"{name}_slowest_ms", medians[0][0], "ms", baseline=target, medians=slow)
     return pages
+
+
+def measure_home(url: str, login: dict[str, str], rounds: int) -> None:
+    """The home page of somebody of a store."""
+    browser = Browser(url, login["username"], login["password"])
+    times = [browser.timed("/")[0] for _ in range(rounds + 2)][2:]
+    more = {"max_ms": round(max(times), 1), "rounds": rounds}
+    report(f"home_{login['role']}_p50_ms", statistics.median(times), "ms", baseline=PAGE_MS, **more)
 
 
 def measure_load(url: str, login: dict[str, str], pages: list[str], seconds: int) -> None:

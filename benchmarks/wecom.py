@@ -259,6 +259,9 @@ def _kill(kills: int) -> None:
             environment = {**os.environ, "HETANG_HOME": folder}
             done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
         found = json.loads(done.stdout)
+        print(done.stdout.strip(), file=sys.stderr)
+        if not found["rests"]:
+            raise RuntimeError(f"seed {seed} never came to rest: what it counts says nothing")
         found["events_lost"] = found["events_posted"] - found["events_applied"]
         found["welcomes_doubtful"] = found["welcomes_counted"] - found["welcomes_sent"]
         for name in total:

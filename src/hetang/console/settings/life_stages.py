@@ -12,7 +12,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.functional import Promise
-from django.utils.translation import get_language, gettext_lazy, npgettext_lazy, pgettext_lazy
+from django.utils.translation import get_language, gettext_lazy, npgettext_lazy, pgettext, pgettext_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
@@ -219,7 +219,7 @@ def _preview(course: Course, example: str) -> list[tuple[str, str, date, bool]]:
     except ValueError:
         reference = clock.today()
     now = course.stage_at(reference, clock.today())
-    rows = [*course.stages, Stage("", _("Over"), course.ends)] if course.ends else [*course.stages]
+    rows = [*course.stages, Stage("", pgettext("life stage", "Over"), course.ends)] if course.ends else [*course.stages]
     return [(one.name, begins_in_words(one.begins), begins(reference, one.begins), one == now) for one in rows]
 
 
