@@ -218,7 +218,8 @@ def test_a_home_with_pending_migrations_is_refused_and_upgrade_named(product: Pr
         "    c.execute(\"delete from django_migrations where app = 'console'\")\n"
     )
     subprocess.run([sys.executable, "-c", forget], env=environment, check=True, timeout=60)
-    assert "3 migrations are pending (first: console.0001_initial); run `hetang upgrade`" in product.refused()
+    told = r"\b\d migrations are pending \(first: console\.0001_initial\); run `hetang upgrade`"
+    assert re.search(told, product.refused())
     upgraded = subprocess.run(
         [sys.executable, "-m", "hetang.cli", "upgrade"],
         env=environment,
