@@ -3,9 +3,9 @@
 `page_p50_ms`, `page_p95_ms` and `page_slowest_ms` (the slowest page's median): every page that is reachable from the
 menu of the demo brand, with campaigns and broadcasts on it, one operator at a time; `home_store_manager_p50_ms` and
 `home_adviser_p50_ms`: what the people of a store begin with. `load_p95_ms`, `load_errors`: fifty operators at once, who
-each open another of those pages every five seconds for a minute. `--size full` repeats the pages
-on a synthetic chain of a million customers (`page_1m_…`), as headquarters and as the manager of one of 800 stores, and
-times the search of the frame there (`search_p95_ms`): half of what is looked for exists.
+each open another of those pages every five seconds for a minute. `--size full` repeats the pages on a synthetic chain
+of a million customers (`page_1m_…`), as headquarters and as the manager of one of 800 stores, and times the search of
+the frame there (`search_p95_ms`): half of what is looked for exists.
 """
 
 from __future__ import annotations
