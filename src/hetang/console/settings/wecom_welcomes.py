@@ -22,6 +22,7 @@ from hetang.connectors.wecom.enclosures import Enclosed
 from hetang.connectors.wecom.errors import NotConnected, NotSent, Unanswered, WeComError
 from hetang.connectors.wecom.models import Welcome, WelcomeRule
 from hetang.connectors.wecom.rules import TEXT_BYTES, Friend
+from hetang.console.forms import LongSelect
 from hetang.console.settings.tabs import tabs
 from hetang.console.settings.welcome_content import ContentForm, at_most, enclosed, initial_of
 from hetang.platform import clock, files
@@ -59,6 +60,7 @@ class WelcomeForm(ContentForm):
         queryset=OrgNode.objects.none(),
         required=False,
         empty_label=gettext_lazy("The whole brand"),
+        widget=LongSelect(),
     )
     staff = forms.CharField(
         label=gettext_lazy("Only these members"),
@@ -76,6 +78,7 @@ class WelcomeForm(ContentForm):
         queryset=Audience.objects.none(),
         required=False,
         empty_label=gettext_lazy("All new friends"),
+        widget=LongSelect(),
         help_text=gettext_lazy("Who is known already: a member who adds an adviser, for example."),
     )
     text = forms.CharField(
