@@ -106,7 +106,7 @@ def _operator_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
     verbs = audiences.add_subparsers(dest="audiences_command", required=True)
     same = _add(verbs, "verify", _audiences_verify, "compare live sets and history with a recomputation 核对人群数据")
     same.add_argument("--json", action="store_true", help="as JSON; the exit code is 1 when something differs")
-    same.add_argument("--repair", action="store_true", help="build the live sets anew when they differ")
+    same.add_argument("--repair", action="store_true", help="build anew what differs, but for the history")
     audit = commands.add_parser("audit", help="the audit log").add_subparsers(dest="audit_command", required=True)
     verify = _add(audit, "verify", _audit_verify, "say whether the audit log is as it was sealed, and what is not")
     verify.add_argument("--json", action="store_true", help="as JSON; the exit code is 1 when something is wrong")

@@ -4,68 +4,35 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from pyroaring import BitMap
 
-from hetang.audiences import automatic, catalogues, queries, services
+from hetang.audiences import automatic, queries, services, verification
 from hetang.audiences.errors import AudienceInUse, NotWholeBrand, TagInUse
 from hetang.audiences.models import Audience, AutomaticTag, Staying
 from hetang.audiences.rules import InvalidRule
-from hetang.commerce import history as commerce_history
+from hetang.audiences.verification import SetDifference
 from hetang.customers import kept
 from hetang.customers import queries as customers
 from hetang.customers.errors import GroupExclusive, TagKept
-from hetang.customers.models import BulkChange, Customer, CustomerTag, KeptTag, Tag, TagGroup
+from hetang.customers.models import BulkChange, Customer, CustomerTag, KeptChunk, KeptTag, Tag, TagGroup
 from hetang.customers.services import change_tag
 from hetang.facts.intake import Draft, record
 from hetang.facts.models import Fact, HeldFact
 from hetang.facts.subscriptions import run_until_idle
-from hetang.platform import access, brand, clock, engine_client, roles
-from hetang.platform.access import Scope
+from hetang.platform import brand, clock, engine_client, roles
 from hetang.platform.models import Brand, Grant, OrgNode, User
+from tests.audiences.three_people import EVERYTHING, GOLD, HEADQUARTERS, NOW, gold, number, save
 
-NOW = datetime.now(UTC).replace(microsecond=0)
-EVERYTHING = Scope((), everything=True)
-HEADQUARTERS = access.system("test")
-GOLD = {"version": 1, "rule": {"type": "tag", "op": "any", "tags": ["gold"]}}
-
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
-
-
-@pytest.fixture(autouse=True)
-def shop(clickhouse: str) -> Iterator[None]:
-    commerce_history.ensure_schema()
-    brand.forget()
-    catalogues.forget()
-    root = OrgNode.objects.create(kind="brand", code="brand", name="Brand", path="x")
-    root.path = f"{root.id}."
-    root.save()
-    Tag.objects.create(code="gold", name="Gold", group=TagGroup.objects.create(name="Value"))
-    who = [Draft("customer.described", f"d{m}", NOW - timedelta(days=90), [("member", m)], {"attributes": {}})
-           for m in ("ann", "bea", "cat")]  # fmt: skip
-    assert record("till", who).rejected == []
-    run_until_idle()
-    yield
-    clock.freeze(None)
-
-
-def number(member: str) -> int:
-    return Customer.objects.get(identities__kind="member", identities__key=member).number
-
-
-def gold(member: str, on: bool, key: int) -> None:
-    record("crm", [Draft("tag.changed", str(key), NOW + timedelta(seconds=key), [("member", member)],
-                         {"tag": "gold", "on": on})])  # fmt: skip
-    run_until_idle()
-
-
-def save(name: str = "Golden", rule: dict[str, Any] = GOLD, **more: Any) -> Audience:
-    return services.save(HEADQUARTERS, name=name, rule=rule, org_node=OrgNode.objects.get(code="brand"), **more)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.engine,
+    pytest.mark.usefixtures("three_people"),
+]
 
 
 def star(audience: Audience, **more: Any) -> Tag:
@@ -163,6 +130,21 @@ def test_whom_a_merge_absorbed_is_not_counted_before_the_next_snapshot() -> None
     run_until_idle()
     rule = {"version": 1, "rule": {"type": "tag", "op": "any", "tags": [tag.code]}}
     assert list(queries.evaluate(rule, EVERYTHING)) == [number("ann")]
+
+
+def test_what_differs_from_the_facts_of_a_tag_is_named() -> None:
+    golden = save()
+    tag = star(golden)
+    gold("ann", True, 1)
+    services.take_snapshot(golden.id)
+    assert verification.verify().equal
+    KeptChunk.objects.filter(tag=tag.pk).update(bits=bytes(8192))
+    ann = number("ann")
+    report = verification.verify()
+    assert report.kept_differences == [SetDifference("kept_tag_bits", tag.code, 0, 1, [ann])]
+    verification.repair(report)
+    assert verification.verify().equal
+    assert wearing(tag) == {ann}
 
 
 def test_nobody_else_puts_it_on_or_takes_it_off() -> None:

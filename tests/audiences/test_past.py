@@ -2,65 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
 from pyroaring import BitMap
 
-from hetang.audiences import catalogues, past, queries, refreshing, services
+from hetang.audiences import past, queries, refreshing, services
 from hetang.audiences.errors import AudienceInUse
 from hetang.audiences.models import Audience, AudienceSnapshot
 from hetang.audiences.past import Stay
 from hetang.audiences.rules import InvalidRule
 from hetang.audiences.schedules import Schedule
-from hetang.commerce import history as commerce_history
-from hetang.customers.models import Customer, Tag, TagGroup
+from hetang.customers.models import Tag
 from hetang.facts.intake import Draft, record
 from hetang.facts.models import Fact
 from hetang.facts.subscriptions import run_until_idle
-from hetang.platform import access, brand, clock
-from hetang.platform.access import Scope
-from hetang.platform.models import OrgNode
+from hetang.platform import clock
+from tests.audiences.three_people import EVERYTHING, HEADQUARTERS, NOW, gold, number, save
 
-NOW = datetime.now(UTC).replace(microsecond=0)  # the engine is a process of its own: it cannot be frozen
-EVERYTHING = Scope((), everything=True)
-HEADQUARTERS = access.system("test")
-GOLD = {"version": 1, "rule": {"type": "tag", "op": "any", "tags": ["gold"]}}
-
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
-
-
-@pytest.fixture(autouse=True)
-def shop(clickhouse: str) -> Iterator[None]:
-    commerce_history.ensure_schema()
-    brand.forget()
-    catalogues.forget()
-    root = OrgNode.objects.create(kind="brand", code="brand", name="Brand", path="x")
-    root.path = f"{root.id}."
-    root.save()
-    Tag.objects.create(code="gold", name="Gold", group=TagGroup.objects.create(name="Value"))
-    who = [Draft("customer.described", f"d{m}", NOW - timedelta(days=90), [("member", m)], {"attributes": {}})
-           for m in ("ann", "bea", "cat")]  # fmt: skip
-    assert record("till", who).rejected == []
-    run_until_idle()
-    yield
-    clock.freeze(None)
-
-
-def number(member: str) -> int:
-    return Customer.objects.get(identities__kind="member", identities__key=member).number
-
-
-def tag(member: str, on: bool, key: str) -> None:
-    record("crm", [Draft("tag.changed", key, NOW + timedelta(seconds=int(key)), [("member", member)],
-                         {"tag": "gold", "on": on})])  # fmt: skip
-    run_until_idle()
-
-
-def save(name: str = "Golden", rule: dict[str, Any] = GOLD, **more: Any) -> Audience:
-    return services.save(HEADQUARTERS, name=name, rule=rule, org_node=OrgNode.objects.get(code="brand"), **more)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.engine,
+    pytest.mark.usefixtures("three_people"),
+]
 
 
 def whole(*parts: dict[str, Any]) -> dict[str, Any]:
@@ -71,7 +36,7 @@ def golden_weeks() -> Audience:
     """ann came in 20 days ago and left 3 days ago; bea came 10 days ago; cat is never in."""
     golden = save()
     for key, (member, on, ago) in enumerate([("ann", True, 20), ("bea", True, 10), ("ann", False, 3)], 1):
-        tag(member, on, str(key))
+        gold(member, on, key)
         clock.freeze(NOW - timedelta(days=ago))
         services.take_snapshot(golden.id)
         clock.freeze(None)
@@ -116,7 +81,7 @@ def test_a_merge_is_no_coming_or_going_and_the_past_goes_with_her() -> None:
     record("crm", [Draft("customer.identified", "n", NOW, [("member", "ann"), ("member", "bea")])])
     run_until_idle()
     assert number("bea") == ann
-    tag("ann", True, "9")
+    gold("ann", True, 9)
     snapshot = services.take_snapshot(golden.id)
     assert (set(BitMap.deserialize(bytes(snapshot.members))), snapshot.entered, snapshot.left) == ({ann}, 0, 0)
     kinds = Fact.objects.filter(kind__startswith="audience.").order_by("id").values_list("kind", flat=True)
@@ -153,7 +118,7 @@ def test_an_audience_whose_past_is_asked_for_is_in_use_and_no_part_of_itself() -
 
 
 def test_scheduled_audiences_run_at_their_time_once() -> None:
-    tag("ann", True, "1")
+    gold("ann", True, 1)
     brand_zone = clock.zone()
     before = datetime(2026, 11, 11, 8, 59, tzinfo=brand_zone)
     clock.freeze(before)

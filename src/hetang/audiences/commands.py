@@ -14,8 +14,8 @@ def verify(*, as_json: bool, repair: bool) -> int:
     """Compare sets and history with a recomputation; 0 when they are equal, 1 when not, 2 when nobody could say."""
     try:
         report = verification.verify()
-        if repair and report.set_differences:
-            verification.repair()
+        if repair:
+            verification.repair(report)
     except (EngineUnavailable, ServiceError) as problem:
         print(f"The engine cannot be asked: {problem}. Is Hetang running? `hetang doctor` says more.")
         return 2
@@ -25,13 +25,13 @@ def verify(*, as_json: bool, repair: bool) -> int:
     print(f"{report.sets} live sets of {report.customers} customers and the history compared in {report.seconds} s.")
     for name, count in report.waiting.items():
         print(f"- the stream {name} has {count} facts to apply; sums of the history may differ by them")
-    for one in report.set_differences[:_SHOWN]:
+    sets = [*report.set_differences, *report.kept_differences]
+    for one in sets[:_SHOWN]:
         numbers = ", ".join(map(str, one.numbers))
         print(f"- set {one.family} {one.key}: {one.too_many} too many, {one.missing} missing (customers {numbers} …)")
     for other in report.history_differences[:_SHOWN]:
         print(f"- history {other.what}, part {other.part} of 256: {other.history} instead of {other.truth}")
-    hidden = len(report.set_differences) + len(report.history_differences)
-    hidden -= min(len(report.set_differences), _SHOWN) + min(len(report.history_differences), _SHOWN)
+    hidden = max(len(sets) - _SHOWN, 0) + max(len(report.history_differences) - _SHOWN, 0)
     if hidden:
         print(f"- and {hidden} more")
     print(_conclusion(report, repair))
@@ -43,9 +43,7 @@ def _conclusion(report: verification.Report, repair: bool) -> str:
         return "Everything equals its recomputation."
     told = []
     if report.set_differences:
-        told.append(
-            "The sets were built anew." if repair else "`hetang audiences verify --repair` builds the sets anew."
-        )
+        told.append("They were built anew." if repair else "`hetang audiences verify --repair` builds them anew.")
     if report.history_differences:
         told.append("`hetang rebuild-history` fills the history again.")
     return " ".join(told)

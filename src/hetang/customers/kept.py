@@ -141,6 +141,14 @@ def folded(tag: Tag) -> BitMap:
     return found
 
 
+def rebuild(tag: Tag) -> None:
+    """Write set and bits of a tag anew from its facts."""
+    with transaction.atomic():
+        row = KeptTag.objects.select_for_update().get(tag=tag)
+        truth = folded(tag)
+        _store(row, truth, truth | BitMap.deserialize(bytes(row.members)) | from_bits(tag.pk))
+
+
 def from_bits(tag_id: int) -> BitMap:
     """Who wears a tag by the rows that SQL looks into."""
     import numpy as np
