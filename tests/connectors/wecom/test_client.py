@@ -141,6 +141,13 @@ def test_one_of_those_who_wait_asks_in_the_place_of_a_process_that_hangs(
     assert len(fetched) == 1
 
 
+def test_who_saw_no_token_does_not_ask_after_another_has_stored_one(app: App) -> None:
+    assert tokens.current(app.pk, lambda: ("new token", 7200)) == "new token"
+    assert not tokens._lease(app.pk, None)
+    assert tokens._lease(app.pk, tokens._stored(app.pk))
+    assert not tokens._lease(app.pk, tokens._stored(app.pk))  # it is somebody's already
+
+
 def test_token_that_comes_back_unchanged_is_not_asked_for_at_every_call(app: App) -> None:
     fetched: list[int] = []
 

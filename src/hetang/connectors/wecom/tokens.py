@@ -21,7 +21,9 @@ from hetang.platform import clock
 from hetang.platform.sealing import seal, unseal
 
 EARLY = timedelta(minutes=5)
-PATIENCE_S = 15.0
+PATIENCE_S = 15.0  # before one of those who wait asks in the place of one that hangs
+_LEASE_S = 15.0  # for as long nobody else does so
+_GIVE_UP_S = 30.0
 _WAIT_S = 0.05
 _MEMORY_S = 30.0
 _SPACE = 0x7765  # of the advisory locks
@@ -58,11 +60,11 @@ def _renew(app_id: int, fetch: Fetch, good: Callable[[_Stored], bool], spare: _S
             if found is not None and good(found):
                 return found[0]
             waited = time.monotonic() - begun
-            if mine or (waited > PATIENCE_S and _lease(app_id)):
+            if mine or (waited > PATIENCE_S and _lease(app_id, found)):
                 return _fetch_and_store(app_id, fetch, found)
         if spare is not None and spare[1] > clock.now():
             return spare[0]
-        if waited > 2 * PATIENCE_S:
+        if waited > _GIVE_UP_S:
             raise NotSent("the token is being renewed by another process")
         time.sleep(_WAIT_S)
 
@@ -95,16 +97,17 @@ def _fetch_and_store(app_id: int, fetch: Fetch, before: _Stored | None) -> str:
     return token
 
 
-def _lease(app_id: int) -> bool:
-    """Whether it is ours to ask in the place of one that hangs."""
+def _lease(app_id: int, seen: _Stored | None) -> bool:
+    """Whether it is ours to ask in the place of one that hangs; not if somebody has stored another than was `seen`."""
     with connection.cursor() as cursor:
         cursor.execute(
             "insert into wecom_accesstoken as t (app_id, leased_until)"
             " values (%(app)s, clock_timestamp() + %(lease)s * interval '1 second')"
             " on conflict (app_id) do update set leased_until = excluded.leased_until"
-            " where t.leased_until is null or t.leased_until < clock_timestamp()"
-            "    or t.leased_until > clock_timestamp() + interval '10 minutes' returning app_id",  # the clock went back
-            {"app": app_id, "lease": PATIENCE_S},
+            " where t.expires_at is not distinct from %(seen)s"
+            "    and (t.leased_until is null or t.leased_until < clock_timestamp()"
+            "         or t.leased_until > clock_timestamp() + interval '10 minutes') returning app_id",  # clock went back
+            {"app": app_id, "lease": _LEASE_S, "seen": seen and seen[1]},
         )
         return cursor.fetchone() is not None
 
