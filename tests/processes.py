@@ -27,6 +27,7 @@ class EngineProcess:
         self.home = home
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
+        self.clickhouse_url = clickhouse_url
         self._environment = {**os.environ, "HETANG_HOME": str(home), "HETANG_CLICKHOUSE_URL": clickhouse_url}
         if database is not None:
             parts = urlsplit(os.environ["HETANG_DATABASE_URL"])

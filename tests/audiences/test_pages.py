@@ -172,6 +172,9 @@ def test_hostile_state_is_an_empty_rule(client: Client) -> None:
         assert (answer.status_code, counted(answer.content.decode())) == (200, "3")
     assert client.post("/audiences/build", {"tree": "", "do": "add:all-9:tag"}).status_code == 400
     assert client.post("/audiences/build", {"tree": "", "do": "dance"}).status_code == 400
+    endless = client.post("/audiences/save", {"tree": "{}", "name": "荷" * 10_000, "refresh": "live"})
+    assert "Give the audience a name of at most 80 characters." in endless.content.decode()
+    assert not Audience.objects.exists()
 
 
 def saved(**more: Any) -> Audience:

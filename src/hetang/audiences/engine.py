@@ -31,7 +31,7 @@ from hetang.audiences.rules import Catalogue, InvalidRule, Node
 from hetang.audiences.sets import Evaluation, evaluate
 from hetang.communities import queries as communities
 from hetang.customers import kept
-from hetang.platform import clock, environment
+from hetang.platform import clock, environment, outages
 from hetang.platform.engine_client import ServiceError
 
 log = logging.getLogger(__name__)
@@ -149,6 +149,7 @@ class SetService:
         self._sets: LiveSets | None = None
         self._state: State | None = None
         self._lock = threading.Lock()
+        self._saving = threading.Lock()  # taken before the other
         self._read_at = float("-inf")
         self._saved_at = time.monotonic()
         self._saved = LiveSets().position
@@ -169,16 +170,22 @@ class SetService:
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(10)
-        with self._lock:
-            self._save()
+        self._save_if_moved()
 
     def handle(self, verb: str, payload: dict[str, Any]) -> dict[str, Any]:
-        """Answer a verb. Raises ServiceError with code unknown_verb, invalid_rule or history_unavailable."""
+        """Answer a verb. Raises ServiceError with code unknown_verb, invalid_rule, history_unavailable,
+        database_unavailable or disk_full; the last three pass by themselves."""
         self._last_call = time.monotonic()
         action = _VERBS.get(verb)
         if action is None:
             raise ServiceError("unknown_verb", verb)
-        return action(self, payload)
+        try:
+            return action(self, payload)
+        except Exception as problem:
+            code = {outages.DATABASE: "database_unavailable", outages.DISK: "disk_full"}.get(outages.of(problem))
+            if code is None:
+                raise
+            raise ServiceError(code, str(problem)) from problem
 
     # verbs ---------------------------------------------------------------------------------------------------
 
@@ -250,7 +257,7 @@ class SetService:
             self._look()
             following.refresh(cast(LiveSets, self._sets), BitMap(payload["numbers"]), clock.now())
             self._read_at = float("-inf")
-            self._save(always=True)
+        self._save(always=True)
         return {}
 
     def verify(self, _: dict[str, Any]) -> dict[str, Any]:
@@ -271,7 +278,7 @@ class SetService:
         with self._lock:
             self._sets = built
             self._look()
-            self._save(always=True)
+        self._save(always=True)
         return {}
 
     # inside --------------------------------------------------------------------------------------------------
@@ -319,9 +326,8 @@ class SetService:
         self._sets = following.follow(self._sets, now)
         if self._sets.position.database != before:
             catalogues.forget()  # after a restore the same codes may have other ids
-        index = {family: dict(known) for family, known in self._sets.families.items()}
         moment = Moment(clock.local_day(now), clock.zone().key)
-        self._state = State(LiveSets(self._sets.position, index, []), version, moment, worn)
+        self._state = State(self._sets.still(ends=False), version, moment, worn)
         self._read_at = started
 
     def _keep_up(self) -> None:
@@ -331,8 +337,7 @@ class SetService:
                 with self._lock:
                     self._look()
                 if time.monotonic() - self._saved_at > SAVE_EVERY_S:
-                    with self._lock:
-                        self._save()
+                    self._save_if_moved()
             except Exception:
                 log.exception("live sets could not be brought up to date")
                 connections.close_all()
@@ -340,11 +345,23 @@ class SetService:
             self._stopping.wait(BUSY_POLL_S if busy else IDLE_POLL_S)
         connection.close()
 
-    def _save(self, always: bool = False) -> None:
-        if self._sets is not None and (always or self._sets.position != self._saved):
-            self._sets.save(self._file)
-            self._saved = self._sets.position
+    def _save_if_moved(self) -> None:
+        """What the disk does not take now is read again from PostgreSQL after a restart; the next try is the next
+        time's."""
+        try:
+            self._save()
+        except OSError as problem:
+            log.warning("the live sets could not be written down, so a restart will take longer: %s", problem)
         self._saved_at = time.monotonic()
+
+    def _save(self, always: bool = False) -> None:
+        """Write the sets while questions are answered: bitmaps are never changed in place. Raises OSError."""
+        with self._saving:
+            with self._lock:
+                still = None if self._sets is None else self._sets.still()
+            if still is not None and (always or still.position != self._saved):
+                still.save(self._file)
+                self._saved = still.position
 
 
 _VERBS: dict[str, Callable[[SetService, dict[str, Any]], dict[str, Any]]] = {

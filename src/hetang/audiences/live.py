@@ -68,6 +68,12 @@ class LiveSets:
         """Living customers: neither absorbed by a merge nor erased."""
         return self.families["alive"].get(True, _EMPTY)
 
+    def still(self, *, ends: bool = True) -> LiveSets:
+        """As they are now, under an index of its own: what changes later does not show in it. Without `ends` for those
+        who only ask: there may be many."""
+        index = {family: dict(known) for family, known in self.families.items()}
+        return LiveSets(self.position, index, list(self.ends) if ends else [])
+
     def union(self, family: str, keys: Iterable[Hashable]) -> BitMap:
         """Everybody in any of the keys' sets."""
         known = self.families[family]
@@ -131,7 +137,8 @@ class LiveSets:
         return found
 
     def save(self, path: Path) -> None:
-        """Write a snapshot atomically: a crash leaves the old file or the new one."""
+        """Write a snapshot atomically: a crash leaves the old file or the new one, a full disk the old one. Raises
+        OSError."""
         index: list[list[Any]] = []
         blobs: list[bytes] = []
         for family, known in self.families.items():
@@ -147,11 +154,15 @@ class LiveSets:
         }
         payload = json.dumps(head).encode() + b"\n" + b"".join(blobs)
         draft = path.with_suffix(".draft")
-        with draft.open("wb") as stream:
-            stream.write(_MAGIC + f"{zlib.crc32(payload):08x}\n".encode() + payload)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
+        try:
+            with draft.open("wb") as stream:
+                stream.write(_MAGIC + f"{zlib.crc32(payload):08x}\n".encode() + payload)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(path)
+        except OSError:
+            draft.unlink(missing_ok=True)  # a full disk needs the space
+            raise
 
     @classmethod
     def load(cls, path: Path) -> LiveSets | None:

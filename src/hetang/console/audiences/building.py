@@ -284,6 +284,8 @@ def trouble(refused: ServiceError) -> str:
             "The purchase history is not available, so figures, dates and behaviour cannot be counted now. "
             "Tags, consent, stores and friends still can."
         )
+    if refused.code == "database_unavailable":
+        return _("The database does not answer the engine, so nothing can be counted now. Try again in a minute.")
     return _("The rule could not be evaluated: %(why)s") % {"why": refused.detail}
 
 
