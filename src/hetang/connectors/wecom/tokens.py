@@ -106,7 +106,7 @@ def _lease(app_id: int, seen: _Stored | None) -> bool:
             " on conflict (app_id) do update set leased_until = excluded.leased_until"
             " where t.expires_at is not distinct from %(seen)s"
             "    and (t.leased_until is null or t.leased_until < clock_timestamp()"
-            "         or t.leased_until > clock_timestamp() + interval '10 minutes') returning app_id",  # clock went back
+            "         or t.leased_until > clock_timestamp() + interval '10 minutes') returning app_id",  # clock back
             {"app": app_id, "lease": _LEASE_S, "seen": seen and seen[1]},
         )
         return cursor.fetchone() is not None
