@@ -38,6 +38,7 @@ class Visitor:
         self.page.fill("input[name=password]", PASSWORD)
         self.page.click("main button")
         self.page.wait_for_selector("nav.nav", state="attached")
+        self.page.wait_for_load_state("load")  # before that no key is listened for
         return self.page
 
     def scrolls_sideways(self) -> bool:
