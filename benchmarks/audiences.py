@@ -9,7 +9,10 @@ history cached and without ClickHouse's query condition cache; the live sets are
   the same algebra on the same sets in pyroaring, in this process.
 - `rfm_first`: two tags, last order within 30 days, an amount. `behaviour_first`: a category twice in 30 days and no
   touch in 7. `attribute_first`: one numeric attribute of thirty.
-- `snapshot_diff`: three million members (or half of the people) written as bytes and compared with yesterday's.
+- `snapshot_diff`: three million members (or half of the people), of whom half a per cent of the people came or went
+  since the snapshot before: that one read, both compared, the new one and its facts committed.
+- `tag_changes`, `six_tags_busy_ratio`, `live_p99`: see `benchmarks.changes`. Words of single people and the live
+  audience at a million only.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import crowd
+from benchmarks import changes, crowd
 from benchmarks.product import Product
 from benchmarks.report import report
 
@@ -74,6 +77,12 @@ def measure(people: int) -> None:
         bench.first("rfm", bench.rfm, target=400)
         bench.first("behaviour", bench.behaviour, target=700)
         bench.snapshot()
+        tags = changes.kept_tags(people)
+        by_words = changes.words(product, people) if people == SIZES["small"][0] else None
+        changes.tag_changes(people, suffix, tags, by_words)
+        changes.busy_ratio(people, suffix, bench.preview_six, p95)
+        if by_words is not None:
+            changes.live(product, suffix)
         report(f"engine{suffix}_mb", engine.megabytes(), "MB", baseline=4096, peak_mb=round(engine.peak()))
 
 
@@ -146,6 +155,10 @@ class Bench:
         ratio = statistics.median(asked) / statistics.median(raw)
         report(f"six_tags{self.suffix}_ratio_to_roaring", ratio, "ratio", baseline=limit, of="medians")
 
+    def preview_six(self) -> float:
+        """Milliseconds of the preview of a new rule."""
+        return self._ask(six(*self.rng.sample(list(self.tags), 6)), "preview")[0]
+
     def first(self, name: str, rule: Callable[[], Rule], target: float | None = None) -> None:
         """A rule on the history, each time another one."""
         self._ask(rule())
@@ -176,31 +189,39 @@ class Bench:
         return {"all": [{**bought, "category": category}, spared]}
 
     def snapshot(self) -> None:
-        """As `audiences.services` keeps who is in: yesterday's bytes read, both differences, today's bytes written."""
-        from pyroaring import BitMap
+        """Yesterday's people read, both differences taken, today's snapshot and its facts written and committed."""
+        from django.db import connection, transaction
 
-        people = len(self.sets.universe)
-        draw = np.random.default_rng(5)
-        yesterday = crowd.some_of(draw, people, min(0.5, 3_000_000 / people))
-        moved = crowd.some_of(draw, people, 0.005)
-        today, kept = yesterday ^ moved, yesterday.serialize()
-        times = []
-        for _ in range(15):
+        from hetang.audiences import services
+        from hetang.audiences.models import AudienceSnapshot
+        from hetang.platform import access
+        from hetang.platform.models import OrgNode
+
+        rule, root = {"version": 1, "rule": {"all": []}}, OrgNode.objects.get(parent=None)
+        audience = services.save(access.system("bench"), name="Half", rule=rule, org_node=root)
+        people, draw = len(self.sets.universe), np.random.default_rng(5)
+        members, times = crowd.some_of(draw, people, min(0.5, 3_000_000 / people)), []
+        for round_ in range(16):
             started = time.perf_counter()
-            before = BitMap.deserialize(kept)
-            entered, left = today - before, before - today
-            written = [len(one.serialize()) for one in (today, entered, left)]
-            times.append((time.perf_counter() - started) * 1000)
-        more = {"members": len(today), "moved": len(entered) + len(left), "bytes": sum(written)}
+            with transaction.atomic():
+                newest = services._keep(audience, members)  # noqa: SLF001 - of a refresh, without the engine
+            if round_:  # the first one is a key frame
+                times.append((time.perf_counter() - started) * 1000)
+            members ^= crowd.some_of(draw, people, 0.005)
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_total_relation_size(%s)", [AudienceSnapshot._meta.db_table])
+            (size,) = cursor.fetchone()
+        more = {"p95_ms": round(p95(times), 1), "members": newest.count, "moved": newest.entered + newest.left}
+        more |= {"bytes_each": size // 16, "key_frame_bytes": len(members.serialize())}
         report(f"snapshot_diff{self.suffix}_ms", statistics.median(times), "ms", baseline=50, **more)
 
-    def _ask(self, rule: Rule) -> tuple[float, dict[str, Any]]:
+    def _ask(self, rule: Rule, verb: str = "evaluate") -> tuple[float, dict[str, Any]]:
         """Milliseconds of one call of the engine, and its answer."""
         from hetang.platform import engine_client
 
         payload = {"rule": {"version": 1, "rule": rule}, "scope": None, "sample": SAMPLE, "cached": False}
         started = time.perf_counter()
-        answer = engine_client.call("sets", "evaluate", payload, timeout_s=120)
+        answer = engine_client.call("sets", verb, payload, timeout_s=120)
         return (time.perf_counter() - started) * 1000, answer
 
     def _raw(self, tags: list[str]) -> tuple[int, list[int]]:

@@ -37,6 +37,9 @@ def brand() -> Iterator[None]:
     group = TagGroup.objects.create(name="value")
     for code in ("gold", "silver"):
         Tag.objects.create(code=code, name=code, group=group)
+    one_of = TagGroup.objects.create(name="skin", exclusive=True)
+    for code in ("dry", "oily"):
+        Tag.objects.create(code=code, name=code, group=one_of)
     yield
     clock.freeze(None)
 
@@ -145,7 +148,9 @@ def test_following_ends_where_building_does(seed: int, tmp_path: Path) -> None:
         who = f"m{rng.randrange(12)}"
         match rng.randrange(10):
             case 0 | 1:
-                body = {"tag": rng.choice(["gold", "silver"]), "on": rng.random() < 0.6}
+                body = {"tag": rng.choice(["gold", "silver", "dry", "oily"]), "on": rng.random() < 0.6}
+                if body["on"] and rng.random() < 0.2:
+                    body["expires_at"] = (NOW + timedelta(minutes=rng.choice([-5, 50, 500]))).isoformat()
                 tell("tag.changed", who, body, str(n), at=rng.randrange(600))
             case 2:
                 body = {"attributes": {}, "home_store": rng.choice(["s1", "s2"])}

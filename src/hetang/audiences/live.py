@@ -49,6 +49,16 @@ class Expiry:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Who is in one set of a family from now on, and who is not; `ends` of those for whom it ends by itself."""
+
+    key: Hashable
+    on: BitMap
+    off: BitMap
+    ends: list[Expiry] = field(default_factory=list)
+
+
 Members = Mapping[str, Mapping[Hashable, BitMap]]
 
 
@@ -126,6 +136,15 @@ class LiveSets:
                 before, incoming = known.get(key, _EMPTY), new.get(key, _EMPTY) & living
                 if incoming or before.intersection_cardinality(moved):
                     known[key] = (before - moved) | incoming
+        self._end(ends)
+
+    def move(self, family: str, change: Move) -> None:
+        """Put people into one set and take others out, whatever else they are in; those not alive come into none."""
+        known, before = self.families[family], self.families[family].get(change.key, _EMPTY)
+        known[change.key] = (before - change.off) | (change.on & self.universe)
+        self._end(change.ends)
+
+    def _end(self, ends: Iterable[Expiry]) -> None:
         for end in ends:
             heapq.heappush(self.ends, (end.at, end.family, end.key, end.number))
 
