@@ -7,6 +7,7 @@ import json
 import pytest
 from django.db import connection
 
+from hetang.audiences import stored
 from hetang.audiences.models import Audience, AudienceSnapshot
 from hetang.commerce.models import CustomerMetric, Order, Refund
 from hetang.customers.models import Customer, Identity
@@ -48,7 +49,7 @@ def test_she_is_found_everywhere_before_and_nowhere_after(eve: int) -> None:
 def test_her_number_is_in_no_set_plan_ledger_or_history(eve: int) -> None:
     erase(eve)
     for rows in (AudienceSnapshot, Plan, PlanGroup):
-        assert not any(eve in traces.bitmap(row.members) for row in rows.objects.all())
+        assert not any(eve in stored.read_members(row.pk) for row in rows.objects.all())
     with connection.cursor() as cursor:
         cursor.execute("select members from facts_fact where members is not null")
         assert not any(eve in traces.bitmap(members) for (members,) in cursor.fetchall())

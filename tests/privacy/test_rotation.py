@@ -153,6 +153,7 @@ def test_every_sealed_column_is_declared() -> None:
         "untouched",
         "entered_members",
         "left_members",
+        "moved",
         "bits",
         "digest",
     }

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 from pyroaring import BitMap
 
+from hetang.audiences import stored
 from hetang.audiences.models import Audience, AudienceSnapshot, Staying
 from hetang.audiences.services import alone
 from hetang.platform.engine_client import EngineUnavailable, call
@@ -20,57 +21,84 @@ from hetang.platform.holdings import Checkpoint, Holding, NotNow, Person
 CHUNK = 50  # sets read at once: one of 20 million people weighs up to 3 MB
 
 
-def _snapshots(person: Person) -> Iterator[tuple[int, list[int]]]:
-    """Audiences, and the ids of their snapshots that hold her or say that she came or went, by sequence."""
-    hers = BitMap(person.numbers)
-    for audience in Audience.objects.order_by("id").values_list("pk", flat=True):
-        rows = AudienceSnapshot.objects.filter(audience=audience).order_by("sequence")
-        sets = rows.values_list("pk", "members", "entered_members", "left_members").iterator(chunk_size=CHUNK)
-        found = [pk for pk, *packed in sets if any(_read(one) & hers for one in packed)]
-        if found:
-            yield audience, found
+def _chains(audience: int) -> Iterator[list[AudienceSnapshot]]:
+    """An audience's snapshots from each key frame to the next, in order."""
+    chain: list[AudienceSnapshot] = []
+    for row in AudienceSnapshot.objects.filter(audience=audience).order_by("sequence").iterator(chunk_size=CHUNK):
+        if chain and row.members is not None:
+            yield chain
+            chain = []
+        chain.append(row)
+    if chain:
+        yield chain
 
 
-def _read(packed: bytes | memoryview | None) -> BitMap:
-    return BitMap() if packed is None else BitMap.deserialize(bytes(packed))
+def _those_with_her(chain: list[AudienceSnapshot], hers: BitMap) -> Iterator[tuple[AudienceSnapshot, BitMap]]:
+    """Snapshots of a chain that hold her or say that she came or went, and under which numbers she was in."""
+    inside = BitMap()
+    for row in chain:
+        changed = stored.moved(row.moved, row.entered_members, row.left_members) & hers
+        inside = inside ^ changed if row.members is None else stored.unpacked(row.members) & hers
+        if inside or changed:
+            yield row, inside
+
+
+def _audiences() -> list[int]:
+    return list(Audience.objects.order_by("id").values_list("pk", flat=True))
 
 
 def _snapshot_count(person: Person) -> int:
-    return sum(len(found) for _audience, found in _snapshots(person))
+    hers = BitMap(person.numbers)
+    chains = (chain for audience in _audiences() for chain in _chains(audience))
+    return sum(1 for chain in chains for _row in _those_with_her(chain, hers))
 
 
 def _snapshot_erase(person: Person, checkpoint: Checkpoint) -> int:
-    changed = 0
-    for audience, found in list(_snapshots(person)):
-        with alone(audience):  # a refresh that began before would compare with the snapshot as it was
-            for pk in found:
-                with transaction.atomic():
-                    _take_out(pk, BitMap(person.numbers))
-                changed += 1
-                checkpoint()
+    """A chain at a time: half of one without her would say that she came where she went."""
+    hers, changed = BitMap(person.numbers), 0
+    for audience in _audiences():
+        frames = [chain[0].sequence for chain in _chains(audience) if any(_those_with_her(chain, hers))]
+        for first in frames:
+            with alone(audience), transaction.atomic():  # a refresh that began before would compare with what was
+                changed += _take_out(audience, first, hers)
+            checkpoint()
     return changed
 
 
-def _take_out(pk: int, hers: BitMap) -> None:
-    """From the earliest snapshot to the latest: the one before holds her no more, the one after may still."""
-    row = AudienceSnapshot.objects.select_for_update().get(pk=pk)
-    members = _read(row.members)
-    gone, rest = len(members & hers), members - hers
-    row.members, row.count = rest.serialize(), len(rest)
+def _take_out(audience: int, first: int, hers: BitMap) -> int:
+    """Of the chain that begins there: the one before holds her no more, the one after may still."""
+    rows = AudienceSnapshot.objects.select_for_update().filter(audience=audience, sequence__gte=first)
+    chain: list[AudienceSnapshot] = []
+    for row in rows.order_by("sequence"):
+        if chain and row.members is not None:
+            break
+        chain.append(row)
+    found = list(_those_with_her(chain, hers))
+    for row, inside in found:
+        _without(row, inside, hers)
+    return len(found)
+
+
+def _without(row: AudienceSnapshot, inside: BitMap, hers: BitMap) -> None:
+    row.count -= len(inside)
+    if row.members is not None:
+        row.members = (stored.unpacked(row.members) - hers).serialize()
+    if row.moved is not None:
+        row.moved = (stored.unpacked(row.moved) - hers).serialize()
     if row.entered_members is None:
-        row.entered -= gone
+        row.entered -= len(inside)
     else:
-        came, went = _read(row.entered_members) - hers, _read(row.left_members) - hers
+        came, went = stored.unpacked(row.entered_members) - hers, stored.unpacked(row.left_members) - hers
         row.entered_members, row.entered = came.serialize(), len(came)
         row.left_members, row.left = went.serialize(), len(went)
-    row.save(update_fields=["members", "count", "entered", "left", "entered_members", "left_members"])
+    row.save(update_fields=["members", "moved", "count", "entered", "left", "entered_members", "left_members"])
     after = AudienceSnapshot.objects.filter(audience=row.audience_id, sequence=row.sequence + 1).first()
     if after is None:
-        Audience.objects.filter(pk=row.audience_id).update(count=len(rest))
+        Audience.objects.filter(pk=row.audience_id).update(count=row.count)
     elif after.entered_members is None:  # it says only how many came and went
-        staying = len(_read(after.members) & members & hers)
+        staying = len(stored.unpacked(after.members) & inside)
         AudienceSnapshot.objects.filter(pk=after.pk).update(
-            left=after.left - (gone - staying), entered=after.entered + staying
+            left=after.left - (len(inside) - staying), entered=after.entered + staying
         )
 
 
@@ -144,7 +172,7 @@ def _live_erase(person: Person, _checkpoint: Checkpoint) -> int:
 
 def _staying(person: Person) -> list[int]:
     hers = BitMap(person.numbers)
-    return [pk for pk, packed in Staying.objects.values_list("pk", "members") if _read(packed) & hers]
+    return [pk for pk, packed in Staying.objects.values_list("pk", "members") if stored.unpacked(packed) & hers]
 
 
 def _staying_count(person: Person) -> int:
@@ -157,7 +185,7 @@ def _staying_erase(person: Person, checkpoint: Checkpoint) -> int:
         with transaction.atomic():
             row = Staying.objects.select_for_update().filter(pk=pk).first()
             if row is not None:
-                row.members = (_read(row.members) - BitMap(person.numbers)).serialize()
+                row.members = (stored.unpacked(row.members) - BitMap(person.numbers)).serialize()
                 row.save(update_fields=["members"])
         checkpoint()
     return len(found)

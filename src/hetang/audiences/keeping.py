@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import ManyToOneRel, Max, Min, QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from hetang.audiences import stored
 from hetang.audiences.models import AudienceSnapshot
 from hetang.platform.keeping import COUNTED, Keeping, Note
 
@@ -21,6 +22,7 @@ class _Snapshots:
     def remove(self, before: datetime, note: Note) -> None:
         while found := list(self._rows().filter(at__lt=before).order_by("pk").values_list("pk", flat=True)[:_AT_ONCE]):
             with transaction.atomic():
+                stored.frame_successors(found)
                 AudienceSnapshot.objects.filter(pk__in=found).delete()
                 note(len(found))
 

@@ -64,8 +64,10 @@ class AudienceVersion(models.Model):
 class AudienceSnapshot(models.Model):
     """Who was in from `at` until the next snapshot: roaring bytes of customer numbers. Written only on a change.
 
-    `entered_members` and `left_members` say who came and went since the one before; null where the members themselves
-    say it (the first one, and those of before these columns). A merge is no coming and going.
+    `members` is everybody, in key frames alone; the others differ from the one before by `moved`, or where that is null
+    too, by who came and who went (see `stored`). `entered_members` and `left_members` say who came and went since the
+    one before; null where the members themselves say it (the first one, and those of before these columns). A merge is
+    no coming and going.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -73,12 +75,13 @@ class AudienceSnapshot(models.Model):
     sequence = models.IntegerField()  # 1, 2, 3 ... of its audience
     at = models.DateTimeField()
     version = models.IntegerField()  # of the rule
-    members = models.BinaryField()
+    members = models.BinaryField(null=True)
     count = models.BigIntegerField()
     entered = models.BigIntegerField()
     left = models.BigIntegerField()
     entered_members = models.BinaryField(null=True)
     left_members = models.BinaryField(null=True)
+    moved = models.BinaryField(null=True)
 
     class Meta:
         constraints: ClassVar = [

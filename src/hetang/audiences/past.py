@@ -22,6 +22,7 @@ from hetang.audiences.models import AudienceSnapshot
 from hetang.customers.models import Customer
 
 CHUNK = 50  # snapshots read at once: one of 20 million people weighs up to 3 MB
+SETS = ("members", "moved", "entered_members", "left_members")
 KEPT = 64  # answers that the engine remembers
 _EVALUATED = timedelta(minutes=10)  # a merge this long before a snapshot may have come after its evaluation
 
@@ -49,12 +50,12 @@ class Stay:
 def snapshot_at(audience_id: int, at: datetime) -> AudienceSnapshot | None:
     """The snapshot that was valid at an instant; None before the first one that is kept."""
     rows = AudienceSnapshot.objects.filter(audience_id=audience_id, at__lte=at)
-    return rows.defer("entered_members", "left_members").order_by("-at", "-sequence").first()
+    return rows.defer(*SETS).order_by("-at", "-sequence").first()
 
 
 def members_of(snapshot: AudienceSnapshot) -> BitMap:
     """Its people, as they are numbered now."""
-    return as_numbered_now(BitMap.deserialize(bytes(snapshot.members)))
+    return as_numbered_now(stored.read_members(snapshot.pk))
 
 
 def changes(audience_id: int, since: datetime | None = None, behind: int = 0) -> Iterator[Change]:
@@ -74,10 +75,10 @@ def moves_of(audience_id: int, numbers: Iterable[int]) -> tuple[Move, ...]:
     """The times at which one person, under any of her numbers, came or went; the first says whether she was in when
     the earliest kept snapshot was taken. Reads every change of the audience: microseconds each."""
     hers = BitMap(numbers)
-    earliest = AudienceSnapshot.objects.filter(audience_id=audience_id).order_by("sequence").first()
+    earliest = AudienceSnapshot.objects.filter(audience_id=audience_id).order_by("sequence").defer(*SETS).first()
     if earliest is None:
         return ()
-    inside = BitMap.deserialize(bytes(earliest.members)) & hers
+    inside = stored.read_members(earliest.pk) & hers
     found = []
     for change in changes(audience_id):
         came, went = change.entered & hers, change.left & hers
@@ -199,7 +200,7 @@ class Past:
 def _difference(audience_id: int, sequence: int) -> tuple[BitMap, BitMap]:
     """(entered, left) of a snapshot that does not say it: all entered the first one."""
     rows = AudienceSnapshot.objects.filter(audience_id=audience_id, sequence__in=[sequence - 1, sequence])
-    found = {one: BitMap.deserialize(bytes(members)) for one, members in rows.values_list("sequence", "members")}
+    found = {one: stored.read_members(pk) for one, pk in rows.values_list("sequence", "pk")}
     after = found.get(sequence, BitMap())
     if sequence > 1 and sequence - 1 not in found:  # the one before is not kept any more
         return BitMap(), BitMap()

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from pyroaring import BitMap
 
-from hetang.audiences import history, past
+from hetang.audiences import history, past, stored
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.matching import GroupStay, Move, Person, Verdict, matches
 from hetang.audiences.matching import explain as explain_person
@@ -116,8 +116,8 @@ def scope_of(audience: Audience) -> Scope:
 def members(audience_id: int) -> BitMap:
     """The people of the newest snapshot; empty before the first one."""
     newest = AudienceSnapshot.objects.filter(audience_id=audience_id).order_by("-sequence")
-    content = newest.values_list("members", flat=True).first()
-    return BitMap() if content is None else BitMap.deserialize(bytes(content))
+    pk = newest.values_list("pk", flat=True).first()
+    return BitMap() if pk is None else stored.read_members(pk)
 
 
 def used_by(audience: Audience) -> list[Audience]:

@@ -193,7 +193,7 @@ def alone(audience_id: int) -> Iterator[None]:
 
 
 def _keep(audience: Audience, found: BitMap) -> AudienceSnapshot:
-    rows = AudienceSnapshot.objects.filter(audience=audience).defer("members", "entered_members", "left_members")
+    rows = AudienceSnapshot.objects.filter(audience=audience).defer(*past.SETS)
     newest = rows.order_by("-sequence").first()
     before = stored.read_members(newest.pk) if newest else BitMap()
     now = clock.now()
@@ -207,6 +207,7 @@ def _keep(audience: Audience, found: BitMap) -> AudienceSnapshot:
 def _write(
     audience: Audience, newest: AudienceSnapshot | None, before: BitMap, members: BitMap, now: datetime
 ) -> AudienceSnapshot:
+    difference = members ^ before
     before = past.merged_since(newest.at, before) if newest else before
     entered, left = members - before, before - members
     snapshot = AudienceSnapshot(
@@ -214,14 +215,13 @@ def _write(
         sequence=newest.sequence + 1 if newest else 1,
         at=now,
         version=audience.version,
-        members=members.serialize(),
         count=len(members),
         entered=len(entered),
         left=len(left),
         entered_members=entered.serialize() if newest else None,
         left_members=left.serialize() if newest else None,
     )
-    stored.write(snapshot)
+    stored.write(snapshot, members, difference)
     moved = {"audience.entered": entered, "audience.left": left}
     drafts = [
         Draft(

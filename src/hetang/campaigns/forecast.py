@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from pyroaring import BitMap
 
 from hetang.audiences.models import AudienceSnapshot
+from hetang.audiences.stored import read_members
 from hetang.campaigns.models import Broadcast
 from hetang.platform import clock
 from hetang.touch.models import Cap, Plan, PlanGroup, PlatformLimit, Programme
@@ -119,8 +120,8 @@ def _members(drafts: Sequence[Broadcast]) -> dict[int, BitMap]:
 
 def _newest(audiences: set[int]) -> dict[int, BitMap]:
     rows = AudienceSnapshot.objects.filter(audience__in=audiences).order_by("audience", "-sequence")
-    newest = rows.distinct("audience").values_list("audience", "members")
-    return {audience: BitMap.deserialize(bytes(packed)) for audience, packed in newest}
+    newest = rows.distinct("audience").values_list("audience", "pk")
+    return {audience: read_members(pk) for audience, pk in newest}
 
 
 def _launched(first: datetime, last: datetime) -> list[_Sending]:

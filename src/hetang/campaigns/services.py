@@ -11,6 +11,7 @@ from django.db import transaction
 from hetang.audiences.models import Audience, AudienceSnapshot
 from hetang.audiences.queries import is_personal
 from hetang.audiences.services import take_snapshot
+from hetang.audiences.stored import read_members
 from hetang.campaigns import approval, pictures, queries
 from hetang.campaigns.errors import CampaignError, Problem
 from hetang.campaigns.models import Broadcast, Campaign
@@ -197,7 +198,8 @@ def dry_run(actor: Actor, broadcast: Broadcast, *, wait: bool = False) -> Plan:
     snapshot = take_snapshot(broadcast.audience_id)
     now = clock.now()
     with transaction.atomic():
-        plan = planning.begin(bytes(snapshot.members), request_of(broadcast, broadcast.slot_at or now, snapshot))
+        request = request_of(broadcast, broadcast.slot_at or now, snapshot)
+        plan = planning.begin(read_members(snapshot.pk).serialize(), request)
         changed = Broadcast.objects.filter(pk=broadcast.pk, state=Broadcast.DRAFT).update(
             dry_run=plan, snapshot=snapshot
         )
@@ -233,7 +235,7 @@ def send(actor: Actor, broadcast: Broadcast, *, wait: bool = False) -> Programme
         plan = held.dry_run
         assert plan is not None and held.snapshot is not None  # noqa: S101
         request = Request.from_json(plan.parameters)
-        programme = touch.launch(_draft(held, request), bytes(held.snapshot.members), request)
+        programme = touch.launch(_draft(held, request), read_members(held.snapshot.pk).serialize(), request)
         Broadcast.objects.filter(pk=held.pk).update(programme=programme, state=Broadcast.SCHEDULED)
         audit.record(
             actor,
