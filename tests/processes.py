@@ -36,7 +36,12 @@ class EngineProcess:
 
     def start(self) -> None:
         """Start and wait until it answers."""
-        log = self.launch()
+        self.launch()
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        log = self.home / "logs" / "engine.log"
         wait_until(lambda: answers(f"{self.address}/ping"), 60, lambda: log.read_text()[-3000:])
 
     def launch(self) -> Path:

@@ -227,7 +227,7 @@ def store_history(people: list[Human]) -> None:
         ("customer_profile", profiles),
     ):  # fmt: skip
         described = clickhouse.rows(f"describe table {table}")
-        columns = [str(row[0]) for row in described if not row[2] or row[0] == "attributes"]
+        columns = list(dict.fromkeys(str(row[0]) for row in described if not row[2] or row[0] == "attributes"))
         clickhouse.insert(table, columns, rows, token=f"test-{table}-{uuid4()}")
 
 

@@ -136,10 +136,10 @@ def test_a_window_that_died_between_two_tables_is_completed(table: str, monkeypa
     record(*some_facts())
     insert = history_copy.insert
 
-    def dies(name: str, columns: str, data: bytes, token: str) -> None:
+    def dies(name: str, columns: str, data: bytes, token: str, shard: int = 0) -> None:
         if name == table:
             raise KeyboardInterrupt
-        insert(name, columns, data, token)
+        insert(name, columns, data, token, shard)
 
     monkeypatch.setattr(history_copy, "insert", dies)
     with pytest.raises(KeyboardInterrupt):
@@ -157,7 +157,7 @@ def test_no_transaction_waits_for_clickhouse(monkeypatch: pytest.MonkeyPatch) ->
 
     def watched(name: str, columns: str, data: bytes, token: str) -> None:
         states.append((connection.in_atomic_block, connection.connection.info.transaction_status.name))
-        insert(name, columns, data, token)
+        insert(name, columns, data, token, shard)
 
     monkeypatch.setattr(history_copy, "insert", watched)
     run_until_idle()
@@ -304,10 +304,10 @@ def test_a_division_that_died_half_way_is_completed(table: str, monkeypatch: pyt
     )
     insert = history_copy.insert
 
-    def dies(name: str, columns: str, data: bytes, token: str) -> None:
+    def dies(name: str, columns: str, data: bytes, token: str, shard: int = 0) -> None:
         if name == table and ":divided:" in token:
             raise KeyboardInterrupt
-        insert(name, columns, data, token)
+        insert(name, columns, data, token, shard)
 
     monkeypatch.setattr(history_copy, "insert", dies)
     with pytest.raises(KeyboardInterrupt):

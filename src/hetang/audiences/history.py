@@ -21,7 +21,8 @@ _PARAMETER = re.compile(r"\{(\w+):")
 
 
 def members(queries: Sequence[Query], settings: dict[str, Any] | None = None) -> dict[Query, BitMap]:
-    """The customers that each query selects, in one statement for every sixteen: a request costs as much as a scan.
+    """The customers that each query selects, in one statement for every sixteen: a request costs as much as a scan. Of
+    several servers each answers for its own customers, and the sets are united.
 
     Raises `clickhouse_connect` errors when the store is away.
     """
@@ -39,10 +40,13 @@ def _together(queries: Sequence[Query], settings: dict[str, Any]) -> dict[Query,
         selects.append(f"select toUInt8({place}) as place, groupBitmapState(toUInt32(customer)) from ({sql})")
         for name, value in query.parameters:
             parameters[f"q{place}_{name}"] = list(value) if isinstance(value, tuple) else value
-    answer = clickhouse.client().raw_query(
-        " union all ".join(selects), parameters=parameters, settings=settings, fmt="RowBinary"
-    )
-    return {queries[place]: state for place, state in read_states(answer)}
+    sql = " union all ".join(selects)
+    answers = clickhouse.on_every(lambda one: one.raw_query(sql, parameters, settings, "RowBinary"))
+    states: dict[int, list[BitMap]] = {place: [] for place in range(len(queries))}
+    for answer in answers:
+        for place, state in read_states(answer):
+            states[place].append(state)
+    return {queries[place]: BitMap.union(*found) for place, found in states.items()}
 
 
 def of_person(number: int) -> dict[str, Any]:
@@ -53,7 +57,9 @@ def of_person(number: int) -> dict[str, Any]:
         "purchases": tuple(
             Purchase((source, key), day, store, channel, int(net))
             for source, key, day, store, channel, net in clickhouse.rows(
-                "select source, order_key, day, store, channel, net from orders where customer = {number:UInt32}", one
+                "select source, order_key, day, store, channel, net from orders where customer = {number:UInt32}",
+                one,
+                number,
             )
         ),
         "lines": tuple(
@@ -62,16 +68,19 @@ def of_person(number: int) -> dict[str, Any]:
                 "select source, order_key, day, store, channel, category, sku, amount from order_lines"
                 " where customer = {number:UInt32}",
                 one,
+                number,
             )
         ),
         "visited": tuple(
             Visit(*row)
-            for row in clickhouse.rows("select day, store, channel from visits where customer = {number:UInt32}", one)
+            for row in clickhouse.rows(
+                "select day, store, channel from visits where customer = {number:UInt32}", one, number
+            )
         ),
         "received": tuple(
             Received(*row)
             for row in clickhouse.rows(
-                "select day, channel from touches where customer = {number:UInt32} and state = 'sent'", one
+                "select day, channel from touches where customer = {number:UInt32} and state = 'sent'", one, number
             )
         ),
     }
@@ -82,6 +91,7 @@ def _profile(one: dict[str, Any]) -> dict[str, Any]:
         "select favourite_store, favourite_category, orders, gmv, refunded, visits, first_order_at, last_order_at,"
         " last_visit_at, attributes from customer_profile final where customer = {number:UInt32} and alive = 1",
         one,
+        one["number"],
     )
     if not rows:
         return {}

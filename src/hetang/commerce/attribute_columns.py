@@ -7,6 +7,7 @@ A column is filled from the map by its default, so it can come at any time; rows
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 
 from hetang.platform import clickhouse
@@ -33,8 +34,8 @@ def ensure(attributes: Iterable[tuple[str, str]]) -> None:
     if not wanted:
         return
     select = "select name from system.columns where database = currentDatabase() and table = 'customer_profile'"
-    known = {str(row[0]) for row in clickhouse.rows(select)}
-    missing = [(name, *wanted[name]) for name in sorted(wanted) if name not in known]
+    known = Counter(str(row[0]) for row in clickhouse.rows(select))  # of every server
+    missing = [(name, *wanted[name]) for name in sorted(wanted) if known[name] < clickhouse.shards()]
     if missing:
         added = ", ".join(f"add column if not exists {name} {_definition(code, kind)}" for name, code, kind in missing)
         clickhouse.command(f"alter table customer_profile {added}")

@@ -9,3 +9,7 @@ class HistoryBehind(Exception):
 
 class HistoryRefuses(Exception):
     """ClickHouse takes hardly any of a window's facts: that is no matter of single ones."""
+
+
+class ServersDiffer(Exception):
+    """The servers of the columnar history do not continue each other: one is new, or was another's place before."""

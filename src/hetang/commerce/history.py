@@ -3,7 +3,9 @@
 PostgreSQL and ClickHouse cannot commit together. So each window of the log is written down in ClickHouse
 (`history_plan`) before its rows: after a crash the same window is appended again under the same tokens, and the
 tables drop what they have. Were the window cut anew instead, its rows would carry other tokens and count twice.
-If ClickHouse lost its end, or is new, the plan says so and the stream goes back to it.
+If ClickHouse lost its end, or is new, the plan says so and the stream goes back to it. Of several servers each
+holds the plan, with its place among them: if they do not continue each other (one is new, or they were named in
+another order), everything is appended anew.
 
 No transaction is open while ClickHouse works, since one with an id would hold back all streams: a window is laid out in
 tables that outlast their transaction, and a lock of the session keeps a second writer away.
@@ -18,8 +20,15 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from hetang.commerce import history_copy, history_division, history_refusals, history_rows, history_schema
-from hetang.commerce.errors import HistoryBehind
+from hetang.commerce import (
+    history_copy,
+    history_division,
+    history_refusals,
+    history_rows,
+    history_schema,
+    history_shards,
+)
+from hetang.commerce.errors import HistoryBehind, ServersDiffer
 from hetang.facts.models import SubscriptionCursor
 from hetang.facts.services import Unapplied, hold, hold_once
 from hetang.facts.staging import stage
@@ -48,6 +57,10 @@ def rebuild_history() -> None:
     Readers of the history see it growing until the stream has caught up (about 20,000 facts a second).
     """
     hold_still(STREAM)
+    _begin_anew()
+
+
+def _begin_anew() -> None:
     for table in history_schema.ALL:
         clickhouse.command(f"drop table if exists {table} sync")
     ensure_schema()
@@ -62,12 +75,13 @@ def ready() -> bool:
     if not environment.clickhouse_urls() or not clickhouse.available():
         return False
     try:
-        plan = _last_plan()
-    except _clickhouse_errors() as problem:
-        if getattr(problem, "code", None) != UNKNOWN_TABLE:
-            return False
-        ensure_schema()  # a new server
-        plan = None
+        plan = _plan_of_known_servers()
+    except _clickhouse_errors():
+        return False
+    except ServersDiffer as problem:
+        log.warning("the history is built anew: %s", problem)
+        _begin_anew()
+        return False
     row = SubscriptionCursor.objects.filter(name=STREAM).first()
     end = plan[2] if plan else (0, 0, 0)
     if row is not None and (row.epoch, row.tx, row.fact_id) > end:
@@ -90,6 +104,7 @@ def append(window: Window) -> None:
     if start > (plan[2] if plan else (0, 0, 0)):
         raise HistoryBehind(f"the history ends at {plan and plan[2]}, the window starts at {start}")
     if plan is not None and start < plan[2]:
+        _note_plan(plan)  # one server may not have it
         _append(_between(plan[1], plan[2]))  # begun before, perhaps not finished
         if end <= plan[2]:
             return
@@ -134,7 +149,7 @@ def _write(window: Window) -> None:
     if counts["order.placed"]:
         _correct_refunds(window.token)
     if counts["customer.merged"]:
-        _rewrite_merged()
+        _rewrite_merged(window.token)
     if counts["customer.erased"]:
         _rewrite_erased()
     if counts:
@@ -167,20 +182,23 @@ def _append_touches(params: dict[str, Any], window: Window) -> None:
         cursor.execute(history_rows.TOUCHES, params)
         for received_at, fact_id, *fields, members in cursor.fetchall():
             try:
-                for part, lines in enumerate(_touch_lines("\t".join(fields), members)):
-                    history_copy.insert("touches", columns, lines, f"{window.token}:{fact_id}:{part}")
+                for part, (shard, lines) in enumerate(_touch_lines("\t".join(fields), members)):
+                    history_copy.insert("touches", columns, lines, f"{window.token}:{fact_id}:{part}", shard)
             except ValueError:
                 unreadable.append(Unapplied(received_at, fact_id, "members_missing", {}))
     (hold if window.span is None else hold_once)(STREAM, unreadable)
 
 
-def _touch_lines(rest: str, members: bytes) -> Iterator[bytes]:
+def _touch_lines(rest: str, members: bytes) -> Iterator[tuple[int, bytes]]:
+    """Chunks of rows with the server that they belong to."""
     from pyroaring import BitMap
 
-    numbers = BitMap.deserialize(bytes(members)).to_array()
-    for first in range(0, len(numbers), history_copy.CHUNK_ROWS):
-        chunk = numbers[first : first + history_copy.CHUNK_ROWS]
-        yield "".join([f"{number}\t{rest}\t{number}\n" for number in chunk]).encode()
+    everybody, shards = BitMap.deserialize(bytes(members)).to_array(), clickhouse.shards()
+    for shard in range(shards):
+        numbers = everybody if shards == 1 else [one for one in everybody if clickhouse.shard_of(one) == shard]
+        for first in range(0, len(numbers), history_copy.CHUNK_ROWS):
+            chunk = numbers[first : first + history_copy.CHUNK_ROWS]
+            yield shard, "".join([f"{number}\t{rest}\t{number}\n" for number in chunk]).encode()
 
 
 def _correct_refunds(token: str) -> None:
@@ -217,7 +235,7 @@ def _appended_refunds(keys: list[str]) -> Iterator[tuple[Any, ...]]:
         )
 
 
-def _rewrite_merged() -> None:
+def _rewrite_merged(token: str) -> None:
     """Put the rows of absorbed customers under their final survivors. Repeating it changes nothing."""
     with connection.cursor() as cursor:
         cursor.execute(history_rows.MERGED)
@@ -232,6 +250,7 @@ def _rewrite_merged() -> None:
                     f"alter table {table} update customer = toUInt32({becomes}) where {among}"
                     " settings mutations_sync = 1"
                 )
+        history_shards.rehome(survivors, f"{token}:merged:{first}")
 
 
 def _rewrite_erased() -> None:
@@ -257,19 +276,53 @@ def count_of_people(numbers: Sequence[int]) -> int:
     """How many rows of the history are about these numbers."""
     among = f"customer in ({','.join(str(int(number)) for number in numbers)})"
     parts = [f"select count() as n from {table} where {among}" for table in history_schema.ALL_OF_PEOPLE]
-    return int(next(iter(clickhouse.rows(f"select sum(n) from ({' union all '.join(parts)})")))[0])
+    return sum(int(one) for (one,) in clickhouse.rows(f"select sum(n) from ({' union all '.join(parts)})"))
 
 
 def _last_plan() -> Plan | None:
-    found = clickhouse.rows("select seq, start, until from history_plan order by seq desc limit 1")
-    return (found[0][0], tuple(found[0][1]), tuple(found[0][2])) if found else None
+    """The newest plan. Raises ServersDiffer where one server has not the one before either."""
+    plans = [_plan_of(shard) for shard in range(clickhouse.shards())]
+    begun = [plan for plan in plans if plan is not None]
+    if not begun:
+        return None
+    newest = max(begun)
+    for shard, plan in enumerate(plans):
+        if (plan[0] if plan else 0) < newest[0] - 1:
+            raise ServersDiffer(f"server {shard + 1} of {len(plans)} is at window {plan and plan[0]} of {newest[0]}")
+    return newest
+
+
+def _plan_of_known_servers() -> Plan | None:
+    try:
+        return _last_plan()
+    except _clickhouse_errors() as problem:
+        if getattr(problem, "code", None) != UNKNOWN_TABLE:
+            raise
+    ensure_schema()  # of a new server
+    return _last_plan()
+
+
+def _plan_of(shard: int) -> Plan | None:
+    select = "select name, seq, start, until from history_plan order by seq desc limit 1"
+    found = clickhouse.client(shard).query(select).result_rows
+    if not found:
+        return None
+    name, seq, start, end = found[0]
+    if name != _name_of(shard):
+        raise ServersDiffer(f"server {shard + 1} of {clickhouse.shards()} was “{name}” before")
+    return seq, tuple(start), tuple(end)
+
+
+def _name_of(shard: int) -> str:
+    return STREAM if clickhouse.shards() == 1 else f"{STREAM} {shard + 1}/{clickhouse.shards()}"
 
 
 def _note_plan(plan: Plan) -> None:
     seq, start, end = plan
-    # As text, since the client's own inserts would bring numpy into the worker.
-    row = f"{STREAM}\t{seq}\t{_tuple(start)}\t{_tuple(end)}\n".encode()
-    history_copy.insert("history_plan", "name, seq, start, until", row, f"plan:{seq}:{start}:{end}")
+    for shard in range(clickhouse.shards()):
+        # As text, since the client's own inserts would bring numpy into the worker.
+        row = f"{_name_of(shard)}\t{seq}\t{_tuple(start)}\t{_tuple(end)}\n".encode()
+        history_copy.insert("history_plan", "name, seq, start, until", row, f"plan:{seq}:{start}:{end}", shard)
 
 
 def _tuple(position: Position) -> str:

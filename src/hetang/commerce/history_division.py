@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from hetang.commerce import history_copy, history_refusals, history_rows, sums
+from hetang.commerce import history_copy, history_refusals, history_rows, history_shards, sums
 from hetang.facts.staging import stage
 from hetang.facts.subscriptions import Window
 from hetang.platform import clickhouse, clock
@@ -31,18 +31,21 @@ def rewrite_divided(window: Window) -> None:
         people = [number for (number,) in cursor.fetchall()]
     for first in range(0, len(people), _NUMBERS_A_STATEMENT):
         numbers = people[first : first + _NUMBERS_A_STATEMENT]
-        _rewrite_touches(numbers)
+        customers = _rewrite_touches(numbers)
         _rewrite_refunds(numbers)
+        history_shards.rehome([*numbers, *customers], f"{window.token}:divided:{numbers[0]}")
         _rewrite_of_identities(numbers, window)
 
 
-def _rewrite_touches(numbers: list[int]) -> None:
+def _rewrite_touches(numbers: list[int]) -> list[int]:
+    """Returns whose they are now."""
     with connection.cursor() as cursor:
         cursor.execute(history_rows.NOW, {"numbers": numbers})
         persons, customers = zip(*cursor.fetchall(), strict=True)
     among = f"person in ({','.join(map(str, persons))})"
     becomes = f"transform(person, {list(persons)}, {list(customers)}, customer)"
     _update("touches", f"customer = toUInt32({becomes})", f"{among} and customer <> {becomes}")
+    return list(customers)
 
 
 def _rewrite_refunds(numbers: list[int]) -> None:

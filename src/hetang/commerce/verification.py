@@ -36,7 +36,10 @@ def differences() -> Iterator[Difference]:
     truth = _truth()
     for what, select in _HISTORY.items():
         names = what.split()
-        found = {int(row[0]): [int(value) for value in row[1:]] for row in clickhouse.rows(select)}
+        found: dict[int, list[int]] = {}
+        for part, *values in clickhouse.rows(select):
+            before = found.get(int(part), [0] * len(values))
+            found[int(part)] = [one + int(value) for one, value in zip(before, values, strict=True)]
         for part in range(PARTS):
             hers = found.get(part, [0] * len(names))
             for name, value in zip(names, hers, strict=True):

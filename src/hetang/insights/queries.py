@@ -144,7 +144,7 @@ def _held(comparison: Comparison) -> tuple[int, int] | None:
         if getattr(problem, "code", None) == _ACCESS_DENIED:
             return None
         raise
-    return found[0][0], found[0][1]
+    return sum(parts for parts, _mark in found), sum(mark for _parts, mark in found)  # of every server
 
 
 def _read(comparison: Comparison, stores: Sequence[str] | None) -> Cells:
@@ -183,10 +183,14 @@ def _scan(table: str, measures: str, comparison: Comparison, stores: Sequence[st
     params: dict[str, Any] = {"b0": before.first, "b1": before.last, "a0": after.first, "a1": after.last}
     if stores is not None:
         params["stores"] = list(stores)
+    found: dict[Cell, list[Any]] = {}
     for side, no_store, no_channel, no_day, store, channel, day, *values in clickhouse.rows(sql, params):
         grouping = {(0, 1, 1): _STORE, (1, 0, 1): _CHANNEL, (1, 1, 0): _DAY}.get((no_store, no_channel, no_day), _TOTAL)
         code = {_STORE: store, _CHANNEL: channel, _DAY: str(day), _TOTAL: ""}[grouping]
-        yield (grouping, side, code), *values
+        known = found.get((grouping, side, code), [0] * len(values))  # nobody is on two servers, so all of it adds up
+        found[grouping, side, code] = [one + value for one, value in zip(known, values, strict=True)]
+    for cell, values in found.items():
+        yield cell, *values
 
 
 def _line(cells: Cells, grouping: str, code: str, name: str) -> Line:

@@ -252,7 +252,7 @@ def _is_database_url(url: str) -> bool:
 
 def clickhouse_urls() -> list[str]:
     """Base URLs of the ClickHouse shards (HTTP); the embedded engine's own address by default."""
-    return [url for url in os.environ.get("HETANG_CLICKHOUSE_URL", "").split(",") if url]
+    return [url.strip() for url in os.environ.get("HETANG_CLICKHOUSE_URL", "").split(",") if url.strip()]
 
 
 def sets_url() -> str:

@@ -91,8 +91,9 @@ _ALL: tuple[Setting, ...] = (
     ),
     _env(
         "HETANG_CLICKHOUSE_URL", "home", TEXT, "", ("ClickHouse 地址", "ClickHouse address"),
-        "使用自己的 ClickHouse（HTTP）而不是内置引擎；目前仍属试验性质。",
-        "A ClickHouse of your own over HTTP instead of the embedded engine; experimental so far.",
+        "使用自己的 ClickHouse（HTTP）而不是内置引擎；多台以逗号分隔，客户按编号分布在各台上；目前仍属试验性质。",
+        "A ClickHouse of your own over HTTP instead of the embedded engine; several, with commas between them,"
+        " share the customers; experimental so far.",
         secret=True,
     ),
     _env(
