@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from hetang.audiences.matching import matches
+from hetang.audiences.plans import Query
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import WHOSE
 from hetang.audiences.sets import evaluate
@@ -236,9 +238,45 @@ def test_the_readings_agree(population: Population, rule: dict[str, Any], scoped
     expected = {h.number for h in living if fits(rule, h)}
     found = evaluate(node, CATALOGUE, MOMENT, population, scope)
     assert set(found.members) == expected
+    assert set(evaluate(node, CATALOGUE, MOMENT, population, scope, sizes=False).members) == expected
     one_by_one = {h.number for h in population.people if matches(node, person(h), CATALOGUE, MOMENT)}
     assert {number for number in one_by_one if scope is None or number in scope} == expected
     assert found.sizes["rule",] == len(expected)
+
+
+def test_conditions_on_profiles_are_one_question_where_nobody_wants_their_sizes() -> None:
+    worth = {"type": "metric", "metric": "gmv", "op": ">", "value": 500}
+    often = {"type": "metric", "metric": "orders", "op": "<", "value": 3}  # who never bought fits
+    recent = {"type": "date", "of": "last_order", "op": "within_last", "days": 30}
+    tag = {"type": "tag", "op": "any", "tags": ["gold"]}
+    for rule, queries in (
+        ({"all": [tag, worth, recent]}, 1),
+        ({"all": [worth, {"not": {"any": [recent, often]}}, {"any": [tag, {"all": [worth, recent]}]}]}, 2),
+        ({"any": [worth, {"not": often}, {"all": [recent, {"not": worth}]}]}, 1),
+        ({"all": [tag, worth]}, 1),
+    ):
+        asked = Asked()
+        evaluate(parse({"version": 1, "rule": rule}, CATALOGUE), CATALOGUE, MOMENT, asked, sizes=False)
+        assert len(asked.queries) == queries, rule
+        assert all("final where" in one.sql for one in asked.queries)
+
+
+class Asked:
+    """A source that only notes what it is asked."""
+
+    universe = BitMap()
+
+    def __init__(self) -> None:
+        self.queries: list[Query] = []
+
+    def live(self, family: str, keys: Any) -> BitMap:
+        return BitMap()
+
+    def prepare(self, queries: Sequence[Query]) -> None:
+        self.queries += queries
+
+    def query(self, query: Query) -> BitMap:
+        return BitMap()
 
 
 @pytest.mark.engine

@@ -155,7 +155,7 @@ def test_no_transaction_waits_for_clickhouse(monkeypatch: pytest.MonkeyPatch) ->
     record(*some_facts())
     insert, states = history_copy.insert, []
 
-    def watched(name: str, columns: str, data: bytes, token: str) -> None:
+    def watched(name: str, columns: str, data: bytes, token: str, shard: int = 0) -> None:
         states.append((connection.in_atomic_block, connection.connection.info.transaction_status.name))
         insert(name, columns, data, token, shard)
 

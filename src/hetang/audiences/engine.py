@@ -202,7 +202,7 @@ class SetService:
     def evaluate(self, payload: dict[str, Any]) -> dict[str, Any]:
         """`rule`, `scope`, `sample` (how many numbers), `members` (whether all, as base64 of roaring bytes), `fresh`
         (what was committed before the question counts; else the answer may be a quarter of a second old)."""
-        _, found = self._evaluate(payload, removes=False)
+        _, found = self._evaluate(payload, sizes=False)
         answer: dict[str, Any] = {
             "count": len(found.members),
             "sample": _sample(found.members, payload.get("sample", 0)),
@@ -226,13 +226,13 @@ class SetService:
     def overlap(self, payload: dict[str, Any]) -> dict[str, Any]:
         """`rules` (at most ten), `scope`: size of each, of every pair's intersection, and of the union."""
         rules = payload.get("rules", [])[:10]
-        parts = [self._evaluate({**payload, "rule": rule}, removes=False)[1].members for rule in rules]
+        parts = [self._evaluate({**payload, "rule": rule}, sizes=False)[1].members for rule in rules]
         pairs = [[len(left & right) for right in parts] for left in parts]
         return {"pairs": pairs, "union": len(BitMap.union(*parts)) if parts else 0}
 
     def contains(self, payload: dict[str, Any]) -> dict[str, Any]:
         """`rule`, `scope`, `numbers`: those of the numbers that fit."""
-        found = self._evaluate(payload, removes=False)[1]
+        found = self._evaluate(payload, sizes=False)[1]
         return {"numbers": [number for number in payload["numbers"] if number in found.members]}
 
     def tags(self, _: dict[str, Any]) -> dict[str, Any]:
@@ -283,13 +283,13 @@ class SetService:
 
     # inside --------------------------------------------------------------------------------------------------
 
-    def _evaluate(self, payload: dict[str, Any], *, removes: bool = True) -> tuple[View, Evaluation]:
+    def _evaluate(self, payload: dict[str, Any], *, sizes: bool = True) -> tuple[View, Evaluation]:
         state = self._current(0.0 if payload.get("fresh") else FRESH_S)
         node, known = _parse(payload.get("rule"))
         view = View(state, self._cache if payload.get("cached", True) else None, self._drawn, self._past)
         try:
             scope = self._scope(view, payload.get("scope"))
-            return view, evaluate(node, known, state.moment, view, scope, removes=removes)
+            return view, evaluate(node, known, state.moment, view, scope, sizes=sizes)
         except ServiceError:
             raise
         except Exception as problem:

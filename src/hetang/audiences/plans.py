@@ -54,11 +54,12 @@ class Live:
 @dataclass(frozen=True, slots=True)
 class Query:
     """A select of one UInt32 column `customer`, which may hold somebody twice. Parameters are written `{name:Type}`.
-    `attributes` are those (code, type) whose columns it reads."""
+    `attributes` are those (code, type) whose columns it reads; `where` is its condition, if it is one on profiles."""
 
     sql: str
     parameters: tuple[tuple[str, Any], ...]
     attributes: tuple[tuple[str, str], ...] = ()
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +204,10 @@ def _query(sql: str, parameters: Mapping[str, Any]) -> Query:
     return Query(sql, tuple(sorted(parameters.items())))
 
 
-def _profile(where: str, parameters: Mapping[str, Any], *attributes: tuple[str, str]) -> Query:
+def profile_query(where: str, parameters: Mapping[str, Any], *attributes: tuple[str, str]) -> Query:
     """Rows of the dead are found as well: whoever asks intersects with the living, which costs less than a column."""
     sql = f"select customer from customer_profile final where {where}"
-    return Query(sql, tuple(sorted(parameters.items())), attributes)
+    return Query(sql, tuple(sorted(parameters.items())), attributes, where)
 
 
 def _comparison(expression: str, op: str, values: Sequence[Scalar]) -> tuple[str, dict[str, Any]]:
@@ -222,7 +223,7 @@ def _at_store(condition: AtStore, catalogue: Catalogue) -> Plan:
     if condition.op == "home" or not codes:
         return Live("home_store", tuple(catalogue.stores[code].id for code in codes))
     if condition.op == "favourite":
-        return _profile("favourite_store in {stores:Array(String)}", {"stores": codes})
+        return profile_query("favourite_store in {stores:Array(String)}", {"stores": codes})
     return _query(
         "select customer from orders where customer > 0 and store in {stores:Array(String)}", {"stores": codes}
     )
@@ -233,7 +234,7 @@ def _attribute(condition: Attribute) -> Plan:
         opposite = "=" if condition.op == "!=" else "not_empty"
         return Complement(_attribute(Attribute(condition.code, condition.type, opposite, condition.values)))
     where, parameters = _attribute_test(condition, attribute_column(condition.code, condition.type))
-    return _profile(where, parameters, (condition.code, condition.type))
+    return profile_query(where, parameters, (condition.code, condition.type))
 
 
 def _attribute_test(condition: Attribute, name: str) -> tuple[str, dict[str, Any]]:
@@ -289,20 +290,20 @@ def _metric(condition: Metric, moment: Moment) -> Plan:
 def _zero_aware(zero_fits: bool, where: str, parameters: Mapping[str, Any]) -> Plan:
     """People without a profile row count as zero."""
     if zero_fits:
-        return Complement(_profile(f"not ({where})", parameters))
-    return _profile(where, parameters)
+        return Complement(profile_query(f"not ({where})", parameters))
+    return profile_query(where, parameters)
 
 
 def _favourite(condition: Metric) -> Plan:
     if condition.op == "not_empty":
-        return _profile(f"{condition.metric} != ''", {})
-    return _profile(f"{condition.metric} in {{values:Array(String)}}", {"values": tuple(condition.values)})
+        return profile_query(f"{condition.metric} != ''", {})
+    return profile_query(f"{condition.metric} in {{values:Array(String)}}", {"values": tuple(condition.values)})
 
 
 def _days_since(condition: Metric, moment: Moment) -> Plan:
     name = _SINCE_COLUMN[condition.metric]
     if condition.op == "not_empty":
-        return _profile(f"{name} is not null", {})
+        return profile_query(f"{name} is not null", {})
     first, behind = _days_ago(condition.op, [int(value) for value in condition.values])
     return _between(name, _day_before(moment.today, first), _day_before(moment.today, behind), moment)
 
@@ -330,15 +331,15 @@ def _between(name: str, first: date | None, behind: date | None, moment: Moment)
             tests.append(f"{name} {sign} {{{key}:DateTime64(3, 'UTC')}}")
             midnight = datetime.combine(day, time(), ZoneInfo(moment.zone)).astimezone(UTC)
             parameters[key] = midnight.strftime("%Y-%m-%d %H:%M:%S")
-    return _profile(" and ".join(tests), parameters)
+    return profile_query(" and ".join(tests), parameters)
 
 
 def _average(op: str, values: Sequence[Scalar]) -> Plan:
     """Compared without dividing, so that the border is exact."""
     if op == "between":
         where = "gmv >= {low:Int128} * orders and gmv <= {high:Int128} * orders"
-        return _profile(f"orders > 0 and {where}", {"low": values[0], "high": values[1]})
-    return _profile(f"orders > 0 and gmv {op} {{value:Int128}} * orders", {"value": values[0]})
+        return profile_query(f"orders > 0 and {where}", {"low": values[0], "high": values[1]})
+    return profile_query(f"orders > 0 and gmv {op} {{value:Int128}} * orders", {"value": values[0]})
 
 
 def _date(condition: DateOf, moment: Moment) -> Plan:
@@ -354,7 +355,7 @@ def _date(condition: DateOf, moment: Moment) -> Plan:
         if day:
             tests.append(f"{name} {sign} {{{key}:UInt32}}")
             parameters[key] = _digits(day)
-    return _profile(" and ".join(tests), parameters, (code, "date"))
+    return profile_query(" and ".join(tests), parameters, (code, "date"))
 
 
 def _clamped(day: str, later: int = 0) -> date:
@@ -402,7 +403,7 @@ def _attribute_in(code: str, spans: Sequence[Span]) -> Query:
     for place, span in enumerate(spans):
         tests.append(f"({name} > {{after{place}:UInt32}} and {name} <= {{until{place}:UInt32}})")
         parameters |= {f"after{place}": _digits(str(span.after)), f"until{place}": _digits(str(span.until))}
-    return _profile(f"{name} > 0 and ({' or '.join(tests)})", parameters, (code, "date"))
+    return profile_query(f"{name} > 0 and ({' or '.join(tests)})", parameters, (code, "date"))
 
 
 _QUANTIFIER = {"at_least": ">=", "at_most": "<=", "exactly": "="}

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pyroaring import BitMap
 
+from hetang.audiences.fusing import fuse
 from hetang.audiences.live import FAMILIES
 from hetang.audiences.plans import Complement, Intersection, Live, Moment, Plan, Query, Union, plan
 from hetang.audiences.reading import nested
@@ -45,13 +46,15 @@ def evaluate(
     source: Source,
     scope: BitMap | None = None,
     *,
-    removes: bool = True,
+    sizes: bool = True,
 ) -> Evaluation:
-    """Evaluate a rule over everybody in `scope` (None: all living customers). What each part removes costs as much
-    again: `removes` false leaves it out."""
+    """Evaluate a rule over everybody in `scope` (None: all living customers). `sizes` false leaves out how many fit
+    each part and what it removes: conditions on profiles are then asked together."""
     run = _Run(catalogue, moment, source, scope)
+    if not sizes:
+        return Evaluation(run.whole_at_once(node))
     members = run.whole(node)
-    removed = _removes(node, run) if removes and isinstance(node, All) and len(node.of) > 1 else {}
+    removed = _removes(node, run) if isinstance(node, All) and len(node.of) > 1 else {}
     return Evaluation(members, {path: len(found) for path, found in run.found.items()}, removed)
 
 
@@ -104,6 +107,45 @@ class _Run:
         self.source.prepare(list(dict.fromkeys(query for one in plans for query in _queries(one))))
         return self.node(node, ("rule",))
 
+    def whole_at_once(self, node: Node) -> BitMap:
+        """As `whole`, without the set of every part."""
+        step = fuse(self._as_plan(node))
+        self.source.prepare(list(dict.fromkeys(_queries(step))))
+        found = self._plan(step)
+        return found if self._only_living(step) else found & self.base
+
+    def _as_plan(self, node: Node) -> Plan:
+        match node:
+            case All(of):
+                return Intersection(tuple(self._as_plan(child) for child in of))
+            case AnyOf(of):
+                return Union(tuple(self._as_plan(child) for child in of))
+            case Not(of):
+                return Complement(self._as_plan(of))
+            case MemberOf(audience):
+                if audience not in self.saved:
+                    inner = self._inside()
+                    self.saved[audience] = inner.whole_at_once(nested(node, self.catalogue))
+                return Live(_SAVED, (audience,))
+            case _:
+                return self._planned(node)
+
+    def _only_living(self, step: Plan) -> bool:
+        """Whether a step finds nobody but the living people of the scope, so that they need not be intersected again:
+        that costs as much as the rule itself."""
+        match step:
+            case Complement():
+                return True
+            case Intersection(of):
+                others = [part for part in of if not isinstance(part, Complement)]  # see `_left`
+                return not others or any(self._only_living(part) for part in others)
+            case Union(of):
+                return all(self._only_living(part) for part in of)
+            case Live(family):
+                return family == _SAVED or (self.scope is None and family in FAMILIES)
+            case Query():
+                return False
+
     def node(self, node: Node, path: Path) -> BitMap:
         found = self._node(node, path)
         self.found[path] = found
@@ -132,16 +174,26 @@ class _Run:
 
     def _member_of(self, node: MemberOf, audience: str) -> BitMap:
         if audience not in self.saved:
-            inner = _Run(self.catalogue, self.moment, self.source, self.scope)
-            inner.saved = self.saved
-            self.saved[audience] = inner.whole(nested(node, self.catalogue))
+            self.saved[audience] = self._inside().whole(nested(node, self.catalogue))
         return self.saved[audience]
+
+    def _inside(self) -> _Run:
+        inner = _Run(self.catalogue, self.moment, self.source, self.scope)
+        inner.saved = self.saved
+        return inner
 
     def _condition(self, condition: Condition) -> BitMap:
         step = self._planned(condition)
-        if self.scope is None and isinstance(step, Live) and step.family in FAMILIES:
-            return self._plan(step)  # living people only: to intersect them again costs as much as the rule itself
-        return self._plan(step) & self.base
+        return self._plan(step) if self._only_living(step) else self._plan(step) & self.base
+
+    def _left(self, parts: Sequence[Plan]) -> BitMap:
+        """Who is left of all parts; complements are taken away from the others, without being made."""
+        found = [self._plan(part) for part in parts if not isinstance(part, Complement)]
+        result = self._fold(found, _both, self.base)
+        for part in parts:
+            if isinstance(part, Complement):
+                result = result - self._plan(part.of)
+        return result
 
     def _planned(self, condition: Condition) -> Plan:
         if condition not in self.plans:
@@ -151,15 +203,18 @@ class _Run:
     def _plan(self, step: Plan) -> BitMap:
         match step:
             case Live(family, keys):
-                return self.source.live(family, keys)
+                return self.saved[str(keys[0])] if family == _SAVED else self.source.live(family, keys)
             case Query():
                 return self.source.query(step)
             case Complement(of):
                 return self.base - self._plan(of)
             case Intersection(of):
-                return self._fold([self._plan(part) for part in of], _both, self.base)
+                return self._left(of)
             case Union(of):
                 return self._fold([self._plan(part) for part in of], _either, BitMap())
+
+
+_SAVED = "saved"  # of `Live`: the people of another audience, evaluated before
 
 
 def _queries(step: Plan) -> Iterator[Query]:
