@@ -8,9 +8,10 @@ hand: a word of a person or a system on it is held.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from django.db import connection, transaction
 from django.db.models import Exists, F, Func, IntegerField, OuterRef, Q, QuerySet
 from pyroaring import BitMap
@@ -39,8 +40,8 @@ def keep(tag_id: int, members: BitMap, rule: dict[str, Any]) -> tuple[int, int]:
     """Let exactly these people wear the tag; returns how many it was put on and taken off. `rule` is who says so, for
     the facts. A run that was repeated finds no difference. One row for each 65,536 customers with a change."""
     with transaction.atomic():
-        row = KeptTag.objects.select_for_update().select_related("tag").get(tag=tag_id)
-        before = BitMap.deserialize(bytes(row.members))
+        row = KeptTag.objects.select_for_update().defer("members").select_related("tag").get(tag=tag_id)
+        before = BitMap.deserialize(_run("select members from customers_kepttag where tag_id = %s", [tag_id])[0][0])
         on, off = members - before, before - members
         if not on and not off:
             return 0, 0
@@ -70,11 +71,16 @@ def take_out(row: KeptTag, numbers: Iterable[int]) -> bool:
 
 def _store(row: KeptTag, members: BitMap, changed: BitMap) -> None:
     row.members, row.count, row.stamp = members.serialize(), len(members), row.stamp + 1
-    row.save(update_fields=["members", "count", "stamp", "sequence", "changed_at"])
-    chunks = [KeptChunk(tag_id=row.pk, chunk=chunk, bits=_bits(members, chunk)) for chunk in _chunks(changed)]
-    KeptChunk.objects.bulk_create(
-        chunks, batch_size=100, update_conflicts=True, unique_fields=["tag", "chunk"], update_fields=["bits"]
-    )
+    _run(_KEEP, [row.members, row.count, row.stamp, row.sequence, row.changed_at, row.pk])
+    chunks = _chunks(changed)
+    _run(_KEEP_CHUNKS, [row.pk, chunks, [_bits(members, chunk) for chunk in chunks]])
+
+
+def _run(sql: str, values: Sequence[Any]) -> list[Any]:
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as cursor:  # Django's own cursors write and read sets as text
+        cursor.execute(sql.replace("%s", "%b"), values, binary=True)
+        return cursor.fetchall() if cursor.description else []
 
 
 def _chunks(numbers: BitMap) -> list[int]:
@@ -106,8 +112,9 @@ def follow(known: Mapping[int, tuple[int, BitMap]]) -> dict[int, tuple[int, BitM
     stamps = dict(KeptTag.objects.values_list("tag", "stamp"))
     stale = [tag for tag, stamp in stamps.items() if known.get(tag, (-1,))[0] != stamp]
     found = {tag: known[tag] for tag in stamps if tag not in set(stale)}
-    for tag, stamp, packed in KeptTag.objects.filter(tag__in=stale).values_list("tag", "stamp", "members"):
-        found[tag] = (stamp, BitMap.deserialize(bytes(packed)))
+    select = "select tag_id, stamp, members from customers_kepttag where tag_id = any(%s::bigint[])"
+    for tag, stamp, packed in _run(select, [stale]) if stale else ():
+        found[tag] = (stamp, BitMap.deserialize(packed))
     return found
 
 
@@ -168,6 +175,14 @@ def held_by(numbers: Iterable[int]) -> Iterator[KeptTag]:
             yield row
 
 
+_KEEP = """
+update customers_kepttag set members = %s, count = %s, stamp = %s, sequence = %s, changed_at = %s where tag_id = %s
+"""
+_KEEP_CHUNKS = """
+insert into customers_keptchunk (tag_id, chunk, bits)
+select %s, c.chunk, c.bits from unnest(%s::integer[], %s::bytea[]) as c(chunk, bits)
+on conflict (tag_id, chunk) do update set bits = excluded.bits
+"""
 NOT_KEPT = Q(kept=None)  # of tags: those that people and systems put on
 _WORN = """
 select n.number, k.tag_id from unnest(%s::bigint[]) as n(number)
