@@ -118,9 +118,10 @@ def _said(folder: Path) -> str:
 
 
 def portable(query: Query) -> bool:
-    """Whether a server of 2018 understands the query: attributes are columns made from a map, and it has no wide
-    numbers."""
-    return not query.attributes and "Int128" not in query.sql
+    """Whether a server of 2018 understands the query: attributes are columns made from a map, and it has neither wide
+    numbers nor days in another zone nor joins to the nearest row."""
+    unknown = ("Int128", "asof ", "toDate(occurred_at")
+    return not query.attributes and not any(word in query.sql for word in unknown)
 
 
 def inlined(query: Query) -> str:
@@ -135,7 +136,7 @@ def _literal(value: Any, of_type: str) -> str:
     if of_type.startswith("DateTime"):  # what its seconds since 1970 can hold
         return f"toDateTime('{min(max(str(value), '1970-01-02 00:00:00'), '2105-12-31 00:00:00')}', 'UTC')"
     if of_type == "Date":
-        return f"toDate('{value}')"
+        return f"toDate('{min(str(value), '2105-12-31')}')"
     return _quoted(str(value)) if of_type == "String" else str(value)
 
 

@@ -7,6 +7,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -16,8 +18,9 @@ from pyroaring import BitMap
 from hetang.audiences import history as asked
 from hetang.audiences.buckets import Drawn
 from hetang.audiences.live import LiveSets
-from hetang.audiences.matching import GroupStay, Line, Move, Person, Purchase, Received, Visit
-from hetang.audiences.plans import Moment, Query
+from hetang.audiences.moments import Moment
+from hetang.audiences.people import GroupStay, Line, Move, Noted, Person, Purchase, Received, Visit
+from hetang.audiences.plans import Query
 from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule, StageModel
 from hetang.customers.life_stages import TEMPLATES, course_from
 from hetang.platform import clickhouse
@@ -33,6 +36,7 @@ STAFF = ("lin", "wang", "zhao")
 GROUPS = {"g1": "s1", "g2": "s1", "g3": "s2", "g4": ""}  # with their stores
 SAVED = {"version": 1, "rule": {"any": [{"type": "tag", "op": "any", "tags": ["gold"]},
                                         {"type": "metric", "metric": "orders", "op": "<", "value": 2}]}}  # fmt: skip
+KINDS = ("order.refunded", "tag.changed")
 NINE = course_from(TEMPLATES["child"])
 CODES = tuple(stage.code for stage in NINE.stages)
 CATALOGUE = Catalogue(
@@ -72,10 +76,11 @@ class Human:
     left_alone: bool
     friends: set[str]
     groups: list[tuple[str, date]] = field(default_factory=list)
-    orders: list[tuple[datetime, str, list[tuple[str, str, int]]]] = field(default_factory=list)
+    orders: list[tuple[datetime, str, list[tuple[str, str, int, Decimal]]]] = field(default_factory=list)
     refunded: int = 0
     visits: list[tuple[datetime, str]] = field(default_factory=list)
     received: list[tuple[datetime, str]] = field(default_factory=list)
+    noted: list[tuple[datetime, str]] = field(default_factory=list)
     moves: list[tuple[datetime, bool, bool, bool]] = field(default_factory=list)  # in and out of "regulars"
     household: list[tuple[str, date]] = field(default_factory=list)
 
@@ -111,13 +116,19 @@ def invent(rng: random.Random, number: int) -> Human:
     human.groups = [(code, TODAY - timedelta(days=rng.choice([0, 6, 7, 400]))) for code in GROUPS if rng.random() < 0.3]
     for _ in range(rng.choice([0, 0, 1, 2, 3, 6])):
         lines = [
-            (rng.choice(CATEGORIES), rng.choice(["p1", "p2"]), rng.choice([0, 100, 250, 999]))
+            (
+                rng.choice(CATEGORIES),
+                rng.choice(["p1", "p2"]),
+                rng.choice([0, 100, 250, 999]),
+                Decimal(rng.choice(["1", "0.5", "2.125"])),
+            )
             for _ in range(rng.randrange(1, 4))
         ]
         human.orders.append((moment(), rng.choice(["", *STORES]), lines))
     human.refunded = rng.choice([0, 0, 0, 100, 5000])
     human.visits = [(moment(), rng.choice(STORES)) for _ in range(rng.choice([0, 0, 1, 3]))]
     human.received = [(moment(), rng.choice(["wecom", "sms"])) for _ in range(rng.choice([0, 0, 1, 2]))]
+    human.noted = [(moment(), rng.choice(KINDS)) for _ in range(rng.choice([0, 0, 1, 2, 3]))]
     human.moves = moves(rng)
     days = [date(2024, 2, 29), date(2026, 3, 1), date(2026, 12, 6), date(2012, 3, 1), date(2012, 3, 2)]
     days += [TODAY + timedelta(days=rng.randrange(-5200, 300)) for _ in range(5)]
@@ -145,7 +156,7 @@ def favourite(values: list[str]) -> str:
 
 
 def gmv(human: Human) -> int:
-    return sum(amount for _, _, lines in human.orders for _, _, amount in lines) - human.refunded
+    return sum(line[2] for _, _, lines in human.orders for line in lines) - human.refunded
 
 
 class Population:
@@ -200,14 +211,15 @@ class Population:
 
 
 def store_history(people: list[Human]) -> None:
-    orders, lines, visits, touches, profiles = [], [], [], [], []
+    orders, lines, visits, touches, profiles, noted = [], [], [], [], [], []
     for h in people:
         for n, (at, store, items) in enumerate(h.orders):
             key = f"{h.number}-{n}"
-            net = sum(amount for _, _, amount in items)
+            net = sum(item[2] for item in items)
             orders.append([h.number, at, day(at), "till", key, store, "store", net, 0, len(items)])
-            for category, sku, amount in items:
-                lines.append([h.number, at, day(at), "till", key, store, "store", sku, category, 1, amount])
+            for category, sku, amount, quantity in items:
+                lines.append([h.number, at, day(at), "till", key, store, "store", sku, category, quantity, amount])
+        noted += [[h.number, at, kind, "till", f"{h.number}-{n}"] for n, (at, kind) in enumerate(h.noted)]
         visits += [[h.number, at, day(at), store, "store"] for at, store in h.visits]
         touches += [[h.number, at, day(at), channel, 1, "marketing", "sent"] for at, channel in h.received]
         touches.append(
@@ -218,13 +230,14 @@ def store_history(people: list[Human]) -> None:
             profiles.append([
                 *(h.number, 1, h.home, "", min(times, default=None), max(times, default=None), len(times), gmv(h)),
                 *(h.refunded, len(h.visits), max((at for at, _ in h.visits), default=None)),
-                *(favourite([s for _, s, _ in h.orders if s]), favourite([c for _, _, i in h.orders for c, _, _ in i])),
+                favourite([s for _, s, _ in h.orders if s]),
+                favourite([i[0] for _, _, items in h.orders for i in items]),
                 *(h.attributes, int(h.alive)),
             ])  # fmt: skip
     anonymous = [0, orders[0][1], TODAY, "till", "anonymous", "s1", "store", 5, 0, 1]
     for table, rows in (
         ("orders", [*orders, anonymous]), ("order_lines", lines), ("visits", visits), ("touches", touches),
-        ("customer_profile", profiles),
+        ("customer_profile", profiles), ("facts", noted),
     ):  # fmt: skip
         described = clickhouse.rows(f"describe table {table}")
         columns = list(dict.fromkeys(str(row[0]) for row in described if not row[2] or row[0] == "attributes"))
@@ -235,17 +248,18 @@ def person(h: Human) -> Person:
     purchases, lines = [], []
     for n, (at, store, items) in enumerate(h.orders):
         order = ("till", f"{h.number}-{n}")
-        purchases.append(Purchase(order, day(at), store, "store", sum(a for _, _, a in items)))
-        lines += [Line(order, day(at), store, "store", category, sku, amount) for category, sku, amount in items]
+        purchases.append(Purchase(order, day(at), store, "store", sum(item[2] for item in items), at))
+        lines += [Line(order, day(at), store, "store", *item, at) for item in items]
     return Person(
         h.number, h.alive, frozenset(h.tags), h.attributes, h.home,
-        favourite([s for _, s, _ in h.orders if s]), favourite([c for _, _, i in h.orders for c, _, _ in i]),
+        favourite([s for _, s, _ in h.orders if s]), favourite([i[0] for _, _, items in h.orders for i in items]),
         gmv(h), h.refunded, len(h.orders), len(h.visits),
         min((day(at) for at, _, _ in h.orders), default=None), max((day(at) for at, _, _ in h.orders), default=None),
         max((day(at) for at, _ in h.visits), default=None),
         frozenset(h.consents), h.left_alone, frozenset(h.friends), tuple(purchases), tuple(lines),
-        tuple(Visit(day(at), store, "store") for at, store in h.visits),
-        tuple(Received(day(at), channel) for at, channel in h.received),
+        tuple(Visit(day(at), store, "store", at) for at, store in h.visits),
+        tuple(Received(day(at), channel, at) for at, channel in h.received),
+        tuple(Noted(kind, day(at), at) for at, kind in h.noted),
         {"regulars": tuple(Move(*move) for move in h.moves)},
         tuple(GroupStay(code, code, GROUPS[code], on) for code, on in h.groups),
         tuple(h.household),
@@ -390,7 +404,9 @@ def fits_metric(rule: dict[str, Any], h: Human) -> bool:
     name, op, value = rule["metric"], rule["op"], rule.get("value")
     if name.startswith("favourite"):
         values = (
-            [s for _, s, _ in h.orders if s] if name.endswith("store") else [c for _, _, i in h.orders for c, _, _ in i]
+            [s for _, s, _ in h.orders if s]
+            if name.endswith("store")
+            else [i[0] for _, _, items in h.orders for i in items]
         )
         found = favourite(values)
         return {"empty": found == "", "not_empty": found != "", "in": found in (value or [])}[op]
@@ -405,8 +421,6 @@ def fits_metric(rule: dict[str, Any], h: Human) -> bool:
     if name == "average_order_value":
         if not h.orders:
             return op == "!="
-        from fractions import Fraction
-
         return relates(Fraction(gmv(h), len(h.orders)), op, value)
     if name.startswith("orders_"):
         since = TODAY - timedelta(days=int(name[7:]))
@@ -441,24 +455,74 @@ def fits_date(rule: dict[str, Any], h: Human) -> bool:
     return found > date.fromisoformat(rule["date"])
 
 
-def fits_behaviour(rule: dict[str, Any], h: Human) -> bool:
-    def recent(at: datetime) -> bool:
-        return rule.get("days") is None or 0 <= (TODAY - day(at)).days < rule["days"]
+def in_period(rule: dict[str, Any], on: date) -> bool:
+    ago = (TODAY - on).days
+    if "from" in rule or "to" in rule:
+        return rule.get("from", "") <= on.isoformat() <= rule.get("to", "9")
+    if "days" in rule and not 0 <= ago < rule["days"]:
+        return False
+    return "before_days" not in rule or ago > rule["before_days"]
 
-    event, stores = rule["event"], rule.get("stores")
-    if event == "visited":
-        quantity = sum(1 for at, store in h.visits if recent(at) and (not stores or store in stores))
-    elif event == "received":
-        quantity = sum(1 for at, channel in h.received if recent(at) and rule.get("channel") in (None, channel))
-    else:
-        orders = [(n, items) for n, (at, s, items) in enumerate(h.orders) if recent(at) and (not stores or s in stores)]
-        wanted = [
-            (n, amount) for n, items in orders for category, sku, amount in items
-            if rule.get("category") in (None, category) and rule.get("sku") in (None, sku)
+
+def deeds(rule: dict[str, Any], h: Human) -> list[dict[str, Any]]:
+    """What she did of an event, each with its properties; of orders their lines."""
+    event = rule["event"]
+    found: list[dict[str, Any]]
+    if event in ("bought", "spent"):
+        found = [
+            {"at": at, "store": store, "channel": "store", "order": n, "category": c, "sku": s, "amount": a,
+             "pieces": q}
+            for n, (at, store, items) in enumerate(h.orders) for c, s, a, q in items
         ]  # fmt: skip
-        if event == "spent":
-            quantity = sum(amount for _, amount in wanted)
-        else:
-            quantity = len(wanted) if rule.get("count") == "lines" else len({n for n, _ in wanted})
+    elif event == "visited":
+        found = [{"at": at, "store": store, "channel": "store"} for at, store in h.visits]
+    elif event == "received":
+        found = [{"at": at, "channel": channel} for at, channel in h.received]
+    else:
+        found = [{"at": at, "kind": kind} for at, kind in h.noted]
+    found = [one | {"day": day(one["at"])} for one in found if in_period(rule, day(one["at"]))]
+    for name in ("category", "sku", "channel", "kind"):
+        found = [one for one in found if rule.get(name) in (None, one.get(name))]
+    return [one for one in found if not rule.get("stores") or one["store"] in rule["stores"]]
+
+
+def fits_behaviour(rule: dict[str, Any], h: Human) -> bool:
+    done, event = deeds(rule, h), rule["event"]
+    measure = rule.get("measure", "sum" if event == "spent" else "times")
+    orders = {one.get("order") for one in done}
+    quantity: Any
+    if measure == "average":
+        if not done:
+            return False
+        quantity = Fraction(sum(one["amount"] for one in done), len(orders))
+    elif measure == "sum":
+        quantity = sum(one["amount" if event == "spent" else "pieces"] for one in done)
+    elif measure == "distinct":
+        quantity = len({one[rule["of"]] for one in done if one[rule["of"]]})
+    else:
+        quantity = len(orders) if event == "bought" and rule.get("count") != "lines" else len(done)
     return {"at_least": quantity >= rule["value"], "at_most": quantity <= rule["value"],
             "exactly": quantity == rule["value"]}[rule["op"]]  # fmt: skip
+
+
+def fits_behaviour_at(rule: dict[str, Any], h: Human) -> bool:
+    days = [one["day"] for one in deeds({k: v for k, v in rule.items() if k != "days"}, h)]
+    if not days:
+        return False
+    found = min(days) if rule["end"] == "first" else max(days)
+    ago = (TODAY - found).days
+    if rule["op"] in ("before", "after"):
+        on = date.fromisoformat(rule["date"])
+        return found < on if rule["op"] == "before" else found > on
+    return 0 <= ago < rule["days"] if rule["op"] == "within_last" else ago > rule["days"]
+
+
+def fits_behaviour_then(rule: dict[str, Any], h: Human) -> bool:
+    wait = timedelta(**{rule.get("unit", "days"): rule["within"]})
+    midnight = datetime(TODAY.year, TODAY.month, TODAY.day, tzinfo=ZONE)
+    laters = [one["at"] for one in deeds(rule["then"], h)]
+    for first in deeds(rule["first"], h):
+        after = any(first["at"] < later <= first["at"] + wait for later in laters)
+        if after if rule["happened"] else (not after and first["at"] + wait <= midnight):
+            return True
+    return False

@@ -28,10 +28,11 @@ TABLES = {
     "orders": "customer UInt32, placed_at DateTime, day Date, source String, order_key String, store String,"
     " channel String, net Int64, discount Int64, lines UInt32",
     "order_lines": "customer UInt32, placed_at DateTime, day Date, source String, order_key String, store String,"
-    " channel String, sku String, category String, quantity Int64, amount Int64",
+    " channel String, sku String, category String, quantity Float64, amount Int64",
     "visits": "customer UInt32, at DateTime, day Date, store String, channel String",
     "touches": "customer UInt32, at DateTime, day Date, channel String, programme Int64, message_class String,"
     " state String",
+    "facts": "customer UInt32, occurred_at DateTime, kind String, source String, key String",
     "customer_profile": "customer UInt32, version UInt64, home_store String, owner String,"
     " first_order_at Nullable(DateTime), last_order_at Nullable(DateTime), orders UInt32, gmv Int64, refunded Int64,"
     " visits UInt32, last_visit_at Nullable(DateTime), favourite_store String, favourite_category String, alive UInt8",
@@ -78,7 +79,8 @@ def share(servers: Sequence[Server], table: str, columns: Sequence[str], rows: S
     places = [columns.index(name) for name in known]
     kind = "ReplacingMergeTree(version) order by customer"
     if table != "customer_profile":
-        kind = "MergeTree() partition by toYear(day) order by day"
+        when = "occurred_at" if table == "facts" else "day"
+        kind = f"MergeTree() partition by toYear({when}) order by {when}"
     for shard, server in enumerate(servers):
         server.ask(f"create table {table} ({TABLES[table]}) engine = {kind}")
         hers = [row for row in rows if row[0] % population.clickhouse.BUCKETS % len(servers) == shard]

@@ -14,13 +14,14 @@ from pyroaring import BitMap
 from hetang.audiences.matching import matches
 from hetang.audiences.plans import Query
 from hetang.audiences.reading import parse
-from hetang.audiences.rules import WHOSE
+from hetang.audiences.rules import DEED_OPS, DEEDS, EVENTS, MEASURED, MEASURES, WHOSE
 from hetang.audiences.sets import evaluate
 from tests.audiences.population import (
     CATALOGUE,
     CATEGORIES,
     CODES,
     GROUPS,
+    KINDS,
     MOMENT,
     STAFF,
     STORES,
@@ -70,6 +71,9 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
                 "behaviour",
                 "behaviour",
                 "behaviour",
+                "behaviour_at",
+                "behaviour_then",
+                "behaviour_then",
                 "audience",
                 "audience_at",
                 "audience_moved",
@@ -132,7 +136,8 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
                 on = draw(st.sampled_from(["2026-02-27", "2026-02-28", "2025-03-01", "0001-01-01", "9999-12-31"]))
                 return {"type": kind, "of": of, "op": op, "date": on}
             return {"type": kind, "of": of, "op": op, "days": draw(days)}
-    return draw({"metric": metric(), "attribute": attribute(), "behaviour": behaviour()}[kind])
+    several = {"metric": metric, "attribute": attribute, "behaviour": behaviour}
+    return draw((several | {"behaviour_at": behaviour_at, "behaviour_then": behaviour_then})[kind]())
 
 
 @st.composite
@@ -181,29 +186,72 @@ def attribute(draw: st.DrawFn) -> dict[str, Any]:
     return {**base, "op": op, **({} if "empty" in op else {"value": draw(st.sampled_from(values))})}
 
 
+calendar = st.sampled_from(["0001-01-01", "2025-03-01", "2026-01-30", "2026-02-22", "2026-02-28", "9999-12-31"])
+
+
 @st.composite
-def behaviour(draw: st.DrawFn) -> dict[str, Any]:
-    event = draw(st.sampled_from(["bought", "bought", "spent", "visited", "received"]))
-    rule: dict[str, Any] = {
-        "type": "behaviour",
-        "event": event,
-        "op": draw(st.sampled_from(["at_least", "at_most", "exactly"])),
-    }
-    rule["value"] = draw(st.sampled_from([0, 100, 350, 1000]) if event == "spent" else st.integers(0, 3))
-    if draw(st.booleans()):
-        rule["days"] = draw(days)
-    if event == "received":
-        return {**rule, **({"channel": "wecom"} if draw(st.booleans()) else {})}
-    if draw(st.integers(0, 2)) == 0:
+def period(draw: st.DrawFn) -> dict[str, Any]:
+    match draw(st.sampled_from(["ever", "last", "last", "ago", "between", "calendar"])):
+        case "ever":
+            return {}
+        case "last":
+            return {"days": draw(days)}
+        case "ago":
+            return {"before_days": draw(st.sampled_from([0, 1, 7, 36500]))}
+        case "between":
+            before = draw(st.sampled_from([0, 7, 29]))
+            return {"before_days": before, "days": before + draw(st.sampled_from([2, 24, 400]))}
+    first, last = sorted([draw(calendar), draw(calendar)])
+    return draw(st.sampled_from([{"from": first}, {"to": last}, {"from": first, "to": last}]))
+
+
+@st.composite
+def deed(draw: st.DrawFn, events: tuple[str, ...] = DEEDS) -> dict[str, Any]:
+    event = draw(st.sampled_from(events))
+    rule: dict[str, Any] = {"event": event}
+    if event == "fact":
+        return {**rule, "kind": draw(st.sampled_from(KINDS))}
+    if draw(st.integers(0, 3)) == 0:
+        rule["channel"] = "wecom" if event == "received" else "store"
+    if event != "received" and draw(st.integers(0, 2)) == 0:
         rule["stores"] = draw(some(STORES))
     if event in ("bought", "spent"):
         if draw(st.booleans()):
             rule["category"] = draw(st.sampled_from(CATEGORIES))
         if draw(st.integers(0, 3)) == 0:
             rule["sku"] = "p1"
-    if event == "bought" and draw(st.booleans()):
+    return rule
+
+
+@st.composite
+def behaviour(draw: st.DrawFn) -> dict[str, Any]:
+    rule: dict[str, Any] = {"type": "behaviour", **draw(deed(("bought", "bought", *EVENTS))), **draw(period())}
+    event = rule["event"]
+    rule["op"] = draw(st.sampled_from(["at_least", "at_most", "exactly"]))
+    if draw(st.booleans()):
+        rule["measure"] = measure = draw(st.sampled_from(MEASURES[event]))
+        if properties := MEASURED.get((event, measure)):
+            rule["of"] = draw(st.sampled_from(properties))
+    rule["value"] = draw(st.sampled_from([0, 100, 350, 1000]) if event == "spent" else st.integers(0, 3))
+    if event == "bought" and "measure" not in rule and draw(st.booleans()):
         rule["count"] = "lines"
     return rule
+
+
+@st.composite
+def behaviour_at(draw: st.DrawFn) -> dict[str, Any]:
+    rule = {"type": "behaviour_at", **draw(deed()), "end": draw(st.sampled_from(["first", "last"]))}
+    rule["op"] = draw(st.sampled_from(DEED_OPS))
+    if rule["op"] in ("before", "after"):
+        return {**rule, "date": draw(calendar)}
+    return {**rule, "days": draw(days)}
+
+
+@st.composite
+def behaviour_then(draw: st.DrawFn) -> dict[str, Any]:
+    rule = {"type": "behaviour_then", "first": {**draw(deed()), **draw(period())}, "then": draw(deed())}
+    rule |= {"within": draw(st.sampled_from([1, 3, 7, 60])), "happened": draw(st.booleans())}
+    return rule | ({"unit": "hours"} if draw(st.booleans()) else {})
 
 
 def group(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

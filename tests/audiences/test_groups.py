@@ -9,8 +9,10 @@ import pytest
 from pyroaring import BitMap
 
 from hetang.audiences import catalogues, queries
-from hetang.audiences.matching import GroupStay, Person, matches
-from hetang.audiences.plans import Live, Moment, plan
+from hetang.audiences.matching import matches
+from hetang.audiences.moments import Moment
+from hetang.audiences.people import GroupStay, Person
+from hetang.audiences.plans import Live, plan
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import Catalogue, InGroups
 from hetang.audiences.sentences import describe

@@ -124,6 +124,27 @@ def test_a_rule_is_built_step_by_step(client: Client) -> None:
     assert list(state["tree"]) == ["any"]
 
 
+def test_one_thing_after_another_is_built(client: Client) -> None:
+    state = {"tree": {"all": []}, "past": []}
+    html = post(client, state, do="add::then")
+    assert counted(html) == "0"  # nobody visited
+    place = "f-all-0"
+    fields = {f"{place}-first-event": "bought", f"{place}-first-when": "dates", f"{place}-first-sku": "p1",
+              f"{place}-happened": "yes", f"{place}-then-event": "bought", f"{place}-within": "11"}  # fmt: skip
+    html = post(client, state, **fields, do="draw")
+    first = state["tree"]["all"][0]["first"]
+    assert (first["event"], first["sku"], sorted(first)) == ("bought", "p1", ["event", "from", "sku", "to"])
+    assert counted(html) == "2"  # ann and cat bought again ten days later
+    node = OrgNode.objects.get(code="brand")
+    rule = {"version": 1, "rule": state["tree"]}
+    audience = services.save(access.system("t"), name="Again", rule=rule, org_node=node)
+    why = client.get(f"/audiences/{audience.public_id}/why", {"q": "ann"}).content.decode()
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d → \d{4}", why)
+    fields = {f"{place}-first-when": "ever", f"{place}-first-event": "bought", f"{place}-happened": "no"}
+    post(client, state, **fields, do="draw")
+    assert sorted(state["tree"]["all"][0]["first"]) == ["event", "sku"]
+
+
 def test_what_is_wrong_is_said_at_its_place(client: Client) -> None:
     leaf = {"type": "metric", "metric": "orders", "op": ">=", "value": 1}
     state = {"tree": {"all": [leaf]}, "past": []}

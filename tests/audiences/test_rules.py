@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from hetang.audiences.behaviour_sentences import FACT_NAMES
 from hetang.audiences.errors import MESSAGES, message
 from hetang.audiences.reading import parse
-from hetang.audiences.rules import All, InvalidRule, SavedRule
+from hetang.audiences.rules import FACT_KINDS, All, InvalidRule, SavedRule
+from hetang.audiences.sentences import describe
+from hetang.facts.kinds import KINDS
 from tests.audiences.population import CATALOGUE, CODES
 
 TAG = {"type": "tag", "op": "any", "tags": ["gold"]}
@@ -25,6 +28,11 @@ def life(**other: Any) -> dict[str, Any]:
 
 def behaviour(**fields: Any) -> dict[str, Any]:
     return {"type": "behaviour", "event": "bought", "op": "at_least", "value": 1, **fields}
+
+
+def then(**fields: Any) -> dict[str, Any]:
+    first, after = {"event": "visited"}, {"event": "bought"}
+    return {"type": "behaviour_then", "first": first, "then": after, "within": 3, **fields}
 
 
 def metric(**fields: Any) -> dict[str, Any]:
@@ -77,6 +85,19 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     (behaviour(category="shoes"), "unknown_category", ("rule", "category")),
     (behaviour(sku="p9"), "unknown_product", ("rule", "sku")),
     (behaviour(days=0), "not_a_number", ("rule", "days")),
+    (behaviour(days=7, to="2026-01-01"), "two_periods", ("rule",)),
+    (behaviour(**{"from": "2026-01-02", "to": "2026-01-01"}), "wrong_way_round", ("rule", "to")),
+    (behaviour(days=31, before_days=30), "no_days_between", ("rule", "before_days")),
+    (behaviour(measure="distinct", of="weather"), "not_an_option", ("rule", "of")),
+    (behaviour(measure="average"), "not_an_option", ("rule", "measure")),
+    (behaviour(event="fact", kind="order.placed"), "not_an_option", ("rule", "kind")),
+    (behaviour(event="fact", kind="tag.changed", sku="p1"), "unknown_field", ("rule",)),
+    ({"type": "behaviour_at", "event": "spent"}, "not_an_option", ("rule", "event")),
+    ({"type": "behaviour_at", "event": "bought", "days": 3, "date": "2026-01-01"}, "unknown_field", ("rule",)),
+    (then(then=3), "not_a_deed", ("rule", "then")),
+    (then(then={"event": "bought", "days": 3}), "unknown_field", ("rule", "then")),
+    (then(first={"event": "bought", "sku": "p9"}), "unknown_product", ("rule", "first", "sku")),
+    (then(within=0), "not_a_number", ("rule", "within")),
     (behaviour(event="visited", sku="p1"), "unknown_field", ("rule",)),
     ({"type": "relation", "staff": ["nobody"]}, "unknown_staff", ("rule", "staff")),
     ({"type": "group_chat", "groups": ["nowhere"]}, "unknown_group", ("rule", "groups")),
@@ -126,6 +147,49 @@ def test_documents_of_another_form_are_refused(document: Any, code: str) -> None
 def test_every_code_has_a_case() -> None:
     tested = {code for _, code, _ in CASES} | {"not_a_rule", "unknown_version"}
     assert tested == set(MESSAGES)
+
+
+def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
+    own_events = {"order.placed", "visit.recorded", "link.clicked"}  # and clicks name nobody
+    named = {name for name, kind in KINDS.items() if kind.subject != "none"} - own_events
+    assert set(FACT_KINDS) == named == set(FACT_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("rule", "chinese", "english"),
+    [
+        (behaviour(category="tea", days=30), "最近 30 天购买过品类“tea”", "bought category “tea” in the last 30 days"),
+        (
+            behaviour(measure="distinct", of="category", value=3, before_days=9, days=90),
+            "9 天以前、最近 90 天内购买，不同品类至少 3 个",
+            "bought more than 9 days ago but in the last 90 days: at least 3 different categories",
+        ),
+        (
+            behaviour(event="spent", measure="average", value=5000, **{"from": "2026-01-01"}),
+            "2026-01-01 起平均每单金额（未扣退款）至少 ¥50.00",
+            "average spend per order since 2026-01-01 (before refunds) is at least ¥50.00",
+        ),
+        (
+            behaviour(event="fact", kind="order.refunded", op="exactly", value=0),
+            "历史上没有发生“退款”",
+            "never had a refund ever",
+        ),
+        (
+            {"type": "behaviour_at", "event": "bought", "end": "first", "op": "within_last", "days": 7},
+            "首次购买在最近 7 天内（含今天）",
+            "the first time she bought is within the last 7 days (today included)",
+        ),
+        (
+            then(first={"event": "visited", "days": 30, "stores": ["s1"]}, happened=False),
+            "最近 30 天在“s1”到访后 3 天内没有购买",
+            "visited at “s1” in the last 30 days, and for 3 days after it never bought",
+        ),
+        (then(unit="hours"), "到访后 3 小时内购买", "visited, and within 3 hours bought"),
+    ],
+)
+def test_sentences(rule: dict[str, Any], chinese: str, english: str) -> None:
+    node = parse({"version": 1, "rule": rule}, CATALOGUE)
+    assert (describe(node, CATALOGUE, "zh-hans"), describe(node, CATALOGUE, "en")) == (chinese, english)
 
 
 def test_an_empty_outermost_group_is_everybody() -> None:

@@ -24,8 +24,9 @@ from hetang.audiences.buckets import Drawn
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.errors import history_is_away
 from hetang.audiences.live import LiveSets
+from hetang.audiences.moments import Moment
 from hetang.audiences.past import Past
-from hetang.audiences.plans import Moment, Query
+from hetang.audiences.plans import Query
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import Catalogue, InvalidRule, Node
 from hetang.audiences.sets import Evaluation, evaluate

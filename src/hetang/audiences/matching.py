@@ -6,13 +6,14 @@ The second evaluator of every condition; a property test holds it equal to the s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+from hetang.audiences import behaviour_matching
 from hetang.audiences.buckets import bucket
-from hetang.audiences.plans import Moment, asked_at, compare, day_bounds, first_day
+from hetang.audiences.moments import Moment, asked_at, compare, day_bounds, first_day
+from hetang.audiences.people import GroupStay, Person
 from hetang.audiences.reading import nested
 from hetang.audiences.rules import (
     DAYS_SINCE,
@@ -26,6 +27,9 @@ from hetang.audiences.rules import (
     Condition,
     ConsentGiven,
     DateOf,
+    Deed,
+    DeedAt,
+    Followed,
     Friends,
     InBucket,
     InGroups,
@@ -36,6 +40,7 @@ from hetang.audiences.rules import (
     Moved,
     Node,
     Not,
+    Period,
     Scalar,
     Tagged,
     WasMember,
@@ -43,93 +48,6 @@ from hetang.audiences.rules import (
 from hetang.customers.stages import Course, read_day
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """An order: money in minor units, `day` local."""
-
-    order: tuple[str, str]
-    day: date
-    store: str
-    channel: str
-    net: int
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    order: tuple[str, str]
-    day: date
-    store: str
-    channel: str
-    category: str
-    sku: str
-    amount: int
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    day: date
-    store: str
-    channel: str
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A touch that was sent to her."""
-
-    day: date
-    channel: str
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A snapshot of an audience at which she came or went, and whether she was in from then on."""
-
-    at: datetime
-    entered: bool
-    left: bool
-    inside: bool
-
-
-@dataclass(frozen=True, slots=True)
-class GroupStay:
-    """A group chat that she is in: its public id, name and store, and the local day on which she joined."""
-
-    group: str
-    name: str
-    store: str
-    day: date
-
-
-@dataclass(frozen=True)
-class Person:
-    """Everything about one customer that a rule may ask, in the words of rules (codes, local days, minor units)."""
-
-    number: int
-    alive: bool = True
-    tags: frozenset[str] = frozenset()
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    home_store: str = ""
-    favourite_store: str = ""
-    favourite_category: str = ""
-    gmv: int = 0
-    refunded: int = 0
-    orders: int = 0
-    visits: int = 0
-    first_order: date | None = None
-    last_order: date | None = None
-    last_visit: date | None = None
-    consents: frozenset[tuple[str, str]] = frozenset()
-    left_alone: bool = False
-    friends: frozenset[str] = frozenset()
-    purchases: tuple[Purchase, ...] = ()
-    lines: tuple[Line, ...] = ()
-    visited: tuple[Visit, ...] = ()
-    received: tuple[Received, ...] = ()
-    moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)  # by audience: those whose past is asked for
-    groups: tuple[GroupStay, ...] = ()
-    household: tuple[tuple[str, date], ...] = ()  # kind of a member, and the day that stages count from
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +130,11 @@ def _condition(  # noqa: PLR0911, PLR0912 - one for each kind
         case LifeStage():
             return _life_stage(node, person, catalogue, moment)
         case Behaviour():
-            quantity = count(node, person, moment)
-            comparison = {"at_least": ">=", "at_most": "<=", "exactly": "="}[node.op]
-            return quantity, compare(quantity, comparison, (node.value,))
+            return behaviour_matching.behaved(node, person, moment)
+        case DeedAt():
+            return behaviour_matching.deed_at(node, person, moment)
+        case Followed():
+            return behaviour_matching.followed(node, person, moment)
         case _:
             raise TypeError(f"no condition: {node!r}")
 
@@ -322,7 +242,8 @@ def metric(name: str, person: Person, moment: Moment) -> Any:
         }[name]
         return None if day is None else (moment.today - day).days
     if name.startswith("orders_"):
-        return count(Behaviour("bought", "at_least", 0, int(name.removeprefix("orders_"))), person, moment)
+        days = int(name.removeprefix("orders_"))
+        return behaviour_matching.times(Deed("bought", when=Period(days)), person, moment)
     if name == "average_order_value":
         return (person.gmv, person.orders) if person.orders > 0 else None
     return getattr(person, name)
@@ -358,32 +279,5 @@ def _date(node: DateOf, person: Person, moment: Moment) -> tuple[Any, bool]:
         if day is None:
             return "", False
         found = day.isoformat()
-    low, high = day_bounds(node, moment.today)
+    low, high = day_bounds(node.op, node.days, node.on, moment.today)
     return found, (not low or found >= low) and (not high or found <= high)
-
-
-def count(node: Behaviour, person: Person, moment: Moment) -> int:
-    """How often, or for how much (minor units), a behaviour happened in its days."""
-
-    def fits(at: Purchase | Line | Visit | Received) -> bool:
-        if node.days is not None and not first_day(node.days, moment.today) <= at.day <= moment.today:
-            return False
-        if node.stores and (isinstance(at, Received) or at.store not in node.stores):
-            return False
-        return not node.channel or at.channel == node.channel
-
-    if node.event == "visited":
-        return sum(1 for visit in person.visited if fits(visit))
-    if node.event == "received":
-        return sum(1 for touch in person.received if fits(touch))
-    if not (node.category or node.sku or (node.event == "bought" and node.count == "lines")):
-        purchases = [purchase for purchase in person.purchases if fits(purchase)]
-        return sum(p.net for p in purchases) if node.event == "spent" else len(purchases)
-    lines = [
-        line
-        for line in person.lines
-        if fits(line) and node.category in {"", line.category} and node.sku in {"", line.sku}
-    ]
-    if node.event == "spent":
-        return sum(line.amount for line in lines)
-    return len(lines) if node.count == "lines" else len({line.order for line in lines})

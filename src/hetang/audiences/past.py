@@ -17,8 +17,8 @@ from django.db import connection
 from pyroaring import BitMap
 
 from hetang.audiences import stored
-from hetang.audiences.matching import Move
 from hetang.audiences.models import AudienceSnapshot
+from hetang.audiences.people import Move
 from hetang.customers.models import Customer
 
 CHUNK = 50  # snapshots read at once: one of 20 million people weighs up to 3 MB

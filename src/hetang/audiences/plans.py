@@ -10,10 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from hetang.audiences.behaviour_sql import QUANTIFIED, Select, compared_sql, counted_sql, deed_at_sql, followed_sql
+from hetang.audiences.moments import (
+    FIRST_DAY,
+    LAST_DAY,
+    Moment,
+    asked_at,
+    clamped,
+    compare,
+    day_bounds,
+    first_day,
+)
 from hetang.audiences.rules import (
     DAYS_SINCE,
     FAVOURITES,
@@ -24,6 +35,9 @@ from hetang.audiences.rules import (
     Condition,
     ConsentGiven,
     DateOf,
+    Deed,
+    DeedAt,
+    Followed,
     Friends,
     InBucket,
     InGroups,
@@ -31,15 +45,13 @@ from hetang.audiences.rules import (
     LifeStage,
     Metric,
     Moved,
+    Period,
     Scalar,
     Tagged,
     WasMember,
 )
 from hetang.commerce.attribute_columns import column as attribute_column
 from hetang.customers.stages import Course, Span
-
-EARLIEST_DAY = date(1970, 1, 1)  # ClickHouse's Date begins here
-_FIRST_DAY, _LAST_DAY = date(1900, 1, 2), date(2299, 12, 30)  # what its times hold, in any zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +92,6 @@ class Union:
 Plan = Live | Query | Complement | Intersection | Union
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """The day on which a rule is evaluated, and the brand's zone in which instants become days."""
-
-    today: date
-    zone: str
-
-    def instant(self, day: date, at: time = time()) -> datetime:
-        """A local time of a day, in UTC."""
-        return datetime.combine(day, at, ZoneInfo(self.zone)).astimezone(UTC)
-
-
 def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  # noqa: PLR0911, PLR0912 - one for each kind
     """The plan of one condition (not of membership: the caller reads that as the audience's own tree)."""
     match condition:
@@ -120,67 +120,16 @@ def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  #
             return _metric(condition, moment)
         case DateOf():
             return _date(condition, moment)
-        case Behaviour():
-            return _behaviour(condition, moment)
+        case Behaviour(op=op, value=value):
+            return _selected(counted_sql(condition, QUANTIFIED[op], (value,), moment))
+        case DeedAt():
+            return _selected(deed_at_sql(condition, moment))
+        case Followed():
+            return _selected(followed_sql(condition, moment))
         case LifeStage():
             return _life_stage(condition, catalogue, moment)
         case _:
             raise TypeError(f"no plan of its own: {condition!r}")
-
-
-def day_bounds(condition: DateOf, today: date) -> tuple[str, str]:
-    """First and last day (ISO, inclusive; empty: open) in which a date condition holds."""
-    match condition.op:
-        case "within_last":
-            return (today - timedelta(days=condition.days - 1)).isoformat(), today.isoformat()
-        case "within_next":
-            return today.isoformat(), (today + timedelta(days=condition.days - 1)).isoformat()
-        case "more_than_ago":
-            return "", (today - timedelta(days=condition.days + 1)).isoformat()
-        case "before":
-            return "", _day_beside(condition.on, -1)
-        case _:
-            return _day_beside(condition.on, 1), ""
-
-
-def asked_at(condition: WasMember, moment: Moment) -> datetime:
-    """The instant that a question about the past means; the earliest one for a day that no calendar reaches."""
-    day = max(date.fromisoformat(condition.day), EARLIEST_DAY)
-    return moment.instant(min(day, _LAST_DAY), time.fromisoformat(condition.time))
-
-
-def first_day(days: int, today: date) -> date:
-    """The first of the last `days` days, today included."""
-    return max(today - timedelta(days=days - 1), EARLIEST_DAY)
-
-
-def compare(found: Any, op: str, values: Sequence[Scalar]) -> bool:  # noqa: PLR0911 - one for each comparison
-    """A comparison of the language between two plain values of one type."""
-    value: Any = values[0]
-    match op:
-        case "=":
-            return bool(found == value)
-        case "!=":
-            return bool(found != value)
-        case "<":
-            return bool(found < value)
-        case "<=":
-            return bool(found <= value)
-        case ">":
-            return bool(found > value)
-        case ">=":
-            return bool(found >= value)
-        case "between":
-            return bool(value <= found <= values[1])
-        case _:
-            raise ValueError(op)
-
-
-def _day_beside(day: str, step: int) -> str:
-    try:
-        return (date.fromisoformat(day) + timedelta(days=step)).isoformat()
-    except OverflowError:  # before year 1 or after 9999: nothing lies there
-        return "0000-00-00" if step < 0 else "9999-99-99"
 
 
 def _unless(inner: Plan, negated: bool) -> Plan:
@@ -200,6 +149,10 @@ def _in_groups(condition: InGroups, catalogue: Catalogue, moment: Moment) -> Pla
     return Live("groups", (condition.number, groups, stores, since, moment.today))
 
 
+def _selected(select: Select) -> Plan:
+    return _unless(_query(select.sql, select.parameters), select.negated)
+
+
 def _query(sql: str, parameters: Mapping[str, Any]) -> Query:
     return Query(sql, tuple(sorted(parameters.items())))
 
@@ -208,14 +161,6 @@ def profile_query(where: str, parameters: Mapping[str, Any], *attributes: tuple[
     """Rows of the dead are found as well: whoever asks intersects with the living, which costs less than a column."""
     sql = f"select customer from customer_profile final where {where}"
     return Query(sql, tuple(sorted(parameters.items())), attributes, where)
-
-
-def _comparison(expression: str, op: str, values: Sequence[Scalar]) -> tuple[str, dict[str, Any]]:
-    """SQL of a comparison; `!=` comes here only negated (it is the complement of `=`)."""
-    kind = "String" if isinstance(values[0], str) else "Float64" if isinstance(values[0], float) else "Int64"
-    if op == "between":
-        return f"{expression} between {{low:{kind}}} and {{high:{kind}}}", {"low": values[0], "high": values[1]}
-    return f"{expression} {op} {{value:{kind}}}", {"value": values[0]}
 
 
 def _at_store(condition: AtStore, catalogue: Catalogue) -> Plan:
@@ -246,11 +191,11 @@ def _attribute_test(condition: Attribute, name: str) -> tuple[str, dict[str, Any
     if op == "contains":
         return f"position({name}, {{value:String}}) > 0", {"value": values[0]}
     if condition.type == "number":
-        return _known(_comparison(name, op, values))
+        return _known(compared_sql(name, op, values))
     if condition.type == "date":
-        where, parameters = _comparison(name, op, [_digits(str(day)) for day in values])
+        where, parameters = compared_sql(name, op, [_digits(str(day)) for day in values])
         return f"{name} > 0 and {where}", parameters
-    return _comparison(name, op, [str(v).lower() if isinstance(v, bool) else v for v in values])
+    return compared_sql(name, op, [str(v).lower() if isinstance(v, bool) else v for v in values])
 
 
 def _known(test: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
@@ -279,11 +224,11 @@ def _metric(condition: Metric, moment: Moment) -> Plan:
     if metric in DAYS_SINCE:
         return _days_since(condition, moment)
     if metric in _WINDOWS:
-        counted = Behaviour("bought", "at_least", 0, _WINDOWS[metric])
-        return _counted(counted, op, values, moment)
+        counted = Behaviour(Deed("bought", when=Period(_WINDOWS[metric])), "at_least", 0)
+        return _selected(counted_sql(counted, op, values, moment))
     if metric == "average_order_value":
         return _average(op, values)
-    where, parameters = _comparison(metric, op, values)
+    where, parameters = compared_sql(metric, op, values)
     return _zero_aware(compare(0, op, values), where, parameters)
 
 
@@ -320,7 +265,7 @@ def _day_before(today: date, days: int | None) -> date | None:
     """The day so many days before today, at the latest or earliest day that a time can have where it lies beyond."""
     if days is None:
         return None
-    return date.fromordinal(min(max(today.toordinal() - days, _FIRST_DAY.toordinal()), _LAST_DAY.toordinal()))
+    return date.fromordinal(min(max(today.toordinal() - days, FIRST_DAY.toordinal()), LAST_DAY.toordinal()))
 
 
 def _between(name: str, first: date | None, behind: date | None, moment: Moment) -> Query:
@@ -343,10 +288,10 @@ def _average(op: str, values: Sequence[Scalar]) -> Plan:
 
 
 def _date(condition: DateOf, moment: Moment) -> Plan:
-    low, high = day_bounds(condition, moment.today)
+    low, high = day_bounds(condition.op, condition.days, condition.on, moment.today)
     if not condition.of.startswith("attribute:"):
-        first = _clamped(low) if low else None
-        behind = _clamped(high, 1) if high else None
+        first = clamped(low) if low else None
+        behind = clamped(high, 1) if high else None
         return _between(f"{condition.of}_at", first, behind, moment)
     code = condition.of.removeprefix("attribute:")
     name = attribute_column(code, "date")
@@ -356,16 +301,6 @@ def _date(condition: DateOf, moment: Moment) -> Plan:
             tests.append(f"{name} {sign} {{{key}:UInt32}}")
             parameters[key] = _digits(day)
     return profile_query(" and ".join(tests), parameters, (code, "date"))
-
-
-def _clamped(day: str, later: int = 0) -> date:
-    """An ISO day, or so many days later; the border of what a time can be where it lies beyond (`_day_beside` writes
-    days that no calendar has)."""
-    if day < _FIRST_DAY.isoformat():
-        return _FIRST_DAY
-    if day > _LAST_DAY.isoformat():
-        return _LAST_DAY
-    return date.fromisoformat(day) + timedelta(days=later)
 
 
 def stage_spans(condition: LifeStage, course: Course, today: date) -> list[Span]:
@@ -404,54 +339,3 @@ def _attribute_in(code: str, spans: Sequence[Span]) -> Query:
         tests.append(f"({name} > {{after{place}:UInt32}} and {name} <= {{until{place}:UInt32}})")
         parameters |= {f"after{place}": _digits(str(span.after)), f"until{place}": _digits(str(span.until))}
     return profile_query(f"{name} > 0 and ({' or '.join(tests)})", parameters, (code, "date"))
-
-
-_QUANTIFIER = {"at_least": ">=", "at_most": "<=", "exactly": "="}
-
-
-def _behaviour(condition: Behaviour, moment: Moment) -> Plan:
-    return _counted(condition, _QUANTIFIER[condition.op], (condition.value,), moment)
-
-
-def _counted(condition: Behaviour, op: str, values: Sequence[Scalar], moment: Moment) -> Plan:
-    table, measure, tests, parameters = _source(condition)
-    tests = ["customer > 0", *tests]
-    if condition.days is not None:
-        tests.append("day >= {first:Date} and day <= {today:Date}")
-        parameters |= {"first": first_day(condition.days, moment.today), "today": moment.today}
-    zero_fits = compare(0, op, values)
-    select = f"select customer from {table} where {' and '.join(tests)}"
-    if (op, *values) in _ANY_OR_NONE and not measure.startswith("sum"):
-        return _unless(_query(select, parameters), zero_fits)  # a tenth of what counting costs
-    having, compared = _comparison(measure, op, values)
-    having = f"not ({having})" if zero_fits else having
-    return _unless(_query(f"{select} group by customer having {having}", parameters | compared), zero_fits)
-
-
-# Whether a number of times is above zero, or is zero.
-_ANY_OR_NONE = {(">=", 1), (">", 0), ("=", 0), ("<=", 0), ("<", 1)}
-
-
-def _source(condition: Behaviour) -> tuple[str, str, list[str], dict[str, Any]]:
-    """Table, measure, filters and their parameters of a behaviour."""
-    tests: list[str] = []
-    parameters: dict[str, Any] = {}
-    for column, value in (("category", condition.category), ("sku", condition.sku), ("channel", condition.channel)):
-        if value:
-            tests.append(f"{column} = {{{column}:String}}")
-            parameters[column] = value
-    if condition.stores:
-        tests.append("store in {stores:Array(String)}")
-        parameters["stores"] = condition.stores
-    if condition.event == "visited":
-        return "visits", "count()", tests, parameters
-    if condition.event == "received":
-        return "touches", "count()", [*tests, "state = 'sent'"], parameters
-    by_line = bool(condition.category or condition.sku)
-    if condition.event == "spent":
-        return (*(("order_lines", "sum(amount)") if by_line else ("orders", "sum(net)")), tests, parameters)
-    if condition.count == "lines":
-        return "order_lines", "count()", tests, parameters
-    if by_line:
-        return "order_lines", "uniqExact(sipHash64(source, order_key))", tests, parameters
-    return "orders", "count()", tests, parameters

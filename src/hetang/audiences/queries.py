@@ -14,10 +14,11 @@ from pyroaring import BitMap
 
 from hetang.audiences import history, past, stored
 from hetang.audiences.catalogues import catalogue
-from hetang.audiences.matching import GroupStay, Move, Person, Verdict, matches
+from hetang.audiences.matching import Verdict, matches
 from hetang.audiences.matching import explain as explain_person
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
-from hetang.audiences.plans import Moment
+from hetang.audiences.moments import Moment
+from hetang.audiences.people import GroupStay, Move, Person
 from hetang.audiences.reading import nested, parse
 from hetang.audiences.rules import (
     Catalogue,

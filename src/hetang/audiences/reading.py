@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from hetang.audiences import behaviour_reading
 from hetang.audiences.rules import (
     ATTRIBUTE_OPS,
     BUCKETS,
     COMPARISONS,
     DATE_OPS,
     DAYS_SINCE,
-    EVENTS,
     FAVOURITES,
     MAX_CONDITIONS,
     MAX_DAYS,
@@ -26,7 +26,6 @@ from hetang.audiences.rules import (
     METRICS,
     MONEY,
     PURPOSES,
-    QUANTIFIERS,
     STAGE_OPS,
     TIMES,
     VERSION,
@@ -36,7 +35,6 @@ from hetang.audiences.rules import (
     AnyOf,
     AtStore,
     Attribute,
-    Behaviour,
     Catalogue,
     Condition,
     ConsentGiven,
@@ -68,7 +66,7 @@ def parse(document: Any, catalogue: Catalogue, inside: frozenset[str] = frozense
 
     `inside` holds the public ids of audiences whose rule is being read: naming one of them again is a cycle.
     """
-    reader = _Reader(catalogue, inside)
+    reader = Reader(catalogue, inside)
     node = reader.document(document)
     if reader.problems or node is None:
         raise InvalidRule(reader.problems)
@@ -80,7 +78,7 @@ def nested(member: MemberOf, catalogue: Catalogue) -> Node:
     return parse(catalogue.audiences[member.audience].rule, catalogue, frozenset({member.audience}))
 
 
-class _Reader:
+class Reader:
     """Reads one document; collects problems instead of stopping at the first."""
 
     def __init__(self, catalogue: Catalogue, inside: frozenset[str]) -> None:
@@ -97,7 +95,7 @@ class _Reader:
             self.problem((), "not_a_rule")
             return None
         if document.get("version") != VERSION:
-            self.problem(("version",), "unknown_version", version=_short(document.get("version")))
+            self.problem(("version",), "unknown_version", version=short(document.get("version")))
             return None
         rule = document["rule"]
         if rule == {"all": []}:
@@ -145,7 +143,7 @@ class _Reader:
         kind = raw.get("type")
         reader = _CONDITIONS.get(kind) if isinstance(kind, str) else None
         if reader is None:
-            self.problem(path, "unknown_type", type=_short(kind))
+            self.problem(path, "unknown_type", type=short(kind))
             return None
         before = len(self.problems)
         read = reader(self, raw, path)
@@ -156,12 +154,12 @@ class _Reader:
     def only(self, raw: dict[str, Any], allowed: set[str], path: Path) -> None:
         for key in raw:
             if key not in allowed:
-                self.problem(path, "unknown_field", field=_short(key))
+                self.problem(path, "unknown_field", field=short(key))
 
     def choice(self, raw: dict[str, Any], key: str, options: Sequence[str], path: Path, default: str = "") -> str:
         value = raw.get(key, default)
         if value not in options:
-            self.problem((*path, key), "not_an_option", value=_short(value), options=", ".join(options))
+            self.problem((*path, key), "not_an_option", value=short(value), options=", ".join(options))
             return options[0]
         return str(value)
 
@@ -198,7 +196,7 @@ class _Reader:
                 return date.fromisoformat(value).isoformat()
         except ValueError:
             pass
-        self.problem(path, "not_a_date", value=_short(value))
+        self.problem(path, "not_a_date", value=short(value))
         return ""
 
     def boolean(self, raw: dict[str, Any], key: str, path: Path) -> bool:
@@ -210,7 +208,7 @@ class _Reader:
     def known(self, codes: Sequence[str], known: Mapping[str, Any], what: str, path: Path) -> None:
         for code in codes:
             if code and code not in known:
-                self.problem(path, f"unknown_{what}", code=_short(code))
+                self.problem(path, f"unknown_{what}", code=short(code))
 
     def audience(self, raw: dict[str, Any], path: Path) -> str:
         """The saved audience that a condition names; empty where it cannot be used here."""
@@ -219,7 +217,7 @@ class _Reader:
         at = (*path, "audience")
         if saved is None:
             if public_id:
-                self.problem(at, "unknown_audience", code=_short(public_id))
+                self.problem(at, "unknown_audience", code=short(public_id))
         elif public_id in self.inside:
             self.problem(at, "cycle", name=saved.name)
         elif len(self.inside) >= MAX_DEPTH:
@@ -291,13 +289,13 @@ class _Reader:
         return value is True
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
     """A value as it may be repeated in a message: never long."""
     shown = str(value)
     return shown if len(shown) <= 60 else shown[:59] + "…"
 
 
-def _tagged(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+def _tagged(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     r.only(raw, {"type", "op", "tags"}, path)
     tags = r.texts(raw, "tags", path)
     r.known(tags, r.catalogue.tags, "tag", (*path, "tags"))
@@ -306,13 +304,13 @@ def _tagged(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
     return Tagged(op, tags)
 
 
-def _attribute(r: _Reader, raw: dict[str, Any], path: Path) -> Condition | None:
+def _attribute(r: Reader, raw: dict[str, Any], path: Path) -> Condition | None:
     r.only(raw, {"type", "code", "op", "value"}, path)
     code = r.text(raw, "code", path)
     definition = r.catalogue.attributes.get(code)
     if definition is None:
         if code:
-            r.problem((*path, "code"), "unknown_attribute", code=_short(code))
+            r.problem((*path, "code"), "unknown_attribute", code=short(code))
         return None
     op = r.choice(raw, "op", ATTRIBUTE_OPS[definition.type], path)
     read: Any = {"number": r.decimal, "date": r.day, "boolean": r.truth}.get(definition.type, r.plain_text)
@@ -320,11 +318,11 @@ def _attribute(r: _Reader, raw: dict[str, Any], path: Path) -> Condition | None:
     if definition.type == "choice":
         for value in values:
             if value not in definition.choices:
-                r.problem((*path, "value"), "not_an_option", value=_short(value), options=", ".join(definition.choices))
+                r.problem((*path, "value"), "not_an_option", value=short(value), options=", ".join(definition.choices))
     return Attribute(code, definition.type, op, values)
 
 
-def _metric(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+def _metric(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     r.only(raw, {"type", "metric", "op", "value"}, path)
     metric = r.choice(raw, "metric", METRICS, path)
     if metric in FAVOURITES:
@@ -341,23 +339,23 @@ def _metric(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
     return Metric(metric, op, r.values(raw, op, lambda value, at: r.whole(value, at, low), path))
 
 
-def _date(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+def _date(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     r.only(raw, {"type", "of", "op", "days", "date"}, path)
     of = r.text(raw, "of", path)
     if of.startswith("attribute:"):
         definition = r.catalogue.attributes.get(of.removeprefix("attribute:"))
         if definition is None or definition.type != "date":
             code = "unknown_attribute" if definition is None else "not_a_date_attribute"
-            r.problem((*path, "of"), code, code=_short(of.removeprefix("attribute:")))
+            r.problem((*path, "of"), code, code=short(of.removeprefix("attribute:")))
     elif of not in TIMES:
-        r.problem((*path, "of"), "not_an_option", value=_short(of), options=", ".join(TIMES))
+        r.problem((*path, "of"), "not_an_option", value=short(of), options=", ".join(TIMES))
     op = r.choice(raw, "op", DATE_OPS, path)
     if op in {"before", "after"}:
         return DateOf(of, op, 0, r.day(raw.get("date"), (*path, "date")))
     return DateOf(of, op, r.whole(raw.get("days"), (*path, "days"), 1 if op != "more_than_ago" else 0, MAX_DAYS), "")
 
 
-def _store(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+def _store(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     r.only(raw, {"type", "op", "stores", "node"}, path)
     node = r.text(raw, "node", path, required=False)
     stores = r.texts(raw, "stores", path, required=not node)
@@ -369,50 +367,25 @@ def _store(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
     return AtStore(op, stores, node)
 
 
-def _behaviour(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
-    event = r.choice(raw, "event", EVENTS, path)
-    buying = {"category", "sku", "stores"}
-    extra = {"bought": {*buying, "count"}, "spent": buying, "visited": {"stores"}, "received": {"channel"}}[event]
-    r.only(raw, {"type", "event", "op", "value", "days", *extra}, path)
-    category = r.text(raw, "category", path, required=False)
-    r.known([category], r.catalogue.categories, "category", (*path, "category"))
-    sku = r.text(raw, "sku", path, required=False)
-    r.known([sku], r.catalogue.products, "product", (*path, "sku"))
-    stores = r.texts(raw, "stores", path, required=False)
-    r.known(stores, r.catalogue.stores, "store", (*path, "stores"))
-    days = raw.get("days")
-    return Behaviour(
-        event,
-        r.choice(raw, "op", QUANTIFIERS, path, "at_least"),
-        r.whole(raw.get("value", 1), (*path, "value")),
-        None if days is None else r.whole(days, (*path, "days"), 1, MAX_DAYS),
-        category,
-        sku,
-        stores,
-        r.choice(raw, "count", ("orders", "lines"), path, "orders"),
-        r.text(raw, "channel", path, required=False),
-    )
-
-
-def _consent(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+def _consent(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     r.only(raw, {"type", "purpose", "channel", "given"}, path)
     purpose = r.choice(raw, "purpose", PURPOSES, path, "marketing")
     return ConsentGiven(purpose, r.text(raw, "channel", path), r.boolean(raw, "given", path))
 
 
-def _left_alone(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+def _left_alone(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     r.only(raw, {"type", "on"}, path)
     return LeftAlone(r.boolean(raw, "on", path))
 
 
-def _friends(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+def _friends(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     r.only(raw, {"type", "number", "staff"}, path)
     staff = r.texts(raw, "staff", path, required=False)
     r.known(staff, r.catalogue.staff, "staff", (*path, "staff"))
     return Friends(r.whole(raw.get("number", 1), (*path, "number"), 1, 1000), staff)
 
 
-def _groups(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+def _groups(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     r.only(raw, {"type", "number", "groups", "stores", "days"}, path)
     groups = r.texts(raw, "groups", path, required=False)
     r.known(groups, r.catalogue.groups, "group", (*path, "groups"))
@@ -423,24 +396,24 @@ def _groups(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
     return InGroups(r.whole(raw.get("number", 1), (*path, "number"), 1, 1000), groups, stores, within)
 
 
-def _audience(r: _Reader, raw: dict[str, Any], path: Path) -> Condition | None:
+def _audience(r: Reader, raw: dict[str, Any], path: Path) -> Condition | None:
     r.only(raw, {"type", "audience"}, path)
     public_id = r.audience(raw, path)
     return MemberOf(public_id) if public_id else None
 
 
-def _was_member(r: _Reader, raw: dict[str, Any], path: Path) -> Condition | None:
+def _was_member(r: Reader, raw: dict[str, Any], path: Path) -> Condition | None:
     r.only(raw, {"type", "audience", "date", "time"}, path)
     public_id = r.audience(raw, path)
     day = r.day(raw.get("date"), (*path, "date"))
     clock = raw.get("time", "00:00")
     if not isinstance(clock, str) or _TIME.fullmatch(clock) is None:
-        r.problem((*path, "time"), "not_a_time", value=_short(clock))
+        r.problem((*path, "time"), "not_a_time", value=short(clock))
         return None
     return WasMember(public_id, day, clock) if public_id else None
 
 
-def _moved(r: _Reader, raw: dict[str, Any], path: Path) -> Condition | None:
+def _moved(r: Reader, raw: dict[str, Any], path: Path) -> Condition | None:
     r.only(raw, {"type", "audience", "way", "days"}, path)
     public_id = r.audience(raw, path)
     way: Any = r.choice(raw, "way", WAYS, path, "entered")
@@ -448,7 +421,7 @@ def _moved(r: _Reader, raw: dict[str, Any], path: Path) -> Condition | None:
     return Moved(public_id, way, days) if public_id else None
 
 
-def _bucket(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
+def _bucket(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     r.only(raw, {"type", "draw", "from", "to"}, path)
     draw = r.text(raw, "draw", path, required=False)
     first = r.whole(raw.get("from"), (*path, "from"), 1, BUCKETS)
@@ -458,13 +431,13 @@ def _bucket(r: _Reader, raw: dict[str, Any], path: Path) -> Condition:
     return InBucket(draw, first, last)
 
 
-def _life_stage(r: _Reader, raw: dict[str, Any], path: Path) -> Condition | None:
+def _life_stage(r: Reader, raw: dict[str, Any], path: Path) -> Condition | None:
     r.only(raw, {"type", "model", "op", "stages", "days", "whose"}, path)
     code = r.text(raw, "model", path)
     model = r.catalogue.stage_models.get(code)
     if model is None:
         if code:
-            r.problem((*path, "model"), "unknown_stage_model", code=_short(code))
+            r.problem((*path, "model"), "unknown_stage_model", code=short(code))
         return None
     op = r.choice(raw, "op", STAGE_OPS, path, "in")
     stages = r.texts(raw, "stages", path, required=op == "in")
@@ -478,13 +451,15 @@ def _life_stage(r: _Reader, raw: dict[str, Any], path: Path) -> Condition | None
     return LifeStage(code, op, stages, days, whose)
 
 
-_CONDITIONS: dict[str, Callable[[_Reader, dict[str, Any], Path], Condition | None]] = {
+_CONDITIONS: dict[str, Callable[[Reader, dict[str, Any], Path], Condition | None]] = {
     "tag": _tagged,
     "attribute": _attribute,
     "metric": _metric,
     "date": _date,
     "store": _store,
-    "behaviour": _behaviour,
+    "behaviour": behaviour_reading.behaviour,
+    "behaviour_at": behaviour_reading.deed_at,
+    "behaviour_then": behaviour_reading.followed,
     "consent": _consent,
     "do_not_disturb": _left_alone,
     "relation": _friends,

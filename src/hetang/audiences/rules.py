@@ -36,9 +36,45 @@ ATTRIBUTE_OPS: Mapping[str, tuple[str, ...]] = {
     "number": (*COMPARISONS, "empty", "not_empty"),
     "date": (*COMPARISONS, "empty", "not_empty"),
 }
+ENDS = ("first", "last")
+UNITS = {"hours": 3600, "days": 86400}  # in seconds
+DEED_OPS = ("within_last", "more_than_ago", "before", "after")
 DATE_OPS = ("within_last", "more_than_ago", "within_next", "before", "after")
 TIMES = ("first_order", "last_order", "last_visit")
-EVENTS = ("bought", "spent", "visited", "received")
+EVENTS = ("bought", "spent", "visited", "received", "fact")
+DEEDS = ("bought", "visited", "received", "fact")  # what has a first and a last time, and comes after something else
+# Facts that name a person, other than those that are an event of their own here.
+FACT_KINDS = (
+    "order.refunded",
+    "customer.described",
+    "customer.identified",
+    "customer.joined",
+    "customer.kept_apart",
+    "customer.decision_lifted",
+    "identity.judged",
+    "consent.changed",
+    "consent.basis_stated",
+    "do_not_disturb.changed",
+    "relation.changed",
+    "tag.changed",
+    "household.member_described",
+    "household.member_removed",
+)
+# What is measured of an event (the first one by default), and of which of its properties.
+MEASURES: Mapping[str, tuple[str, ...]] = {
+    "bought": ("times", "sum", "distinct"),
+    "spent": ("sum", "average"),
+    "visited": ("times", "distinct"),
+    "received": ("times", "distinct"),
+    "fact": ("times", "distinct"),
+}
+MEASURED: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("bought", "sum"): ("quantity",),
+    ("bought", "distinct"): ("category", "sku", "store", "channel", "day"),
+    ("visited", "distinct"): ("store", "channel", "day"),
+    ("received", "distinct"): ("channel", "day"),
+    ("fact", "distinct"): ("day",),
+}
 QUANTIFIERS = ("at_least", "at_most", "exactly")
 WAYS = ("entered", "left")
 STAGE_OPS = ("in", "entered_within", "enters_within")
@@ -110,19 +146,65 @@ class AtStore:
 
 
 @dataclass(frozen=True, slots=True)
-class Behaviour:
-    """How often (`bought`, `visited`, `received`) or for how much (`spent`, before refunds) in the last `days` days
-    (None: ever)."""
+class Period:
+    """When something happened: in the last `days` days, more than `before` days ago (both: in between), or from the day
+    `first` to the day `last` (ISO, both included). What is left out is no border."""
+
+    days: int | None = None
+    before: int | None = None
+    first: str = ""
+    last: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Something that happened with a customer: an event with these properties, in a period. `kind` is the kind of fact
+    of the event `fact`."""
 
     event: str
-    op: str
-    value: int
-    days: int | None = None
+    kind: str = ""
     category: str = ""
     sku: str = ""
     stores: tuple[str, ...] = ()
-    count: str = "orders"
     channel: str = ""
+    when: Period = Period()
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """How much of something happened: how often (`count`: by orders or by their lines), the sum of a property, how many
+    different values of it, or the average of an order's amount. Amounts are before refunds. What never happened is
+    zero times; its average does not exist, so nothing holds of that."""
+
+    deed: Deed
+    op: str
+    value: int
+    measure: str = "times"
+    of: str = ""
+    count: str = "orders"
+
+
+@dataclass(frozen=True, slots=True)
+class DeedAt:
+    """The first or the last time that something happened lies within, before or after some days. Never: no."""
+
+    deed: Deed
+    end: str
+    op: str
+    days: int
+    on: str
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """After one thing another one happened within a time, at least once (`happened`); or the other one did not happen
+    although the time is over by the midnight that began today. Later means later by a millisecond at least."""
+
+    first: Deed
+    then: Deed
+    within: int
+    unit: str
+    happened: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +296,8 @@ Condition = (
     | DateOf
     | AtStore
     | Behaviour
+    | DeedAt
+    | Followed
     | ConsentGiven
     | LeftAlone
     | Friends

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from hetang.audiences import behaviour_sentences
+from hetang.audiences.behaviour_sentences import date_words
 from hetang.audiences.rules import (
     BUCKETS,
     DAYS_SINCE,
@@ -14,7 +16,6 @@ from hetang.audiences.rules import (
     AnyOf,
     AtStore,
     Attribute,
-    Behaviour,
     Catalogue,
     Condition,
     ConsentGiven,
@@ -84,10 +85,10 @@ _COMPARED = {
 
 def describe(node: Node, catalogue: Catalogue, language: str) -> str:
     """The rule in words; `language` is `zh-hans` or anything else for English."""
-    return _Writer(catalogue, language == "zh-hans").whole(node)
+    return Writer(catalogue, language == "zh-hans").whole(node)
 
 
-class _Writer:
+class Writer:
     def __init__(self, catalogue: Catalogue, chinese: bool) -> None:
         self.catalogue = catalogue
         self.chinese = chinese
@@ -126,7 +127,7 @@ class _Writer:
         return written[1:-1] if isinstance(node, All | AnyOf) and len(node.of) > 1 else written
 
     def condition(self, node: Condition) -> str:
-        write: Callable[[_Writer, Condition], str] = _WRITERS[type(node)]  # type: ignore[assignment]
+        write: Callable[[Writer, Condition], str] = _WRITERS[type(node)]  # type: ignore[assignment]
         return write(self, node)
 
     def listed(self, names: Sequence[str]) -> str:
@@ -156,7 +157,7 @@ class _Writer:
         return self.name(CHANNEL_NAMES.get(code, (code, code)))
 
 
-def _tagged(w: _Writer, node: Tagged) -> str:
+def _tagged(w: Writer, node: Tagged) -> str:
     names = w.listed([w.catalogue.tags[tag].name for tag in node.tags])
     if node.op == "none":
         return w.say(f"没有标签{names}", f"has none of the tags {names}")
@@ -167,7 +168,7 @@ def _tagged(w: _Writer, node: Tagged) -> str:
     return w.say(f"有标签{names}", f"has the tag {names}")
 
 
-def _attribute(w: _Writer, node: Attribute) -> str:
+def _attribute(w: Writer, node: Attribute) -> str:
     definition = w.catalogue.attributes[node.code]
     if node.type == "boolean" and node.values:
         shown = [w.say("是", "yes") if node.values[0] else w.say("否", "no")]
@@ -176,7 +177,7 @@ def _attribute(w: _Writer, node: Attribute) -> str:
     return w.joined(w.say(definition.label_zh, definition.label_en), w.compared(node.op, shown))
 
 
-def _metric(w: _Writer, node: Metric) -> str:
+def _metric(w: Writer, node: Metric) -> str:
     name = w.name(METRIC_NAMES[node.metric])
     if node.metric in FAVOURITES:
         if node.metric == "favourite_store":
@@ -194,26 +195,16 @@ def _metric(w: _Writer, node: Metric) -> str:
     return w.joined(name, w.compared(node.op, shown))
 
 
-def _date(w: _Writer, node: DateOf) -> str:
+def _date(w: Writer, node: DateOf) -> str:
     if node.of in TIME_NAMES:
         what = w.name(TIME_NAMES[node.of])
     else:
         definition = w.catalogue.attributes[node.of.removeprefix("attribute:")]
         what = w.say(definition.label_zh, definition.label_en)
-    days = node.days
-    return (
-        what
-        + {
-            "within_last": w.say(f"在最近 {days} 天内（含今天）", f" within the last {days} days (today included)"),
-            "more_than_ago": w.say(f"在 {days} 天以前", f" more than {days} days ago"),
-            "within_next": w.say(f"在未来 {days} 天内（含今天）", f" within the next {days} days (today included)"),
-            "before": w.say(f"早于 {node.on}", f" before {node.on}"),
-            "after": w.say(f"晚于 {node.on}", f" after {node.on}"),
-        }[node.op]
-    )
+    return what + date_words(w, node.op, node.days, node.on)
 
 
-def _store(w: _Writer, node: AtStore) -> str:
+def _store(w: Writer, node: AtStore) -> str:
     where = f"“{w.catalogue.nodes[node.node].name}”" if node.node else w.stores(node.stores)
     where = w.say(f"{where}下的门店", f"a store of {where}") if node.node else where
     return {
@@ -223,61 +214,19 @@ def _store(w: _Writer, node: AtStore) -> str:
     }[node.op]
 
 
-def _behaviour(w: _Writer, node: Behaviour) -> str:
-    when = w.say(f"最近 {node.days} 天", f" in the last {node.days} days") if node.days else w.say("历史上", " ever")
-    where = (w.say("在{}", " at {}").format(w.stores(node.stores))) if node.stores else ""
-    goods = _goods(w, node)
-    if node.event == "spent":
-        much = w.compared({"at_least": ">=", "at_most": "<=", "exactly": "="}[node.op], [w.money(node.value)])
-        paid = f"购买{goods}的金额" if goods else "消费金额"
-        return w.say(f"{when}{where}{paid}（未扣退款）{much}", f"spend{goods}{where}{when} (before refunds) {much}")
-    verb, object_zh, english = {
-        "bought": ("购买", goods, "bought" + goods),
-        "visited": ("到访", "", "visited"),
-        "received": (_by_channel(w, node, "被触达"), "", _by_channel(w, node, "received messages")),
-    }[node.event]
-    if (node.value == 0 and node.op in {"at_most", "exactly"}) or (node.value == 1 and node.op == "at_least"):
-        never = node.value == 0
-        chinese = f"没有{verb}{object_zh}" if never else f"{verb}过{object_zh}"
-        return w.say(f"{when}{where}{chinese}", f"{'never ' if never else ''}{english}{where}{when}")
-    unit = ("次", "times") if node.count == "orders" or node.event != "bought" else ("件（明细行）", "order lines")
-    many = {"at_least": ("至少", "at least"), "at_most": ("至多", "at most"), "exactly": ("恰好", "exactly")}[node.op]
-    return w.say(
-        f"{when}{where}{verb}{object_zh}{many[0]} {node.value} {unit[0]}",
-        f"{english} {many[1]} {node.value} {unit[1]}{where}{when}",
-    )
-
-
-def _by_channel(w: _Writer, node: Behaviour, deed: str) -> str:
-    if not node.channel:
-        return deed
-    return w.say(f"通过{w.channel(node.channel)}{deed}", f"{deed} by {w.channel(node.channel)}")
-
-
-def _goods(w: _Writer, node: Behaviour) -> str:
-    parts = []
-    if node.category:
-        name = w.name(w.catalogue.categories[node.category])
-        parts.append(w.say(f"品类“{name}”", f" category “{name}”"))
-    if node.sku:
-        name = w.catalogue.products[node.sku]
-        parts.append(w.say(f"商品“{name}”", f" product “{name}”"))
-    return "".join(parts)
-
-
-def _consent(w: _Writer, node: ConsentGiven) -> str:
+def _consent(w: Writer, node: ConsentGiven) -> str:
     purpose, channel = w.name(PURPOSE_NAMES[node.purpose]), w.channel(node.channel)
     given = w.say("已同意", "has agreed to"), w.say("没有同意", "has not agreed to")
     return f"{given[0] if node.given else given[1]}{w.say('', ' ')}{channel}{w.say('', ' ')}{purpose}"
 
 
-def _left_alone(w: _Writer, node: LeftAlone) -> str:
+def _left_alone(w: Writer, node: LeftAlone) -> str:
     if node.on:
         return w.say("处于免打扰", "is on do-not-disturb")
     return w.say("不在免打扰", "is not on do-not-disturb")
 
 
-def _friends(w: _Writer, node: Friends) -> str:
+def _friends(w: Writer, node: Friends) -> str:
     if node.staff:
         names = w.listed([w.catalogue.staff[userid].name for userid in node.staff])
         if node.number == 1:
@@ -290,7 +239,7 @@ def _friends(w: _Writer, node: Friends) -> str:
     return w.say(f"至少有 {node.number} 位企微好友", f"has at least {node.number} WeCom friends")
 
 
-def _in_groups(w: _Writer, node: InGroups) -> str:
+def _in_groups(w: Writer, node: InGroups) -> str:
     """Which groups, of which stores, how many, joined when."""
     many = node.number > 1
     if node.groups:
@@ -316,25 +265,25 @@ def _in_groups(w: _Writer, node: InGroups) -> str:
     )
 
 
-def _member(w: _Writer, node: MemberOf) -> str:
+def _member(w: Writer, node: MemberOf) -> str:
     name = w.catalogue.audiences[node.audience].name
     return w.say(f"属于人群“{name}”", f"is in the audience “{name}”")
 
 
-def _was_member(w: _Writer, node: WasMember) -> str:
+def _was_member(w: Writer, node: WasMember) -> str:
     name = w.catalogue.audiences[node.audience].name
     when = f"{node.day} {node.time}"
     return w.say(f"于 {when} 在人群“{name}”中", f"was in the audience “{name}” at {when}")
 
 
-def _moved(w: _Writer, node: Moved) -> str:
+def _moved(w: Writer, node: Moved) -> str:
     name = w.catalogue.audiences[node.audience].name
     way = w.say("进入", "came into") if node.way == "entered" else w.say("离开", "went out of")
     days = node.days
     return w.say(f"最近 {days} 天内{way}过人群“{name}”", f"{way} the audience “{name}” in the last {days} days")
 
 
-def _bucket(w: _Writer, node: InBucket) -> str:
+def _bucket(w: Writer, node: InBucket) -> str:
     named = w.say(f"（抽签“{node.draw}”）", f" of the draw “{node.draw}”") if node.draw else ""
     if node.first == node.last:
         return w.say(f"随机分桶第 {node.first} 桶{named}", f"random bucket {node.first} of {BUCKETS}{named}")
@@ -344,7 +293,7 @@ def _bucket(w: _Writer, node: InBucket) -> str:
     )
 
 
-def _life_stage(w: _Writer, node: LifeStage) -> str:
+def _life_stage(w: Writer, node: LifeStage) -> str:
     model = w.catalogue.stage_models[node.model]
     names = {stage.code: stage.name for stage in model.course.stages}
     which = w.listed([names[code] for code in node.stages]) if node.stages else w.say("任一阶段", "a stage")
@@ -372,7 +321,7 @@ _WRITERS = {
     Metric: _metric,
     DateOf: _date,
     AtStore: _store,
-    Behaviour: _behaviour,
+    **behaviour_sentences.WRITERS,
     ConsentGiven: _consent,
     LeftAlone: _left_alone,
     Friends: _friends,

@@ -10,7 +10,8 @@ from pyroaring import BitMap
 
 from hetang.audiences.fusing import fuse
 from hetang.audiences.live import FAMILIES
-from hetang.audiences.plans import Complement, Intersection, Live, Moment, Plan, Query, Union, plan
+from hetang.audiences.moments import Moment
+from hetang.audiences.plans import Complement, Intersection, Live, Plan, Query, Union, plan
 from hetang.audiences.reading import nested
 from hetang.audiences.rules import All, AnyOf, Catalogue, Condition, MemberOf, Node, Not, Path, conditions
 

@@ -26,8 +26,8 @@ from hetang.audiences.sentences import describe
 from hetang.console.audiences import drafts, people
 from hetang.console.audiences.access import own_or_404
 from hetang.console.audiences.drafts import Rule
+from hetang.console.audiences.field import Field
 from hetang.console.audiences.fields import (
-    Field,
     fields_of,
     kinds,
     label_of,

@@ -16,7 +16,8 @@ from django.http import QueryDict
 from hetang.audiences import rules
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import Catalogue, InvalidRule, Node, Path, Problem
-from hetang.console.audiences.fields import Field, fields_of
+from hetang.console.audiences.field import Field
+from hetang.console.audiences.fields import fields_of
 
 GROUPS = ("all", "any", "none")
 MAX_PAST = 30
@@ -228,10 +229,23 @@ def _read_leaf(leaf: Rule, place: str, posted: QueryDict, known: Catalogue) -> R
     """A condition with what its fields say. Fields that decide the form of others are read first."""
     read: Rule = {"type": leaf["type"]}
     for only_shape in (True, False):
-        for field in fields_of({**leaf, **read}, known):
+        for field in fields_of(_laid_over(leaf, read), known):
             if field.shape == only_shape:
-                _read_field(read, field, f"f-{place}-{field.name}", posted)
+                into = read.setdefault(field.part, {}) if field.part else read
+                _read_field(into, field, f"f-{place}-{field.name}", posted)
+    for field in fields_of(read, known):
+        if field.drawn:
+            (read[field.part] if field.part else read).pop(field.key, None)
     return read
+
+
+def _laid_over(leaf: Rule, read: Rule) -> Rule:
+    """A condition with what was read of it so far, parts within parts."""
+    whole = {**leaf, **read}
+    for key, part in read.items():
+        if isinstance(part, dict) and isinstance(leaf.get(key), dict):
+            whole[key] = {**leaf[key], **part}
+    return whole
 
 
 def _read_field(into: Rule, field: Field, name: str, posted: QueryDict) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from dataclasses import replace
 from typing import Any
 
 from django.utils.translation import get_language
@@ -12,76 +11,14 @@ from django.utils.translation import gettext as _
 
 from hetang.audiences import queries, rules, sentences
 from hetang.audiences.rules import Catalogue
+from hetang.console.audiences import behaviour_fields
+from hetang.console.audiences.field import Choices, Field
 from hetang.platform import clock
 from hetang.platform.access import Actor
 from hetang.resources.models import Staff, Store
 
-Choices = Sequence[tuple[str, str]]
 INLINE = 300
 SEARCHED = frozenset({"products", "groups"})
-
-
-@dataclass(frozen=True)
-class Field:
-    """One field. `key` is where its value stands in the condition; `kind` is select, pick (a searchable list from
-    `source`), number, decimal, money, text, day, time or truth. `shape` fields decide which others there are."""
-
-    name: str
-    label: str
-    kind: str
-    value: Any
-    choices: Choices = ()
-    source: str = ""
-    many: bool = False
-    pair: bool = False
-    shape: bool = False
-    optional: bool = False
-    hint: str = ""
-    blank: str = ""  # what an empty field means, shown in it
-    digits: int = 2
-
-    @property
-    def key(self) -> str:
-        return self.name
-
-    def initial(self) -> dict[str, Any]:
-        """The value when the form did not show the field."""
-        return {} if self.optional and self.value in (None, "", []) else {self.key: self.value}
-
-    def typed(self, text: str) -> Any:
-        """What a text means; the text itself where it means nothing (it is then refused at its place)."""
-        text = text.strip()
-        if text == "":
-            return None if self.kind not in {"text", "pick", "select"} else (None if self.optional else "")
-        if self.kind == "truth":
-            return text == "yes"
-        if self.kind in {"number", "decimal", "money"}:
-            return self._number(text)
-        return text
-
-    def _number(self, text: str) -> Any:
-        try:
-            value = Decimal(text.replace(",", ""))
-        except InvalidOperation:
-            return text
-        if not value.is_finite():
-            return text
-        if self.kind == "money":
-            value *= 10**self.digits
-        whole = value == value.to_integral_value()
-        if self.kind == "decimal":
-            return int(value) if whole else float(value)
-        return int(value) if whole else text
-
-    def shown(self, value: Any) -> str:
-        """A value as the input shows it."""
-        if value is None or value == "":
-            return ""
-        if self.kind == "money" and isinstance(value, int) and not isinstance(value, bool):
-            return f"{Decimal(value) / 10**self.digits:f}" if self.digits else str(value)
-        if self.kind == "truth":
-            return "yes" if value is True else "no"
-        return str(value)
 
 
 def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: PLR0911, PLR0912 - one for each kind
@@ -90,7 +27,11 @@ def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: P
         case "tag":
             return _tag(leaf)
         case "behaviour":
-            return _behaviour(leaf, known)
+            return behaviour_fields.behaviour(leaf, known)
+        case "behaviour_at":
+            return behaviour_fields.deed_at(leaf)
+        case "behaviour_then":
+            return behaviour_fields.followed(leaf)
         case "metric":
             return _metric(leaf, known)
         case "attribute":
@@ -134,13 +75,10 @@ def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: P
 def label_of(leaf: dict[str, Any]) -> str:
     """What a kind of condition is called."""
     if leaf.get("type") == "behaviour":
-        return {
-            "bought": _("Bought"),
-            "spent": _("Spent"),
-            "visited": _("Visited"),
-            "received": _("Received messages"),
-        }.get(str(leaf.get("event")), _("What she did"))
+        return behaviour_fields.event_names().get(str(leaf.get("event")), _("What she did"))
     return {
+        "behaviour_at": _("First or last time"),
+        "behaviour_then": _("One thing after another"),
         "tag": _("Tag"),
         "metric": _("Key figure"),
         "attribute": _("Attribute"),
@@ -166,6 +104,9 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         ("spent", {"type": "behaviour", "event": "spent", "op": "at_least", "value": 10_000, "days": 90}),
         ("visited", {"type": "behaviour", "event": "visited", "op": "at_least", "value": 1, "days": 30}),
         ("received", {"type": "behaviour", "event": "received", "op": "at_most", "value": 0, "days": 7}),
+        ("fact", {"type": "behaviour", "event": "fact", "kind": "order.refunded", "op": "at_least", "value": 1}),
+        ("first_or_last", {"type": "behaviour_at", "event": "bought", "end": "first", "op": "within_last", "days": 30}),
+        ("then", behaviour_fields.VISITED_THEN_BOUGHT),
         ("tag", {"type": "tag", "op": "any", "tags": []}),
         ("metric", {"type": "metric", "metric": "orders", "op": ">=", "value": 1}),
         ("date", {"type": "date", "of": "last_order", "op": "within_last", "days": 30}),
@@ -194,7 +135,7 @@ def kinds(known: Catalogue) -> list[tuple[str, list[tuple[str, str]]]]:
     """What can be added, under headings: (heading, [(code, label)])."""
     offered = {code: label for code, label, _leaf in new_conditions(known)}
     headings = [
-        (_("What she did"), ("bought", "spent", "visited", "received")),
+        (_("What she did"), ("bought", "spent", "visited", "received", "first_or_last", "then", "fact")),
         (_("Who she is"), ("tag", "metric", "date", "life_stage", "attribute", "store")),
         (_("May she be reached"), ("relation", "group_chat", "consent", "do_not_disturb")),
         (_("People of other lists"), ("audience", "audience_moved", "audience_at", "bucket")),
@@ -271,45 +212,6 @@ def _tag(leaf: dict[str, Any]) -> list[Field]:
         Field("op", _("How"), "select", leaf.get("op", "any"), ops),
         Field("tags", _("Tags"), "pick", leaf.get("tags", []), source="tags", many=True),
     ]
-
-
-def _behaviour(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
-    event = leaf.get("event", "bought")
-    events = [
-        ("bought", _("Bought")),
-        ("spent", _("Spent")),
-        ("visited", _("Visited")),
-        ("received", _("Received messages")),
-    ]
-    ops = [("at_least", _("at least")), ("at_most", _("at most")), ("exactly", _("exactly"))]
-    found = [
-        Field("event", _("What"), "select", event, events, shape=True),
-        Field("op", _("How often"), "select", leaf.get("op", "at_least"), ops),
-    ]
-    if event == "spent":
-        hint = known.currency
-        found.append(
-            Field("value", _("Amount"), "money", leaf.get("value", 0), hint=hint, digits=known.currency_digits)
-        )
-    else:
-        found.append(Field("value", _("Number of times"), "number", leaf.get("value", 1)))
-    if event == "bought":
-        counted = [("orders", _("orders")), ("lines", _("order lines"))]
-        found.append(Field("count", _("Counted by"), "select", leaf.get("count", "orders"), counted))
-    days = Field("days", _("In the last days"), "number", leaf.get("days"), optional=True, blank=_("ever"))
-    found.append(days)
-    if event in {"bought", "spent"}:
-        category = leaf.get("category", "")
-        found.append(Field("category", _("Category"), "pick", category, source="categories", optional=True))
-        found.append(Field("sku", _("Product"), "pick", leaf.get("sku", ""), source="products", optional=True))
-    if event != "received":
-        found.append(
-            Field("stores", _("Stores"), "pick", leaf.get("stores", []), source="stores", many=True, optional=True)
-        )
-    else:
-        channels = [("", _("any channel")), *((code, named(n)) for code, n in sentences.CHANNEL_NAMES.items())]
-        found.append(Field("channel", _("Channel"), "select", leaf.get("channel", ""), channels, optional=True))
-    return found
 
 
 def _comparisons(ops: Sequence[str]) -> Choices:

@@ -15,6 +15,7 @@ from hetang.audiences.rules import (
     Behaviour,
     Catalogue,
     ConsentGiven,
+    Followed,
     Friends,
     InBucket,
     InGroups,
@@ -29,7 +30,7 @@ from hetang.audiences.rules import (
 from hetang.console import figures
 
 
-def shown_value(node: Node, found: Any, known: Catalogue) -> str:  # noqa: PLR0911 - one for each kind
+def shown_value(node: Node, found: Any, known: Catalogue) -> str:  # noqa: PLR0911, PLR0912 - one for each kind
     """The found value in words; nothing found is said so."""
     if isinstance(node, Tagged):
         return _listed([known.tags[code].name for code in found])
@@ -56,7 +57,11 @@ def shown_value(node: Node, found: Any, known: Catalogue) -> str:  # noqa: PLR09
     if isinstance(node, Metric):
         return _metric(node, found, known)
     if isinstance(node, Behaviour):
-        return figures.money(found) if node.event == "spent" else figures.number(found)
+        if found is None:
+            return _("nothing")
+        return figures.money(found) if node.deed.event == "spent" else figures.number(found)
+    if isinstance(node, Followed):
+        return " → ".join(_moment(at) for at in found) or _("nothing")
     return str(found) if found not in (None, "") else _("nothing")
 
 
