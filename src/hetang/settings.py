@@ -79,6 +79,7 @@ LOOPS: list[str] = [
     "hetang.connectors.wecom.welcoming:loop",
     "hetang.connectors.wecom.callbacks:loop",
     "hetang.connectors.wecom.tagging:loop",
+    "hetang.connectors.wecom.tag_catalogue:loop",
     "hetang.connectors.wecom.nightly:loop",
     "hetang.connectors.wecom.avatars:loop",
     "hetang.connectors.wecom.enclosures:loop",

@@ -10,7 +10,7 @@ from django.db import models
 
 from hetang.audiences.models import Audience
 from hetang.communities.models import GroupChat
-from hetang.customers.models import Tag
+from hetang.customers.models import Tag, TagGroup
 from hetang.platform.ids import public_id
 from hetang.platform.models import JobRun, OrgNode, StoredFile
 from hetang.resources.models import Staff, Store
@@ -155,10 +155,43 @@ class Pair(models.Model):
         indexes: ClassVar = [models.Index(fields=["external_userid"], name="wecom_pair_customer")]
 
 
-class CorpTag(models.Model):
-    """A tag of the corp (企业标签) and the tag of ours that it is.
+class TagDirection(models.Model):
+    """Which way a group of ours goes between here and WeCom, where somebody chose it.
 
-    `outgoing`: marks that are put on or taken off here go to WeCom as well.
+    `in`: names and marks come from WeCom. `out`: our tags are made, renamed and deleted there, and marks go out.
+    `none`: neither. Where nobody chose, marks of tags that WeCom has go both ways, and nothing is made there.
+    """
+
+    INWARD, OUTWARD, BOTH, NEITHER = "in", "out", "both", "none"
+    ALL: ClassVar = (INWARD, OUTWARD, BOTH, NEITHER)
+    GOES_OUT: ClassVar = (OUTWARD, BOTH)
+    COMES_IN: ClassVar = ("", INWARD, BOTH)  # also where nobody chose
+
+    group = models.OneToOneField(TagGroup, models.CASCADE, primary_key=True, related_name="+")
+    direction = models.CharField(max_length=4)
+    chosen_at = models.DateTimeField()
+    chosen_by = models.CharField(max_length=80, default="")
+
+
+class CorpTagGroup(models.Model):
+    """A group of tags that WeCom has, its name there, and the group of ours that it is. `made_here`: by our app."""
+
+    id = models.BigAutoField(primary_key=True)
+    corp = models.ForeignKey(Corp, models.CASCADE, db_index=False)
+    group_id = models.CharField(max_length=64)
+    name = models.CharField(max_length=64)
+    ours = models.ForeignKey(TagGroup, models.SET_NULL, null=True, related_name="+")
+    made_here = models.BooleanField(default=False)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["corp", "group_id"], name="wecom_corp_tag_group_once")]
+
+
+class CorpTag(models.Model):
+    """A tag of the corp (企业标签), its name there, and the tag of ours that it is.
+
+    `outgoing`: marks that are put on or taken off here go to WeCom as well; `incoming`: those of colleagues come here.
+    `made_here`: by our app. `queue_anew` and `read_anew`: its marks are to be looked through in the one or other way.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -169,10 +202,43 @@ class CorpTag(models.Model):
     position = models.BigIntegerField(default=0)
     ours = models.ForeignKey(Tag, models.SET_NULL, null=True, related_name="+")
     outgoing = models.BooleanField(default=True)
+    incoming = models.BooleanField(default=True, db_default=True)
+    made_here = models.BooleanField(default=False, db_default=False)
+    queue_anew = models.BooleanField(default=False, db_default=False)
+    read_anew = models.BooleanField(default=False, db_default=False)
     deleted_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["corp", "tag_id"], name="wecom_corp_tag_once")]
+
+
+class TagStep(models.Model):
+    """What WeCom's catalogue of tags lacks against ours: a tag to make, rename or delete, or a group to rename.
+
+    `asking` is written before the call. `unknown`: no answer came, so it is looked up before anything is asked again.
+    `name` is what it is to be called; `code` is why WeCom refused, 0 where it took it under another name.
+    """
+
+    MAKE, RENAME, DELETE = "make", "rename", "delete"
+    WAITING, ASKING, UNKNOWN, REFUSED = "waiting", "asking", "unknown", "refused"
+
+    id = models.BigAutoField(primary_key=True)
+    corp = models.ForeignKey(Corp, models.CASCADE, db_index=False)
+    tag = models.ForeignKey(Tag, models.CASCADE, null=True, related_name="+")
+    group = models.ForeignKey(TagGroup, models.CASCADE, null=True, related_name="+")
+    verb = models.CharField(max_length=6)
+    name = models.CharField(max_length=30)
+    state = models.CharField(max_length=8, default=WAITING)
+    code = models.IntegerField(default=0)
+    tries = models.SmallIntegerField(default=0)
+    asked_at = models.DateTimeField(null=True)
+    again_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["corp", "tag"], name="wecom_tag_step_once"),
+            models.UniqueConstraint(fields=["corp", "group"], name="wecom_tag_group_step_once"),
+        ]
 
 
 class TagWait(models.Model):

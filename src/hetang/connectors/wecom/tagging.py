@@ -4,7 +4,7 @@ flight.
 The person's tags are what our facts say. A pair differs when a tag that was put on here is missing in it, or when one
 that was taken off (here, or by a colleague in WeCom) is still there; tags that colleagues put on are left to their own
 pair. A bulk change is one statement that queues pairs; however often a customer changes before her turn comes, she is
-one call.
+one call. A tag that a rule keeps (`customers.kept`) is on exactly those pairs whose customer wears it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from django.db import connection, transaction
+from pyroaring import BitMap
 
 from hetang.connectors.wecom.client import Client, app_of, client_of
 from hetang.connectors.wecom.errors import (
@@ -26,8 +28,9 @@ from hetang.connectors.wecom.errors import (
     Unanswered,
     WeComError,
 )
-from hetang.connectors.wecom.models import App, Corp
+from hetang.connectors.wecom.models import App, Corp, CorpTag
 from hetang.connectors.wecom.protocol.tags import MARK, MARKS_AT_ONCE, Mark
+from hetang.customers.kept import FEW, PUT_ON, TAKEN_OFF
 from hetang.facts.staging import stage
 from hetang.facts.subscriptions import Subscription, Window
 from hetang.platform import clock
@@ -37,6 +40,7 @@ from hetang.platform.metrics import Counter
 log = logging.getLogger(__name__)
 
 BATCH = 200
+PAIRS_AT_ONCE = 50_000
 MOST_TRIES = 5
 _IDLE_S = 1.0
 _AWAY_S = 10.0
@@ -76,14 +80,56 @@ def handle(window: Window) -> None:
             cursor.execute(_QUEUE)
         if counts["relation.changed"]:
             cursor.execute(_QUEUE_NEW_PAIRS, {"now": clock.now()})
+            cursor.execute(_QUEUE_NEW_PAIRS_KEPT)
+    if counts[PUT_ON] or counts[TAKEN_OFF]:
+        _queue_kept(window)
+
+
+def _queue_kept(window: Window) -> None:
+    """The pairs of those whom a rule put a tag on or took it off. Of many, `tag_catalogue` looks for them in pieces."""
+    changed: dict[int, BitMap] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_KEPT_FACTS.format(where=window.where), {**window.params, "kinds": [PUT_ON, TAKEN_OFF]})
+        for tag, members in cursor.fetchall():
+            changed[tag] = changed.get(tag, BitMap()) | BitMap.deserialize(bytes(members))
+        for tag, some in changed.items():
+            if len(some) <= FEW:
+                cursor.execute(_QUEUE_KEPT, {"tag": tag, "numbers": some.to_array().tolist()})
+    many = [tag for tag, some in changed.items() if len(some) > FEW]
+    CorpTag.objects.filter(ours__in=many, outgoing=True, deleted_at=None).update(queue_anew=True)
 
 
 def queue_differing(corp: Corp) -> int:
     """Queue every pair of a corp that differs from what our facts say; returns how many. One statement, which looks at
-    each mark of a tag that goes out once: people who became one, or whose identity came later, are found here."""
+    each mark of a tag that goes out once: people who became one, or whose identity came later, are found here. Tags
+    that rules keep are looked through in ranges of pairs."""
     with connection.cursor() as cursor:
         cursor.execute(_QUEUE_DIFFERING, {"corp": corp.pk, "now": clock.now()})
-        return int(cursor.rowcount)
+        found = int(cursor.rowcount)
+        kept = CorpTag.objects.filter(corp=corp, outgoing=True, deleted_at=None, ours__kept__isnull=False)
+        tags = list(kept.values_list("pk", flat=True))
+        for first, last in ranges(corp) if tags else ():
+            cursor.execute(_QUEUE_KEPT_DIFFERING, {"corp": corp.pk, "tags": tags, "first": first, "last": last})
+            found += int(cursor.rowcount)
+    return found
+
+
+def queue_tags(corp: Corp, tags: list[int], first: int, last: int) -> None:
+    """Queue those of the pairs from `first` to before `last` that differ in some of the corp's tags (by row)."""
+    params: dict[str, Any] = {"corp": corp.pk, "tags": tags, "first": first, "last": last, "now": clock.now()}
+    with connection.cursor() as cursor:
+        cursor.execute(_QUEUE_TAGS, params)
+        cursor.execute(_QUEUE_KEPT_DIFFERING, params)
+
+
+def ranges(corp: Corp) -> list[tuple[int, int]]:
+    """The rows of a corp's pairs in pieces: from each first to before its last."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select coalesce(min(id), 0), coalesce(max(id), -1) from wecom_pair where corp_id = %s", [corp.pk]
+        )
+        first, last = cursor.fetchone()
+    return [(start, min(start + PAIRS_AT_ONCE, last + 1)) for start in range(first, last + 1, PAIRS_AT_ONCE)]
 
 
 def waiting() -> int:
@@ -201,23 +247,33 @@ def _drop(due: list[Due]) -> None:
         )
 
 
+# Whether a rule keeps a tag (`c.ours_id`) on a customer.
+_WORN = """coalesce((select get_bit(b.bits, ({number} & 65535)::int) from customers_keptchunk b
+  where b.tag_id = c.ours_id and b.chunk = ({number} >> 16)::int), 0) = 1"""
 # What a pair should have of the tags that go out, against what it has. Words of WeCom itself put nothing on other
 # pairs.
-_WANTED = """
+_WANTED = f"""
 select p.id as pair_id, p.corp_id, p.userid, p.external_userid,
   array(select c.tag_id from wecom_corptag c
         join customers_customertag ct on ct.tag_id = c.ours_id and ct.customer_id = i.customer_id
         where c.corp_id = p.corp_id and c.outgoing and c.deleted_at is null and ct."on" and ct.source <> 'wecom'
           and (ct.expires_at is null or ct.expires_at > %(now)s) and c.tag_id <> all(p.tags)
-        order by c.tag_id) as missing,
+        union select c.tag_id from customers_kepttag k join wecom_corptag c on c.ours_id = k.tag_id
+        where c.corp_id = p.corp_id and c.outgoing and c.deleted_at is null and c.tag_id <> all(p.tags)
+          and {_WORN.format(number="i.customer_id")}
+        order by 1) as missing,
   array(select c.tag_id from wecom_corptag c
         join customers_customertag ct on ct.tag_id = c.ours_id and ct.customer_id = i.customer_id
         where c.corp_id = p.corp_id and c.outgoing and c.deleted_at is null and c.tag_id = any(p.tags)
           and (not ct."on" or ct.expires_at <= %(now)s)
-        order by c.tag_id) as surplus
+        union select c.tag_id from customers_kepttag k join wecom_corptag c on c.ours_id = k.tag_id
+        where c.corp_id = p.corp_id and c.outgoing and c.deleted_at is null and c.tag_id = any(p.tags)
+          and i.customer_id is not null and not {_WORN.format(number="i.customer_id")}
+        order by 1) as surplus
 from wecom_pair p
 left join customers_identity i on i.kind = 'external_userid' and i.key = p.external_userid
 """
+_ENDS = "select coalesce(min(id), 0), coalesce(max(id), -1) from wecom_pair where corp_id = %s"
 _DUE = f"""
 with next as (select pair_id, asked, tries from wecom_tagwait order by tries, id limit %(batch)s)
 select next.pair_id, w.corp_id, next.asked, next.tries, w.userid, w.external_userid, w.missing, w.surplus
@@ -262,6 +318,50 @@ join customers_identity hers on hers.kind = 'external_userid' and hers.key = p.e
 where p.corp_id = %(corp)s and p.standing in ('listed', 'lost_by_customer')
 {_ASK}
 """
+_QUEUE_TAGS = f"""
+insert into wecom_tagwait (pair_id, asked, tries)
+select distinct p.id, 1, 0 from wecom_pair p
+join customers_identity hers on hers.kind = 'external_userid' and hers.key = p.external_userid
+{_DIFFERS} and c.id = any(%(tags)s)
+where p.corp_id = %(corp)s and p.id >= %(first)s and p.id < %(last)s and p.standing in ('listed', 'lost_by_customer')
+{_ASK}
+"""
+_KEPT_FACTS = """
+select t.id, f.members from facts_fact f join customers_tag t on t.code = f.body->>'tag'
+where {where} and f.kind = any(%(kinds)s) and f.members is not null and exists
+  (select 1 from wecom_corptag c where c.ours_id = t.id and c.outgoing and c.deleted_at is null)
+"""
+_QUEUE_KEPT = f"""
+insert into wecom_tagwait (pair_id, asked, tries)
+select distinct p.id, 1, 0 from unnest(%(numbers)s::bigint[]) as n(number)
+join customers_identity hers on hers.customer_id = n.number and hers.kind = 'external_userid'
+join wecom_pair p on p.external_userid = hers.key and p.standing in ('listed', 'lost_by_customer')
+join wecom_corptag c on c.ours_id = %(tag)s and c.corp_id = p.corp_id and c.outgoing and c.deleted_at is null
+{_ASK}
+"""
+_KEPT_DIFFERS = f"""
+join wecom_corptag c on c.corp_id = p.corp_id and c.outgoing and c.deleted_at is null
+join customers_kepttag k on k.tag_id = c.ours_id
+  and {_WORN.format(number="hers.customer_id")} is distinct from (c.tag_id = any(p.tags))
+"""
+_QUEUE_NEW_PAIRS_KEPT = f"""
+insert into wecom_tagwait (pair_id, asked, tries)
+select distinct p.id, 1, 0 from window_fact f
+join customers_identity hers on hers.kind = f.subject_kind and hers.key = f.subject_key
+join wecom_pair p on p.external_userid = hers.key and p.userid = f.body->>'staff'
+  and p.standing in ('listed', 'lost_by_customer')
+{_KEPT_DIFFERS}
+where f.kind = 'relation.changed' and f.subject_kind = 'external_userid' and f.body->>'state' = 'active'
+{_ASK}
+"""
+_QUEUE_KEPT_DIFFERING = f"""
+insert into wecom_tagwait (pair_id, asked, tries)
+select distinct p.id, 1, 0 from wecom_pair p
+join customers_identity hers on hers.kind = 'external_userid' and hers.key = p.external_userid
+{_KEPT_DIFFERS} and c.id = any(%(tags)s)
+where p.corp_id = %(corp)s and p.id >= %(first)s and p.id < %(last)s and p.standing in ('listed', 'lost_by_customer')
+{_ASK}
+"""
 # She who deleted the member stays what she is: as `gone` she would come back as a friend with the next listing.
 _GONE = """
 update wecom_pair set tags = '{}', standing = case standing when 'lost_by_customer' then standing else 'gone' end
@@ -275,6 +375,10 @@ where p.id = r.id
 """
 
 subscription = Subscription(
-    STREAM, handle, kinds=frozenset({"tag.changed", "relation.changed"}), after="customers", patient=True
+    STREAM,
+    handle,
+    kinds=frozenset({"tag.changed", "relation.changed", PUT_ON, TAKEN_OFF}),
+    after="customers",
+    patient=True,
 )
 loop = Loop("wecom.tags", run_once)

@@ -187,6 +187,8 @@ ACTIONS: dict[str, str | Promise] = {
     "tag.renamed": _("renamed a tag"),
     "tag.automatic": _("made an automatic tag"),
     "tag_group.changed": _("changed a tag group"),
+    "tag_group.wecom": _("chose which way a tag group goes with WeCom"),
+    "tag_group.wecom_again": _("had WeCom asked again for tags"),
     "tag.archived": _("archived a tag"),
     "view.saved": _("kept a view of a list"),
     "view.removed": _("removed a view of a list"),

@@ -18,8 +18,12 @@ from hetang.audiences import queries as audiences
 from hetang.audiences.automatic import Keeper, keepers
 from hetang.audiences.models import Audience
 from hetang.audiences.rules import named_in
+from hetang.connectors.wecom import tag_directions
+from hetang.connectors.wecom.models import TagDirection
+from hetang.connectors.wecom.tag_directions import Standing
 from hetang.console.customers.automatic_tags import AutomaticForm
 from hetang.console.customers.lists import tag_choices
+from hetang.console.customers.tag_wecom import Said, Text, badge_of
 from hetang.console.paging import Count
 from hetang.customers import services
 from hetang.customers.errors import DuplicateName
@@ -88,11 +92,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """A group with its tags."""
+    """A group with its tags. `wecom`: its direction and its state there; None where no corp is set up."""
 
     group: TagGroup
     rows: list[Row]
     form: OwnedForm
+    wecom: tuple[Text, Said] | None
+    goes_out: bool
 
 
 SHOWN = ("", "unused", "automatic")
@@ -104,9 +110,9 @@ def tag_list(request: HttpRequest) -> HttpResponse:
     """All groups and their tags; `show` limits them to those that no rule asks for, or that rules keep."""
     actor = actor_of(request)
     show = request.GET.get("show", "") if request.GET.get("show", "") in SHOWN else ""
-    groups = [
-        Group(group, [row for row in rows if _shown(row, show)], _owned(group)) for group, rows in _rows(actor).items()
-    ]
+    found = _rows(actor)
+    standings = tag_directions.standings(found)
+    groups = [_group(group, rows, show, standings.get(group.pk)) for group, rows in found.items()]
     may_change = actor.scope("audiences:edit").everything
     labels = {"": _("All"), "unused": _("Used by no rule"), "automatic": _("Automatic")}
     values = {
@@ -120,6 +126,11 @@ def tag_list(request: HttpRequest) -> HttpResponse:
         "show": show,
     }
     return render(request, "console/customers/tags.html", values)
+
+
+def _group(group: TagGroup, rows: list[Row], show: str, standing: Standing | None) -> Group:
+    out = standing is not None and standing.direction in TagDirection.GOES_OUT
+    return Group(group, [row for row in rows if _shown(row, show)], _owned(group), badge_of(standing), out)
 
 
 def _owned(group: TagGroup) -> OwnedForm:
@@ -222,6 +233,9 @@ def tag_rename(request: HttpRequest, tag_id: int) -> HttpResponse:
     name = request.POST.get("name", "").strip()[:30]
     if not name:
         messages.error(request, _("Give the tag a name of at most 30 characters."))
+        return redirect("customers:tags")
+    if tag_directions.named_by_wecom(tag):
+        messages.error(request, _("This tag is named by WeCom. Rename it there, or choose another way for its group."))
         return redirect("customers:tags")
     try:
         with transaction.atomic():

@@ -14,6 +14,7 @@ from hetang.console.customers import (
     reveals,
     review,
     tag_merging,
+    tag_wecom,
     tags,
     unmerging,
 )
@@ -32,6 +33,8 @@ urlpatterns = [
     path("tags/", tags.tag_list, name="tags"),
     path("tags/groups/new", tags.group_new, name="tag-group-new"),
     path("tags/groups/<int:group_id>/change", tags.group_change, name="tag-group-change"),
+    path("tags/groups/<int:group_id>/wecom", tag_wecom.tag_wecom, name="tag-wecom"),
+    path("tags/groups/<int:group_id>/wecom/again", tag_wecom.tag_wecom_again, name="tag-wecom-again"),
     path("tags/automatic", automatic_tags.tag_automatic, name="tag-automatic"),
     path("tags/<int:tag_id>/stop", automatic_tags.tag_stop, name="tag-stop"),
     path("tags/<int:tag_id>/merge", tag_merging.tag_merge, name="tag-merge"),

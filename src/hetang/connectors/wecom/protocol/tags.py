@@ -70,7 +70,7 @@ class Mark(Request):
 
 
 CORP_TAGS = Api("externalcontact/get_corp_tag_list", "POST", TagQuery, CorpTags)
-ADD_TAGS = Api("externalcontact/add_corp_tag", "POST", AddTags, AddedTags)  # equal names are merged: repeatable
+ADD_TAGS = Api("externalcontact/add_corp_tag", "POST", AddTags, AddedTags, repeatable=False)
 EDIT_TAG = Api("externalcontact/edit_corp_tag", "POST", EditTag, Answer)
-DELETE_TAGS = Api("externalcontact/del_corp_tag", "POST", DeleteTags, Answer)
+DELETE_TAGS = Api("externalcontact/del_corp_tag", "POST", DeleteTags, Answer, repeatable=False)
 MARK = Api("externalcontact/mark_tag", "POST", Mark, Answer, at_once=MARKS_AT_ONCE)
