@@ -3,7 +3,8 @@ twice, pages say what is wrong, and it recovers by itself.
 
 A till sends facts and repeats each batch until it is acknowledged, a user opens pages, while `--scenario outage` takes
 PostgreSQL and the engine away and gives them back, `full` fills the disk (a small tmpfs: needs the right to mount), and
-`clock` turns the machine's clock forward and back (needs a C compiler). What cannot be tried here is skipped loudly.
+`clock` turns the machine's clock forward and back (needs a C compiler).
+`tags` kills the engine while tags change. What cannot be tried here is skipped loudly.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from benchmarks import kills
 from benchmarks.product import Product
 from benchmarks.report import report
 
@@ -318,7 +320,7 @@ def _judge(name: str, work: Work, **more: object) -> None:
     assert not work.unclear, work.unclear[:10]
 
 
-SCENARIOS: dict[str, Callable[[str], None]] = {"outage": outage, "full": full, "clock": clock}
+SCENARIOS: dict[str, Callable[[str], None]] = {"outage": outage, "full": full, "clock": clock, "tags": kills.tags}
 
 
 if __name__ == "__main__":
