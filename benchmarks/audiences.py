@@ -6,11 +6,12 @@ history cached and without ClickHouse's query condition cache; the live sets are
 `--people N` is one size alone.
 
 - `six_tags`: `((a and b) or c) and not d and (e or f)`, count and twenty people, through the engine's API; beside it
-  the same algebra on the same sets in pyroaring, in this process.
+  the same algebra on the same sets in pyroaring, in this process, and other stores (`benchmarks.beside`).
 - `rfm_first`: two tags, last order within 30 days, an amount. `behaviour_first`: a category twice in 30 days and no
   touch in 7. `attribute_first`: one numeric attribute of thirty.
 - `snapshot_diff`: three million members (or half of the people), of whom half a per cent of the people came or went
   since the snapshot before: that one read, both compared, the new one and its facts committed.
+- `preview`: rules of one to six new conditions in the console, as `benchmarks.preview` draws them (at a million).
 - `tag_changes`, `six_tags_busy_ratio`, `live_p99`: see `benchmarks.changes`. Words of single people and the live
   audience at a million only.
 """
@@ -31,12 +32,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import changes, crowd
+from benchmarks import beside, changes, crowd, preview
 from benchmarks.product import Product
 from benchmarks.report import report
 
 SIZES = {"small": (1_000_000,), "full": (1_000_000, 5_000_000, 20_000_000)}
-RULES = {"tags": 200, "history": 40}
+RULES = {"tags": 200, "history": 40, "previews": 150}
 SAMPLE = 20
 RESTART_S = 300
 
@@ -64,6 +65,8 @@ def measure(people: int) -> None:
     with Product() as product:
         started = time.monotonic()
         crowd.name_things()
+        if people == SIZES["small"][0]:
+            crowd.name_people(people)
         fill_s = crowd.fill_history(people)
         sets = crowd.live_sets(people)
         sets.save(product.home / "sets" / "live.bin")
@@ -73,10 +76,13 @@ def measure(people: int) -> None:
         report(f"restart{suffix}_s", engine.restart(), "s", baseline=60)
         bench = Bench(sets, suffix, random.Random(7))
         bench.six_tags()
+        beside.six_tags(people, suffix, sets.families["tag"], p95)
         bench.first("attribute", bench.attribute)
         bench.first("rfm", bench.rfm, target=400)
         bench.first("behaviour", bench.behaviour, target=700)
         bench.snapshot()
+        if people == SIZES["small"][0]:
+            bench.previews(product)
         tags = changes.kept_tags(people)
         by_words = changes.words(product, people) if people == SIZES["small"][0] else None
         changes.tag_changes(people, suffix, tags, by_words)
@@ -158,6 +164,17 @@ class Bench:
     def preview_six(self) -> float:
         """Milliseconds of the preview of a new rule."""
         return self._ask(six(*self.rng.sample(list(self.tags), 6)), "preview")[0]
+
+    def previews(self, product: Product) -> None:
+        """In the console: from the click to the number, the size of every part, a sample of people and the sentence."""
+        operator = preview.Operator(product.url, "bench", preview.make_user("bench"))
+        draw = preview.Drawer(random.Random(20260101))
+        for _ in range(10):
+            operator.preview(draw.rule(3))
+        times = [operator.preview(draw.rule(1 + number % 6)) for number in range(RULES["previews"])]
+        more = {"p50_ms": round(statistics.median(times), 1), "max_ms": round(max(times), 1)}
+        more |= {"caches": "every condition is new; live sets on"}
+        report(f"preview{self.suffix}_p95_ms", p95(times), "ms", baseline=300, **more)
 
     def first(self, name: str, rule: Callable[[], Rule], target: float | None = None) -> None:
         """A rule on the history, each time another one."""

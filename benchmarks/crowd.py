@@ -30,6 +30,20 @@ def name_things() -> None:
                 cursor.execute(statement)
 
 
+def name_people(people: int) -> None:
+    """Rows of the people in PostgreSQL, so that pages can show them; before `live_sets`, which then knows of them."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into customers_customer (number, public_id, created_at, home_store_id)"
+            " select n, gen_random_uuid(), now(), (select min(id) from resources_store) + n %% %s"
+            " from generate_series(1, %s) n",
+            [STORES, people],
+        )
+        cursor.execute("analyze customers_customer")
+
+
 def fill_history(people: int) -> float:
     """Profiles and facts; returns seconds."""
     from hetang.commerce import attribute_columns, history

@@ -19,7 +19,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
-NOT_BENCHMARKS = {"__init__", "report", "product", "million", "crowd", "changes", "kills"}
+NOT_BENCHMARKS = {"__init__", "report", "product", "million", "crowd", "changes", "kills", "beside"}
 _SHOWN = ("Django", "psycopg", "chdb", "granian", "pyroaring")
 
 
