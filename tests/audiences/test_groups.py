@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import translation
 from pyroaring import BitMap
 
 from hetang.audiences import catalogues, queries
@@ -18,6 +19,8 @@ from hetang.audiences.rules import Catalogue, InGroups
 from hetang.audiences.sentences import describe
 from hetang.communities.models import GroupChat, GroupMember
 from hetang.communities.queries import customers_in
+from hetang.communities.timeline import group_stays
+from hetang.customers import queries as customers
 from hetang.customers.models import Customer, Identity
 from hetang.platform import organisation
 from hetang.resources.models import Store
@@ -129,3 +132,27 @@ def test_only_named_groups_are_known(groups: dict[str, GroupChat]) -> None:
     known = catalogues.catalogue({"groups": [milk, "no id"]}, fresh=True)
     assert {key: one.name for key, one in known.groups.items()} == {milk: "milk"}
     assert catalogues.catalogue().groups == Catalogue().groups
+
+
+def test_stays_stand_in_the_timeline(groups: dict[str, GroupChat]) -> None:
+    """Of all accounts of a person, newest first, page by page; a stay that was erased is gone from it."""
+    GroupMember.objects.filter(group=groups["milk"], member="wm3").update(quit_scene=1, join_scene=3)
+    GroupMember.objects.filter(member="wm1b").update(left_at=NOW, left_on=NOW.date())
+    groups["bread"].dissolved_at = NOW
+    groups["bread"].save()
+    with translation.override("en"):
+        removed = customers.timeline(3, sources=group_stays)
+        first = customers.timeline(1, limit=2, sources=group_stays)
+        rest = customers.timeline(1, first.before, limit=2, sources=group_stays)
+    assert [entry.text for entry in removed.entries] == [
+        "Was removed from the group chat “milk”",
+        "Joined the group chat “milk” by a code",
+    ]
+    joined, dissolved = "Joined the group chat “bread”", "The group chat “bread” was dissolved"
+    assert sorted(entry.text for entry in (*first.entries, *rest.entries)) == [joined, joined, dissolved]
+    assert rest.before is None
+    assert [entry.kind for entry in customers.timeline(3, kinds={"group.left"}, sources=group_stays).entries] == [
+        "group.left"
+    ]
+    GroupMember.objects.filter(member="wm3").delete()
+    assert not customers.timeline(3, sources=group_stays).entries

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from django.db import connection
 
 from hetang.connectors.wecom import mass_messages
 from hetang.connectors.wecom.client import client_of
-from hetang.connectors.wecom.mass_messages import Used
+from hetang.connectors.wecom.mass_messages import GroupCap, Used
 from hetang.connectors.wecom.models import App, MassMessage, MassReceipt, MassSender
 from hetang.customers.models import Customer, Identity
 from hetang.platform import clock
@@ -87,6 +87,19 @@ def test_a_customer_is_all_her_accounts(app: App, sent: World) -> None:
 
 def test_a_month_has_as_many_messages_as_days() -> None:
     assert mass_messages.month_of(date(2026, 2, 14)) == (date(2026, 2, 1), 28)
+
+
+def test_a_group_has_the_cap_that_wecoms_administrator_chose(db: None) -> None:
+    tuesday = datetime(2026, 2, 17, 4, tzinfo=UTC)
+    PlatformLimit.objects.all().delete()
+    assert mass_messages.cap_of_group(tuesday) == GroupCap("month", date(2026, 2, 1), 28)
+    for mode, limit, since, most in (
+        ("week", None, date(2026, 2, 16), 7),
+        ("day", 2, date(2026, 2, 17), 2),
+        ("none", None, date(2026, 2, 1), None),
+    ):
+        PlatformLimit.objects.update_or_create(channel="wecom", defaults={"mode": mode, "limit": limit})
+        assert mass_messages.cap_of_group(tuesday) == GroupCap(mode, since, most)
 
 
 def capped(limit: int = 1) -> set[int]:

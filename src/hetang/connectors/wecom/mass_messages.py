@@ -31,8 +31,9 @@ from hetang.connectors.wecom.protocol.messages import (
 )
 from hetang.platform import clock
 from hetang.platform.loops import Loop
-from hetang.touch.models import SendTask
+from hetang.touch.models import PlatformLimit, SendTask
 from hetang.touch.ports import OutsideMessages
+from hetang.touch.rules import platform_window
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,15 @@ class Used:
 
     by_corp: int = 0
     by_members: int = 0
+
+
+@dataclass(frozen=True)
+class GroupCap:
+    """The platform's cap of a group: by month, week or day (or `none`), since which day it counts, and how many."""
+
+    mode: str
+    since: date
+    most: int | None
 
 
 def run_once() -> float:
@@ -139,6 +149,16 @@ def sent_outside(first: datetime, last: datetime) -> OutsideMessages | None:
         return None
     days = [clock.local_day(first) - timedelta(days=1), clock.local_day(last) + timedelta(days=1)]
     return OutsideMessages(CHANNEL, _OUTSIDE, [first, last, *days])
+
+
+def cap_of_group(now: datetime) -> GroupCap:
+    """What the platform lets the corp send to one group now, as the contact limits say (reference 10.4: the same as to
+    one customer)."""
+    rule = PlatformLimit.objects.filter(channel=CHANNEL).first() or PlatformLimit(channel=CHANNEL)
+    window = platform_window(rule.mode, rule.limit, now, clock.zone())
+    if window is None:
+        return GroupCap(rule.mode, month_of(clock.local_day(now))[0], None)
+    return GroupCap(rule.mode, clock.local_day(window.start), window.limit)
 
 
 def month_of(day: date) -> tuple[date, int]:

@@ -21,6 +21,7 @@ from hetang.audiences.queries import audiences_of
 from hetang.commerce import queries as commerce
 from hetang.commerce.queries import Metrics
 from hetang.commerce.rules import stage, usual_gap
+from hetang.communities.timeline import group_stays
 from hetang.connectors.wecom import avatars, mass_messages
 from hetang.console import figures
 from hetang.console.customers import words
@@ -211,7 +212,8 @@ def _history(request: HttpRequest, customer: Customer) -> dict[str, Any]:
     chosen = request.GET.get("kind", "")
     kinds = words.HISTORY[chosen][1] if chosen in words.HISTORY else None
     found = queries.timeline(
-        customer.number, request.GET.get("before"), kinds, _PAGE, money=figures.money, sources=(sent_messages,)
+        *(customer.number, request.GET.get("before"), kinds, _PAGE, figures.money),
+        sources=(sent_messages, *group_stays),
     )
     lines = list(_lines(found.entries, request.GET.get("day", "")))
     tabs = [{"label": _("All"), "url": "?#timeline", "current": chosen not in words.HISTORY}]

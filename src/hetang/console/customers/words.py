@@ -52,6 +52,7 @@ HISTORY: dict[str, tuple[str | Promise, tuple[str, ...], str]] = {
     "orders": (_("Purchases"), ("order.placed", "order.refunded"), "cart"),
     "visits": (_("Visits and clicks"), ("visit.recorded", "link.clicked"), "visit"),
     "messages": (_("Messages"), ("touch.sent",), "send"),
+    "groups": (_("Group chats"), ("group.joined", "group.left"), "chat"),
     "contact": (
         _("Friends and consent"),
         (
@@ -76,6 +77,8 @@ SYMBOLS = {
     "visit.recorded": "visit",
     "link.clicked": "link",
     "relation.changed": "heart",
+    "group.joined": "chat",
+    "group.left": "chat",
     "consent.changed": "shield",
     "consent.basis_stated": "shield",
     "do_not_disturb.changed": "bell-off",

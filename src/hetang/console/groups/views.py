@@ -21,7 +21,7 @@ from hetang.communities.models import GroupChat
 from hetang.connectors.wecom import group_days, group_welcomes, mass_messages
 from hetang.connectors.wecom.models import GroupWelcomeUse
 from hetang.console.customers.lists import avatars_of, titles_of
-from hetang.console.groups.words import KINDS, SCENES, STATUSES
+from hetang.console.groups.words import KINDS, QUOTAS, SCENES, STATUSES
 from hetang.console.lists.tables import Column, Table, read
 from hetang.customers.models import Identity
 from hetang.platform import audit, clock
@@ -121,13 +121,14 @@ def group(request: HttpRequest, public_id: UUID) -> HttpResponse:
     people = _members(actor, found)
     if known := sum(one["customer"] is not None for one in people):
         audit.look(actor, "look.list", "group_chat", found.public_id, {"shown": known})
-    first_day, days_in_month = mass_messages.month_of(today)
-    got = mass_messages.used([found.chat_id], first_day).get(found.chat_id, mass_messages.Used())
+    cap = mass_messages.cap_of_group(clock.now())
+    got = mass_messages.used([found.chat_id], cap.since).get(found.chat_id, mass_messages.Used())
     values = {
         "members": people,
         "got": got,
-        "got_left": max(0, days_in_month - got.by_corp),
-        "days_in_month": days_in_month,
+        "got_title": QUOTAS[cap.mode],
+        "got_most": cap.most,
+        "got_left": max(0, (cap.most or 0) - got.by_corp),
         "group": found,
         "kind": KINDS[found.kind],
         "status": STATUSES.get(found.status),

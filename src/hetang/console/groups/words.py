@@ -20,5 +20,12 @@ STATUSES: dict[int, str | Promise] = {
     GroupChat.HANDING_OVER: _("Handing over"),
     GroupChat.HANDED_OVER: _("Handed over"),
 }
+# By what time WeCom's cap of a group counts.
+QUOTAS: dict[str, str | Promise] = {
+    "month": _("Mass messages this month"),
+    "week": _("Mass messages this week"),
+    "day": _("Mass messages today"),
+    "none": _("Mass messages this month"),
+}
 # How somebody came in.
 SCENES: dict[int, str | Promise] = {1: _("Invited"), 2: _("By an invitation link"), 3: _("By a code")}
