@@ -404,6 +404,29 @@ def test_the_command_speaks_both_languages_and_ends_with_1_when_something_is_red
     assert (told["trusted_ip"]["code"], told["trusted_ip"]["state"]) == (60020, "bad")
 
 
+def test_every_app_is_checked_and_one_that_only_listens_asks_nothing(
+    boss: Client, real: App, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second = App.objects.create(
+        corp=real.corp, agentid=5, name="Ear", secret=b"", listen_only=True, changed_at=real.changed_at
+    )
+    before = world.admin.status()["calls"]
+    findings = found(second, "secret", "permissions", "callback")
+    assert [(one.state, one.reason) for one in findings.values()] == [
+        *((BAD, "no_keys"), (UNTRIED, "listens"), (UNTRIED, "listens")),
+    ]
+    assert world.admin.status()["calls"] == before
+    page = boss.get(f"/settings/wecom/setup/?app={second.public_id}").text
+    assert "nothing is asked by it" in page and f"check?app={second.public_id}" in page
+    answer = boss.post(f"/settings/wecom/setup/check?app={second.public_id}", {"name": "callback"})
+    assert answer.url == f"/settings/wecom/setup/?app={second.public_id}"  # type: ignore[attr-defined]
+    assert JobRun.objects.get(kind="wecom.check").arguments["app"] == second.pk
+    assert boss.get("/settings/wecom/setup/?app=nonsense").status_code == 404
+    assert commands.doctor(as_json=True) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert {one["agentid"] for one in told} == {1000002, 5}
+
+
 def test_the_command_without_a_connection_says_so(db: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.doctor(as_json=False) == 1
     assert "not connected yet" in capsys.readouterr().out

@@ -130,7 +130,7 @@ def tag_wecom(request: HttpRequest, group_id: int) -> HttpResponse:
 
 
 def _figures(code: str, standing: Standing | None) -> str:
-    if standing is None or code not in TagDirection.GOES_OUT or not standing.lacking:
+    if standing is None or code not in TagDirection.GOES_OUT or code == standing.direction or not standing.lacking:
         return ""
     return ngettext(
         "%(n)s tag would be made in WeCom, which has %(there)s in all.",

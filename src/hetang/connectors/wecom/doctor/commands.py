@@ -6,32 +6,34 @@ import json
 
 from django.utils import translation
 
-from hetang.connectors.wecom.client import default_app
 from hetang.connectors.wecom.doctor import checks, words
 from hetang.connectors.wecom.doctor.checks import Finding
-from hetang.connectors.wecom.errors import NotConnected
+from hetang.connectors.wecom.models import App
 
 MARKS = {checks.GOOD: "✓", checks.BAD: "✗", checks.UNTRIED: "–"}
 LANGUAGES = ("zh-hans", "en")
 
 
 def doctor(*, as_json: bool) -> int:
-    """Carry all checks out. 0 when none is red, 1 when one is, or nothing is connected."""
-    try:
-        app = default_app()
-    except NotConnected:
+    """Carry all checks of all apps out, of the corp that sends first. 0 when none is red, 1 when one is, or nothing is
+    connected."""
+    apps = App.objects.select_related("corp").order_by("-corp__is_default", "corp", "listen_only", "id")
+    if not apps:
         print("还没有连接企业微信：设置 → 企业微信\n  WeCom is not connected yet: Settings → WeCom")
         return 1
-    findings = checks.run(app)
+    told: list[dict[str, object]] = []
+    wrong = 0
+    for app in apps:
+        findings = checks.run(app)
+        wrong += sum(one.state == checks.BAD for one in findings)
+        told += [{"corp": app.corp.corpid, "agentid": app.agentid, **_as_json(one)} for one in findings]
+        if not as_json:
+            print(f"企业微信 WeCom: {app.corp.corpid} · {app.agentid}\n")
+            print("\n".join(_line(finding) for finding in findings) + "\n")
     if as_json:
-        print(json.dumps([_as_json(one) for one in findings], ensure_ascii=False, indent=1))
+        print(json.dumps(told, ensure_ascii=False, indent=1))
     else:
-        print(f"企业微信 WeCom: {app.corp.corpid} · {app.agentid}\n")
-        for finding in findings:
-            print(_line(finding))
-    wrong = sum(one.state == checks.BAD for one in findings)
-    if not as_json:
-        print(f"\n{wrong} 项有问题 / {wrong} wrong" if wrong else "\n没有发现问题 / Nothing is wrong")
+        print(f"{wrong} 项有问题 / {wrong} wrong" if wrong else "没有发现问题 / Nothing is wrong")
     return 1 if wrong else 0
 
 

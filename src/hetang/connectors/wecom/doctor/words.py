@@ -159,6 +159,7 @@ _REASONS: dict[str, tuple[Text, Text]] = {
         gettext_lazy("Look the code up at open.work.weixin.qq.com/devtool/query."),
     ),
     "simulated": (gettext_lazy("A simulated WeCom does not need it."), ""),
+    "listens": (gettext_lazy("This app only listens: nothing is asked by it."), ""),
     "first": (gettext_lazy("First comes: %(first)s."), ""),
 }
 
