@@ -113,6 +113,15 @@ def test_an_answer_that_is_lost_is_looked_up(synced: App, world: World, boss: Ac
     settle()
     assert catalogue(world) == {"Mood": ["calm", "merry"]}
     assert calls(world) == 2  # the one by hand, and the one after the look
+    services.create_tag(group, "wild")
+    world.admin.fault("drop_after", ADD)
+    settle()
+    assert states(group)["wild"] == State("unknown")
+    TagStep.objects.update(again_at=None)
+    settle()
+    assert states(group)["wild"] == State("in_step")
+    assert catalogue(world) == {"Mood": ["calm", "merry", "wild"]}
+    assert calls(world) <= 3
 
 
 def test_who_wins_when_both_renamed(synced: App, world: World, boss: Actor) -> None:
@@ -165,6 +174,20 @@ def test_what_is_refused_says_why(synced: App, world: World, boss: Actor) -> Non
     services.rename_tag(Tag.objects.get(name="z"), "x")  # the reason is gone
     settle()
     assert states(foreign)["x"] == State("in_step")
+
+
+def test_what_a_setting_forbids_is_tried_again_after_an_hour(synced: App, world: World, boss: Actor) -> None:
+    """And not tag by tag meanwhile."""
+    group, other = group_of("a", "b"), group_of("c", name="Tier")
+    world.admin.fault("error", ADD, code=48002)
+    for one in (group, other):
+        tag_directions.choose(boss, one, TagDirection.OUTWARD)
+    settle()
+    assert {**states(group), **states(other)} == dict.fromkeys("abc", State("refused", 48002))
+    assert catalogue(world) == {}  # one fault was enough: nothing else was asked
+    TagStep.objects.update(again_at="2024-01-01T00:00:00Z")
+    settle()
+    assert catalogue(world) == {"Mood": ["a", "b"], "Tier": ["c"]}
 
 
 def test_marks_go_the_way_that_was_chosen(synced: App, world: World, boss: Actor) -> None:

@@ -50,6 +50,7 @@ def run_once() -> float:
     if _lost(app.corp).exists() and not _look_up(client, app.corp):
         return _IDLE_S
     compare(app.corp)
+    _open_again(app.corp)
     steps = _claim(app.corp)
     if not steps:
         return _IDLE_S
@@ -94,6 +95,12 @@ def _look_up(client: Client, corp: Corp) -> bool:
         _note_made(corp, [step for step in lost if step.verb == TagStep.MAKE])
         TagStep.objects.filter(pk__in=[step.pk for step in lost]).update(state=TagStep.WAITING, again_at=None)
     return True
+
+
+def _open_again(corp: Corp) -> None:
+    """What a setting in WeCom forbade is asked again an hour later: somebody may have changed it."""
+    over = TagStep.objects.filter(corp=corp, state=TagStep.REFUSED, again_at__lte=clock.now())
+    over.update(state=TagStep.WAITING, tries=1, again_at=None)
 
 
 def _claim(corp: Corp) -> list[TagStep]:
@@ -149,16 +156,18 @@ def _judged(corp: Corp, problem: WeComError, steps: list[TagStep]) -> _Outcome:
         _refuse_waiting(corp, problem.code, verb=TagStep.MAKE)
     elif problem.action is Action.CONFIGURATION and problem.code != FULL:
         _refuse_waiting(corp, problem.code)
+        return _Outcome(TagStep.REFUSED, problem.code, _LONGEST)
     elif len(steps) > 1:
         return _Outcome(TagStep.WAITING)  # one by one, so that the others pass
     elif problem.code == UNKNOWN_TAG and steps[0].verb != TagStep.MAKE:
-        return _Outcome(TagStep.UNKNOWN)  # it is no more: the catalogue says so
+        return _Outcome(TagStep.UNKNOWN, pause=_pause(steps))  # it is no more: the catalogue says so
     return _Outcome(TagStep.REFUSED, problem.code)
 
 
 def _refuse_waiting(corp: Corp, code: int, **which: str) -> None:
     waiting = TagStep.objects.filter(corp=corp, state=TagStep.WAITING, **which)
-    waiting.update(state=TagStep.REFUSED, code=code)
+    again_at = None if code == FULL else clock.now() + _LONGEST
+    waiting.update(state=TagStep.REFUSED, code=code, again_at=again_at)
 
 
 def _pause(steps: list[TagStep]) -> timedelta:

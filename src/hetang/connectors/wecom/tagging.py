@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from pyroaring import BitMap
 
 from hetang.connectors.wecom.client import Client, app_of, client_of
@@ -80,7 +81,8 @@ def handle(window: Window) -> None:
             cursor.execute(_QUEUE)
         if counts["relation.changed"]:
             cursor.execute(_QUEUE_NEW_PAIRS, {"now": clock.now()})
-            cursor.execute(_QUEUE_NEW_PAIRS_KEPT)
+            if _kept_ones().exists():  # few brands have any, and a first sync comes by here with everybody
+                cursor.execute(_QUEUE_NEW_PAIRS_KEPT)
     if counts[PUT_ON] or counts[TAKEN_OFF]:
         _queue_kept(window)
 
@@ -106,12 +108,16 @@ def queue_differing(corp: Corp) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_QUEUE_DIFFERING, {"corp": corp.pk, "now": clock.now()})
         found = int(cursor.rowcount)
-        kept = CorpTag.objects.filter(corp=corp, outgoing=True, deleted_at=None, ours__kept__isnull=False)
-        tags = list(kept.values_list("pk", flat=True))
+        tags = list(_kept_ones().filter(corp=corp).values_list("pk", flat=True))
         for first, last in ranges(corp) if tags else ():
             cursor.execute(_QUEUE_KEPT_DIFFERING, {"corp": corp.pk, "tags": tags, "first": first, "last": last})
             found += int(cursor.rowcount)
     return found
+
+
+def _kept_ones() -> QuerySet[CorpTag]:
+    """Tags of corps that go out and that rules keep."""
+    return CorpTag.objects.filter(outgoing=True, deleted_at=None, ours__kept__isnull=False)
 
 
 def queue_tags(corp: Corp, tags: list[int], first: int, last: int) -> None:
