@@ -12,7 +12,7 @@ import time
 
 from django.db import close_old_connections, connection
 
-from hetang.platform import children, clock, jobs, loops, metric_files, partitions
+from hetang.platform import children, clock, jobs, loops, metric_files, partitions, priority
 
 log = logging.getLogger(__name__)
 
@@ -77,18 +77,28 @@ async def _consume(parent: int) -> None:
 
 def _stop(worker: asyncio.Future[None], parent: int) -> None:
     jobs.stopping.set()
-    patience = _GIVE_UP_S if os.getppid() == parent else _ORPHAN_GIVE_UP_S
-    watchdog = threading.Timer(patience, os._exit, [1])
+    _give_up_in(_GIVE_UP_S if os.getppid() == parent else _ORPHAN_GIVE_UP_S)
+    worker.cancel()
+
+
+def _give_up_in(seconds: float) -> None:
+    watchdog = threading.Timer(seconds, os._exit, [1])
     watchdog.daemon = True
     watchdog.start()
-    worker.cancel()
 
 
 def run_job(job_run_id: int, parent: int) -> int:
     """Carry out one run as a process of its own, below the worker `parent`. Returns the process's exit code."""
     children.die_with_parent(signal.SIGTERM, parent)
+    priority.step_back()
+
+    def stop(*_: object) -> None:
+        jobs.stopping.set()
+        if os.getppid() != parent:  # nobody is left who would end us, were we to hang
+            _give_up_in(_ORPHAN_GIVE_UP_S)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: jobs.stopping.set())
+        signal.signal(number, stop)
     jobs.register_all()
     threading.Thread(target=_beat, args=(threading.Event(),), name="beat", daemon=True).start()
     try:
@@ -114,7 +124,8 @@ def _run_below(job_run: int) -> None:
     """Start the run's process and wait. If that dies, the run is rescued like that of any dead process."""
     command = children.python("hetang.cli", "job", str(job_run), "--parent", str(os.getpid()))
     env = {**os.environ, "HETANG_PROCESS": "job"}
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=env)
+    # In a session of its own, so that its lower share is not the worker's, too.
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=env, start_new_session=True)
     told = False
     while process.poll() is None:
         if jobs.stopping.is_set() and not told:
