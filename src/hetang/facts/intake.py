@@ -120,6 +120,7 @@ class _Row(msgspec.Struct, gc=False):
 
 # What the decoder raises for bytes that are no JSON: its own, for broken UTF-8 and for brackets without end.
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_encode = msgspec.json.Encoder().encode
 _ENVELOPE = msgspec.json.Decoder(Envelope)
 _REQUEST = msgspec.json.Decoder(Request)
 _LOOSE_REQUEST = msgspec.json.Decoder(LooseRequest)
@@ -322,12 +323,14 @@ def _row(source: str, draft: Draft, now: datetime, door: str) -> _Row:
         raise Refusal("unknown_kind", {"kind": draft.kind[:60]})
     rules.check_key(draft.key)
     rules.check_time(draft.occurred_at, now)
-    body = draft.body if isinstance(draft.body, bytes) else msgspec.json.encode(draft.body)
+    body = draft.body if isinstance(draft.body, bytes) else _encode(draft.body)
     kinds.check_body(draft.kind, body)
     limit = rules.MAX_DECIDED if draft.kind == "customer.kept_apart" else rules.MAX_IDENTITIES
-    who = rules.normalise_identities(draft.who, limit)
+    who = rules.normalise_identities(draft.who, limit) if draft.who else []
     _check_subject(kind, who, draft)
-    keys = [(k, lookup_key(k, value) if k in rules.DIRECT_KINDS else value) for k, value in who]
+    keys, plain = _keyed(who)
+    if draft.name:
+        plain["name"] = draft.name
     subject_kind, subject_key = rules.subject_of(keys) or (None, None)
     return _Row(
         h=fact_key_hash(source, draft.key),
@@ -338,7 +341,7 @@ def _row(source: str, draft: Draft, now: datetime, door: str) -> _Row:
         sv=subject_key,
         w=keys if len(keys) > 1 else None,
         b=msgspec.Raw(body),
-        s=_sealed(who, keys, draft.name),
+        s=base64.b64encode(seal(_encode(plain))).decode() if plain else None,
         m=base64.b64encode(draft.members).decode() if draft.members is not None else None,
     )
 
@@ -356,12 +359,20 @@ def _check_subject(kind: kinds.FactKind, who: list[tuple[str, str]], draft: Draf
         raise Refusal("name_too_long", {"limit": MAX_NAME})
 
 
-def _sealed(who: list[tuple[str, str]], keys: list[tuple[str, str]], name: str | None) -> str | None:
-    """Sealed JSON of the direct values, `{"phone:<key>": value, "name": name}`; several of a kind keep apart."""
-    plain = {f"{k}:{key}": value for (k, value), (_, key) in zip(who, keys, strict=True) if k in rules.DIRECT_KINDS}
-    if name:
-        plain["name"] = name
-    return base64.b64encode(seal(msgspec.json.encode(plain))).decode() if plain else None
+def _keyed(who: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """The identities with direct ones as keyed hashes, and the direct values that are to be sealed,
+    `{"phone:<key>": value}`: several of a kind keep apart."""
+    plain: dict[str, str] = {}
+    keys = who
+    if not rules.DIRECT_KINDS.isdisjoint([kind for kind, _ in who]):
+        keys = []
+        for kind, value in who:
+            key = value
+            if kind in rules.DIRECT_KINDS:
+                key = lookup_key(kind, value)
+                plain[f"{kind}:{key}"] = value
+            keys.append((kind, key))
+    return keys, plain
 
 
 def _write(source: str, rows: list[_Row], now: datetime) -> int:

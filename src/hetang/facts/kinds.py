@@ -574,7 +574,7 @@ def check_body(kind: str, body: bytes | msgspec.Raw) -> None:
         decoder.decode(body).check()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:  # ValidationError is one too
         raise body_refusal(fault) from None
-    plain = bytes(body)
+    plain = body if isinstance(body, bytes) else bytes(body)
     if b"\\u0000" in plain and _NUL.search(plain):
         raise Refusal("bad_body", {"path": "$", "problem": "a text holds the character NUL"})
 

@@ -42,7 +42,7 @@ def check_time(occurred_at: datetime, now: datetime) -> None:
         raise Refusal("time_without_zone")
     if occurred_at < EARLIEST:
         raise Refusal("time_too_early")
-    if occurred_at > now + FUTURE_TOLERANCE:
+    if occurred_at > now and occurred_at - now > FUTURE_TOLERANCE:
         raise Refusal("time_in_future")
 
 
@@ -56,13 +56,13 @@ def normalise_identity(kind: str, value: str) -> str:
     value = value.strip()
     if not 1 <= len(value) <= MAX_IDENTITY or not value.isprintable():
         raise Refusal("bad_identity", {"kind": kind})
+    if kind not in DIRECT_KINDS:
+        return value
     if kind == "phone":
         return _normalise_phone(value)
-    if kind == "email":
-        if not _EMAIL.fullmatch(value):
-            raise Refusal("bad_identity", {"kind": kind})
-        return value.lower()
-    return value
+    if not _EMAIL.fullmatch(value):
+        raise Refusal("bad_identity", {"kind": kind})
+    return value.lower()
 
 
 def normalise_identities(who: Sequence[tuple[str, str]], limit: int = MAX_IDENTITIES) -> list[tuple[str, str]]:
