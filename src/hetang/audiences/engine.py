@@ -7,11 +7,12 @@ store or an active friendship below one of them count.
 from __future__ import annotations
 
 import base64
+import contextlib
 import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -29,7 +30,7 @@ from hetang.audiences.past import Past
 from hetang.audiences.plans import Query
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import Catalogue, InvalidRule, Node
-from hetang.audiences.sets import Evaluation, evaluate
+from hetang.audiences.sets import Evaluation, each, evaluate
 from hetang.communities import queries as communities
 from hetang.customers import kept
 from hetang.platform import clock, environment, outages
@@ -225,11 +226,25 @@ class SetService:
         }
 
     def overlap(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """`rules` (at most ten), `scope`: size of each, of every pair's intersection, and of the union."""
-        rules = payload.get("rules", [])[:10]
-        parts = [self._evaluate({**payload, "rule": rule}, sizes=False)[1].members for rule in rules]
+        """`parts` (at most ten, each `rule` and `scope`): sizes of each, of every pair's intersection, of the union."""
+        parts = [self._evaluate(part, sizes=False)[1].members for part in payload.get("parts", [])[:10]]
         pairs = [[len(left & right) for right in parts] for left in parts]
         return {"pairs": pairs, "union": len(BitMap.union(*parts)) if parts else 0}
+
+    def traits(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """`rule`, `scope`, `traits` (rules): how many fit (`people`) of how many in scope (`of`), and for each trait
+        how many of both have it."""
+        view, found = self._evaluate(payload, sizes=False)
+        base = self._base(view, payload)
+        read = [_parse(one) for one in payload["traits"]]
+        known = read[-1][1] if read else Catalogue()
+        moment = self._current().moment
+        with _history_needed():
+            counted = [
+                [found.members.intersection_cardinality(having), len(having)]
+                for having in each([node for node, _known in read], known, moment, view, base)
+            ]
+        return {"people": len(found.members), "of": len(base), "traits": counted}
 
     def contains(self, payload: dict[str, Any]) -> dict[str, Any]:
         """`rule`, `scope`, `numbers`: those of the numbers that fit."""
@@ -288,15 +303,9 @@ class SetService:
         state = self._current(0.0 if payload.get("fresh") else FRESH_S)
         node, known = _parse(payload.get("rule"))
         view = View(state, self._cache if payload.get("cached", True) else None, self._drawn, self._past)
-        try:
+        with _history_needed():
             scope = self._scope(view, payload.get("scope"))
             return view, evaluate(node, known, state.moment, view, scope, sizes=sizes)
-        except ServiceError:
-            raise
-        except Exception as problem:
-            if not history_is_away(problem):
-                raise
-            raise ServiceError("history_unavailable", str(problem)) from problem
 
     def _base(self, view: View, payload: dict[str, Any]) -> BitMap:
         scope = self._scope(view, payload.get("scope"))
@@ -370,6 +379,7 @@ _VERBS: dict[str, Callable[[SetService, dict[str, Any]], dict[str, Any]]] = {
     "evaluate": SetService.evaluate,
     "preview": SetService.preview,
     "overlap": SetService.overlap,
+    "traits": SetService.traits,
     "contains": SetService.contains,
     "tags": SetService.tags,
     "holds": SetService.holds,
@@ -382,6 +392,19 @@ _VERBS: dict[str, Callable[[SetService, dict[str, Any]], dict[str, Any]]] = {
 def service() -> SetService:
     """The factory for `settings.ENGINE_SERVICES`."""
     return SetService()
+
+
+@contextlib.contextmanager
+def _history_needed() -> Iterator[None]:
+    """Says `history_unavailable` where the columnar store does not answer."""
+    try:
+        yield
+    except ServiceError:
+        raise
+    except Exception as problem:
+        if not history_is_away(problem):
+            raise
+        raise ServiceError("history_unavailable", str(problem)) from problem
 
 
 def _parse(document: Any) -> tuple[Node, Catalogue]:

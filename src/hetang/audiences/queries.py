@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -37,6 +37,14 @@ from hetang.customers.access import visible as visible_customers
 from hetang.customers.models import Customer, Tag
 from hetang.platform import clock, engine_client
 from hetang.platform.access import Scope
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """`pairs[i][j]`: people who are in both audiences (in the one, where i is j); `union`: people in any of them."""
+
+    pairs: list[list[int]]
+    union: int
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,7 @@ def preview(rule: dict[str, Any], scope: Scope, sample: int = 8, cached: bool = 
 
     Raises `engine_client.EngineUnavailable`, or `ServiceError` (`invalid_rule`, `history_unavailable`).
     """
-    payload = {"rule": rule, "scope": _paths(scope), "sample": sample, "cached": cached}
+    payload = {"rule": rule, "scope": paths_of(scope), "sample": sample, "cached": cached}
     answer = engine_client.call("sets", "preview", payload, timeout_s=30)
     return Preview(
         answer["count"],
@@ -101,9 +109,16 @@ def preview(rule: dict[str, Any], scope: Scope, sample: int = 8, cached: bool = 
     )
 
 
+def overlap(audiences: Sequence[Audience], scope: Scope) -> Overlap:
+    """How many people at most ten audiences have in common now, of those in the scope. Raises like `preview`."""
+    parts = [{"rule": one.rule, "scope": paths_of(common(scope_of(one), scope))} for one in audiences]
+    answer = engine_client.call("sets", "overlap", {"parts": parts}, timeout_s=120)
+    return Overlap(answer["pairs"], answer["union"])
+
+
 def evaluate(rule: dict[str, Any], scope: Scope) -> BitMap:
     """Everybody in scope who fits, counting all that is committed by now. Raises like `preview`."""
-    payload = {"rule": rule, "scope": _paths(scope), "members": True, "fresh": True}
+    payload = {"rule": rule, "scope": paths_of(scope), "members": True, "fresh": True}
     answer = engine_client.call("sets", "evaluate", payload, timeout_s=120)
     return BitMap.deserialize(base64.b64decode(answer["members"]))
 
@@ -112,6 +127,14 @@ def scope_of(audience: Audience) -> Scope:
     """Whose people an audience counts: those of its node; at the root, everybody."""
     node = audience.org_node
     return Scope(paths=(node.path,), everything=node.parent_id is None)
+
+
+def common(left: Scope, right: Scope) -> Scope:
+    """What lies in both scopes."""
+    if left.everything or right.everything:
+        return right if left.everything else left
+    paths = {path for path in left.paths if right.covers(path)} | {path for path in right.paths if left.covers(path)}
+    return Scope(tuple(sorted(paths)))
 
 
 def members(audience_id: int) -> BitMap:
@@ -243,7 +266,8 @@ def in_scope(number: int, scope: Scope) -> bool:
     return visible_customers(scope).filter(number=number).exists()
 
 
-def _paths(scope: Scope) -> list[str] | None:
+def paths_of(scope: Scope) -> list[str] | None:
+    """A scope as the engine's verbs take it."""
     return None if scope.everything else list(scope.paths)
 
 

@@ -59,6 +59,13 @@ def evaluate(
     return Evaluation(members, {path: len(found) for path, found in run.found.items()}, removed)
 
 
+def each(
+    nodes: Sequence[Node], catalogue: Catalogue, moment: Moment, source: Source, scope: BitMap | None = None
+) -> Iterator[BitMap]:
+    """Who fits each of several rules, one after the other; what they ask of the history is asked together."""
+    return _Run(catalogue, moment, source, scope).each(nodes)
+
+
 def read_states(rows: bytes) -> Iterator[tuple[int, BitMap]]:
     """Rows of (UInt8, `groupBitmap` state of UInt32) in RowBinary.
 
@@ -114,6 +121,13 @@ class _Run:
         self.source.prepare(list(dict.fromkeys(_queries(step))))
         found = self._plan(step)
         return found if self._only_living(step) else found & self.base
+
+    def each(self, nodes: Sequence[Node]) -> Iterator[BitMap]:
+        steps = [fuse(self._as_plan(node)) for node in nodes]
+        self.source.prepare(list(dict.fromkeys(query for step in steps for query in _queries(step))))
+        for step in steps:
+            found = self._plan(step)
+            yield found if self._only_living(step) else found & self.base
 
     def _as_plan(self, node: Node) -> Plan:
         match node:

@@ -173,10 +173,13 @@ LISTED: dict[str, Listed] = {
     "groups:welcome-answer": Listed(by("group"), body=sending(set="yes")),
     # audiences
     **dict.fromkeys(("audiences:list", "audiences:new"), Listed()),
+    "audiences:overlap": Listed(query=lambda p: {"a": str(p.audience.public_id)}),
     "audiences:values": Listed(path=sending(source="stores"), query=sending(q="shop")),
     "audiences:build": Listed(body=sending(tree='{"all": []}'), silent=True),
     "audiences:save": Listed(body=_audience_form),
-    **dict.fromkeys(("audiences:detail", "audiences:edit", "audiences:history"), Listed(_of_audience)),
+    **dict.fromkeys(
+        ("audiences:detail", "audiences:edit", "audiences:history", "audiences:portrait"), Listed(_of_audience)
+    ),
     "audiences:past": Listed(_of_audience, query=lambda p: {"q": p.phone}),
     "audiences:why": Listed(_of_audience, query=lambda p: {"q": p.phone}),
     "audiences:refresh": Listed(_of_audience),

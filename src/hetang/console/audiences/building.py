@@ -102,9 +102,9 @@ class Result:
 @require_GET
 @needs("audiences:view")
 def new(request: HttpRequest) -> HttpResponse:
-    """An empty rule, or one of the templates."""
+    """An empty rule, one of the templates, or who is in one audience (`in`) and not in another (`out`)."""
     known = catalogue(fresh=True)
-    rule = start(request.GET.get("template", "")) or {"all": []}
+    rule = start(request.GET.get("template", "")) or _difference(request, known) or {"all": []}
     return _page(request, rule, known, None)
 
 
@@ -196,6 +196,14 @@ def _page_context(
         "sources": short_lists(within(known, actor_of(request))),
         "starts": STARTS if audience is None else (),
     }
+
+
+def _difference(request: HttpRequest, known: Catalogue) -> Rule | None:
+    inside, outside = (request.GET.get(name, "") for name in ("in", "out"))
+    if not {inside, outside} <= known.audiences.keys():
+        return None
+    without = {"not": {"any": [{"type": "audience", "audience": outside}]}}
+    return {"all": [{"type": "audience", "audience": inside}, without]}
 
 
 def _name_of_start(code: str) -> str:

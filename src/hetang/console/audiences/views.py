@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.translation import get_language, gettext_lazy, ngettext
+from django.utils.translation import get_language, gettext_lazy, ngettext, pgettext
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
@@ -78,6 +78,7 @@ def audience_list(request: HttpRequest) -> HttpResponse:
         "starts": STARTS,
         "away": away,
         "archived": away or queries.archived(scope).exists(),
+        "comparable": not away and len(page.rows) > 1,
         "may_restore": {audience.pk for audience in page if mine.covers(audience.org_node.path)} if away else set(),
     }
     return render(request, "console/audiences/list.html", values)
@@ -181,21 +182,13 @@ def one_of(request: HttpRequest, public_id: str) -> Audience:
 def _preview(audience: Audience, scope: Scope) -> tuple[queries.Preview | None, str]:
     """Who fits now: inside the audience's own node and the actor's scope."""
     try:
-        return queries.preview(audience.rule, _overlap(queries.scope_of(audience), scope), SAMPLE), ""
+        return queries.preview(audience.rule, queries.common(queries.scope_of(audience), scope), SAMPLE), ""
     except EngineUnavailable:
         return None, _(
             "The audience engine is not answering. The newest snapshot and the history below are still there."
         )
     except ServiceError as refused:
         return None, trouble(refused)
-
-
-def _overlap(left: Scope, right: Scope) -> Scope:
-    """What lies in both scopes."""
-    if left.everything or right.everything:
-        return right if left.everything else left
-    paths = {path for path in left.paths if right.covers(path)} | {path for path in right.paths if left.covers(path)}
-    return Scope(tuple(sorted(paths)))
 
 
 def _describe(thing: Any, known: Catalogue) -> None:
@@ -243,7 +236,7 @@ def _chart(snapshots: QuerySet[AudienceSnapshot]) -> dict[str, Any] | None:
 
 def tabs_of(audience: Audience, current: str, actor: Actor) -> list[dict[str, Any]]:
     """The views of one audience."""
-    names = [("detail", _("Overview")), ("history", _("History"))]
+    names = [("detail", _("Overview")), ("portrait", pgettext("audience", "Portrait")), ("history", _("History"))]
     if actor.can("customers:view"):
         names += [("past", _("Who was in when?")), ("why", _("Why is she in?"))]
     return [

@@ -1,0 +1,87 @@
+"""The page on which an audience is compared with all others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.functional import Promise
+from django.utils.translation import get_language, gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from hetang.audiences.catalogues import catalogue
+from hetang.audiences.errors import history_is_away
+from hetang.audiences.portrait import CATEGORY_DAYS, FEWEST, Line, portrait
+from hetang.audiences.reading import parse
+from hetang.audiences.rules import VERSION
+from hetang.audiences.sentences import describe
+from hetang.console.audiences.building import trouble
+from hetang.console.audiences.views import one_of, tabs_of
+from hetang.platform.access import actor_of, needs
+from hetang.platform.engine_client import EngineUnavailable, ServiceError
+
+SHOWN = 12  # lines of a part
+KINDS: dict[str, str | Promise] = {
+    "tags": gettext_lazy("Tags"),
+    "life_stages": gettext_lazy("Life stages"),
+    "buying": pgettext_lazy("portrait", "Orders and spend"),
+    "categories": gettext_lazy("Bought in a year"),
+    "stores": gettext_lazy("Home store"),
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A trait in words with its figures; `whisker` (from, value, to) in logarithms, for drawing."""
+
+    text: str
+    line: Line
+    more: bool
+
+
+@require_GET
+@needs("audiences:view")
+def portrait_page(request: HttpRequest, public_id: str) -> HttpResponse:
+    """What is clearly more or less common among the people of an audience than among the others in the scope."""
+    audience, actor = one_of(request, public_id), actor_of(request)
+    scope = actor.scope("audiences:view")
+    values: dict[str, Any] = {
+        "audience": audience,
+        "tabs": tabs_of(audience, "portrait", actor),
+        "fewest": FEWEST,
+        "mine_only": not scope.everything,
+        "year": CATEGORY_DAYS,
+    }
+    try:
+        found = portrait(audience, scope)
+        values |= {"found": found, "parts": _parts(found.lines)}
+    except EngineUnavailable:
+        values["trouble"] = _("The audience engine is not answering. Try again in a few seconds.")
+    except ServiceError as refused:
+        values["trouble"] = trouble(refused)
+    except Exception as problem:
+        if not history_is_away(problem):
+            raise
+        values["trouble"] = _("The purchase history is not available now. Try again in a minute.")
+    return render(request, "console/audiences/portrait.html", values)
+
+
+def _parts(lines: dict[str, list[Line]]) -> list[dict[str, Any]]:
+    """The kinds that have lines, with the clearest of them."""
+    known, language = catalogue(), get_language() or "zh-hans"
+    parts = []
+    for kind, label in KINDS.items():
+        if kind in lines:
+            rows = [
+                Row(
+                    describe(parse({"version": VERSION, "rule": line.trait.rule}, known), known, language),
+                    line,
+                    line.contrast.ratio > 1,
+                )
+                for line in lines[kind][:SHOWN]
+            ]
+            parts.append({"label": label, "rows": rows, "more": len(lines[kind]) - len(rows)})
+    return parts

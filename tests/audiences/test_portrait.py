@@ -1,0 +1,125 @@
+"""An audience against all others, and audiences against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from math import exp, sqrt
+from statistics import NormalDist
+
+import pytest
+from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hetang.audiences import catalogues, queries
+from hetang.audiences.contrasts import contrast, quantile
+from hetang.audiences.portrait import portrait
+from hetang.commerce import history
+from hetang.customers.models import Tag, TagGroup
+from hetang.facts.intake import Draft, record
+from hetang.facts.subscriptions import run_until_idle
+from hetang.platform import brand, roles
+from hetang.platform.models import Brand, Grant, OrgNode, User
+from hetang.resources.models import Product, Store
+from tests.audiences.three_people import EVERYTHING, NOW, save
+
+BUYERS, OTHERS = 30, 50
+BOUGHT = {"version": 1, "rule": {"type": "metric", "metric": "orders", "op": ">=", "value": 1}}
+
+
+def test_the_ratio_and_its_interval_are_those_of_the_formula() -> None:
+    found = contrast(30, 100, 10, 200, 1.96)
+    width = 1.96 * sqrt(1 / 30 - 1 / 100 + 1 / 10 - 1 / 200)
+    assert (found.ratio, found.low, found.high) == pytest.approx((6.0, 6 * exp(-width), 6 * exp(width)))
+    assert found.clear
+    assert quantile(1) == pytest.approx(1.95996, abs=1e-5)
+    assert quantile(100) == pytest.approx(NormalDist().inv_cdf(1 - 0.00025))
+
+
+@given(st.integers(0, 10**6), st.integers(1, 10**6), st.integers(0, 10**6), st.integers(1, 10**6))
+def test_every_share_has_an_interval_around_its_ratio(a: int, without_a: int, c: int, without_c: int) -> None:
+    inside, outside = a + without_a, c + without_c
+    found, turned = contrast(a, inside, c, outside, 3.0), contrast(c, outside, a, inside, 3.0)
+    assert 0 < found.low <= found.ratio <= found.high
+    assert found.low == pytest.approx(1 / turned.high)
+    assert found.clear == turned.clear
+
+
+@pytest.fixture
+def shop(transactional_db: None, clickhouse: str) -> Iterator[None]:
+    """Thirty people with the tag, who bought milk at store A, and fifty without, who bought nothing; store B is shared
+    alike."""
+    history.ensure_schema()
+    Brand.objects.create(name="Tea", currency="CNY")
+    brand.forget()
+    catalogues.forget()
+    root = OrgNode.objects.create(kind="brand", code="brand", name="Brand", path="x")
+    OrgNode.objects.filter(id=root.id).update(path=f"{root.id}.")
+    for code in ("A", "B"):
+        node = OrgNode.objects.create(kind="store", code=code, name=code, path=f"draft{code}", parent=root)
+        OrgNode.objects.filter(id=node.id).update(path=f"{root.id}.{node.id}.")
+        Store.objects.create(code=code, name=f"Store {code}", org_node=node)
+    Tag.objects.create(code="gold", name="Gold", group=TagGroup.objects.create(name="Value"))
+    Product.objects.create(sku="m", name="Milk", category="milk")
+    drafts = []
+    for n in range(BUYERS + OTHERS):
+        who = [("member", f"m{n}")]
+        store = "B" if n % 2 else "A"
+        drafts.append(
+            Draft("customer.described", f"d{n}", NOW - timedelta(days=9), who, {"attributes": {}, "home_store": store})
+        )
+        if n < BUYERS:
+            drafts.append(Draft("tag.changed", f"t{n}", NOW, who, {"tag": "gold", "on": True}))
+            lines = [{"sku": "m", "category": "milk", "quantity": "1", "amount": 1000}]
+            body = {"store": "A", "channel": "store", "lines": lines, "net": 1000}
+            drafts.append(Draft("order.placed", f"o{n}", NOW - timedelta(days=3), who, body))
+    assert record("till", drafts).rejected == []
+    run_until_idle()
+    yield
+
+
+@pytest.fixture
+def browser(shop: None) -> Client:
+    user = User.objects.create(username="op", created_at=NOW, language="en")
+    Grant.objects.create(user=user, role=roles.HEADQUARTERS, org_node=OrgNode.objects.get(code="brand"))
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(user)
+    return client
+
+
+@pytest.mark.engine
+def test_what_is_clear_is_told_and_what_is_alike_is_not(shop: None) -> None:
+    found = portrait(save(), EVERYTHING)
+    assert (found.people, found.others) == (BUYERS, OTHERS)
+    told = {kind: [line.trait.rule for line in lines] for kind, lines in found.lines.items()}
+    assert "stores" not in told
+    assert told["tags"] == [{"type": "tag", "op": "any", "tags": ["gold"]}]
+    assert [rule["category"] for rule in told["categories"]] == ["milk"]
+    orders = [line for line in found.lines["buying"] if line.trait.rule["metric"] == "orders"]
+    assert {
+        (line.trait.rule["value"], line.contrast.inside, line.contrast.outside, line.contrast.ratio > 1)
+        for line in orders
+    } == {(1, BUYERS, 0, True), (0, 0, OTHERS, False)}
+    everybody = portrait(save("Everybody", {"version": 1, "rule": {"all": []}}), EVERYTHING)
+    assert (everybody.people, everybody.others, everybody.lines) == (BUYERS + OTHERS, 0, {})
+
+
+@pytest.mark.engine
+def test_the_pages_compare_and_build_what_is_left(browser: Client) -> None:
+    golden, bought, all_ = save(), save("Bought", BOUGHT), save("All", {"version": 1, "rule": {"all": []}})
+    assert queries.overlap([golden, all_], EVERYTHING) == queries.Overlap([[30, 30], [30, 80]], 80)
+    page = browser.get(f"/audiences/{golden.public_id}/portrait").content.decode()
+    assert "100.0%" in page
+    assert "only they" in page
+    assert "none of them" in page
+    assert "Home store" not in page
+    chosen = [str(one.public_id) for one in (golden, bought, all_)]
+    page = browser.get("/audiences/overlap", {"a": chosen}).content.decode()
+    link = f"/audiences/new?in={all_.public_id}&amp;out={golden.public_id}"
+    assert link in page
+    assert f"in={golden.public_id}&amp;out={all_.public_id}" not in page  # nobody would be left
+    built = browser.get(link.replace("&amp;", "&")).content.decode()
+    assert "<b>50</b>" in built
+    assert "At most 10" not in page
+    assert "Choose at least one more" in browser.get("/audiences/overlap", {"a": chosen[:1]}).content.decode()
