@@ -42,9 +42,11 @@ def test_calls_that_are_never_repeated_blindly() -> None:
     assert [api.path for api in all_apis() if not api.repeatable] == [
         "auth/getuserinfo",
         "externalcontact/add_contact_way",
+        "externalcontact/add_corp_tag",
         "externalcontact/add_moment_task",
         "externalcontact/add_msg_template",
         "externalcontact/customer_acquisition/create_link",
+        "externalcontact/del_corp_tag",
         "externalcontact/group_welcome_template/add",
         "externalcontact/groupchat/add_join_way",
         "externalcontact/groupchat/onjob_transfer",
