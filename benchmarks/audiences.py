@@ -63,10 +63,10 @@ def measure(people: int) -> None:
     """All figures of one size."""
     suffix = "" if people == SIZES["small"][0] else f"_{people // 1_000_000}m"
     with Product() as product:
-        started = time.monotonic()
         crowd.name_things()
         if people == SIZES["small"][0]:
             crowd.name_people(people)
+        started = time.monotonic()
         fill_s = crowd.fill_history(people)
         sets = crowd.live_sets(people)
         sets.save(product.home / "sets" / "live.bin")
