@@ -21,6 +21,7 @@ def pages() -> dict[Path, str]:
         DOCS / "openapi.json": openapi(),
         DOCS / "settings.md": settings_page(),
         DOCS / "personal-copy.schema.json": personal_copy(),
+        DOCS / "audience-rules.schema.json": audience_rules(),
     }
 
 
@@ -71,6 +72,13 @@ def openapi() -> str:
 def personal_copy() -> str:
     """JSON Schema of what a customer gets as her copy."""
     from hetang.console.copies.schema import schema
+
+    return json.dumps(schema(), ensure_ascii=False, indent=1) + "\n"
+
+
+def audience_rules() -> str:
+    """JSON Schema of the rule language of audiences."""
+    from hetang.audiences.schema import schema
 
     return json.dumps(schema(), ensure_ascii=False, indent=1) + "\n"
 

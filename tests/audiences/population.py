@@ -450,6 +450,9 @@ def fits_date(rule: dict[str, Any], h: Human) -> bool:
             return 0 <= -ago < rule["days"]
         case "more_than_ago":
             return ago > rule["days"]
+        case "anniversary_within":
+            coming = [TODAY + timedelta(days=step) for step in range(rule["days"])][:366]
+            return any((found.month, found.day) == (one.month, one.day) for one in coming)
         case "before":
             return found < date.fromisoformat(rule["date"])
     return found > date.fromisoformat(rule["date"])

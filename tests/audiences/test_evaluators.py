@@ -131,7 +131,8 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
             return {"type": kind, "op": op, **({"stores": where} if isinstance(where, list) else {"node": where})}
         case "date":
             of = draw(st.sampled_from(["first_order", "last_order", "last_visit", "attribute:born"]))
-            op = draw(st.sampled_from(["within_last", "more_than_ago", "within_next", "before", "after"]))
+            yearly = ["anniversary_within"] * 2 if of == "attribute:born" else []
+            op = draw(st.sampled_from(["within_last", "more_than_ago", "within_next", "before", "after", *yearly]))
             if op in ("before", "after"):
                 on = draw(st.sampled_from(["2026-02-27", "2026-02-28", "2025-03-01", "0001-01-01", "9999-12-31"]))
                 return {"type": kind, "of": of, "op": op, "date": on}

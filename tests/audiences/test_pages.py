@@ -13,13 +13,15 @@ from django.test import Client
 
 from hetang.audiences import catalogues, services
 from hetang.audiences.models import Audience
+from hetang.audiences.reading import parse
 from hetang.campaigns import services as campaigns
 from hetang.campaigns.models import Broadcast
 from hetang.commerce import history as commerce_history
 from hetang.communities.models import GroupChat, GroupMember
+from hetang.console.audiences import adding
 from hetang.customers import life_stages
 from hetang.customers.life_stages import TEMPLATES, Definition, course_from
-from hetang.customers.models import Identity, Tag, TagGroup
+from hetang.customers.models import AttributeDefinition, Identity, Tag, TagGroup
 from hetang.facts.intake import Draft, record
 from hetang.facts.subscriptions import run_until_idle
 from hetang.platform import access, brand, clock, engine_client, roles
@@ -153,8 +155,13 @@ def test_what_is_wrong_is_said_at_its_place(client: Client) -> None:
     assert counted(html) == "3"
 
 
-@pytest.mark.parametrize("code", ["lapsed", "category", "new-friends", "reachable"])
+@pytest.mark.parametrize("code", ["lapsed", "category", "new-friends", "visited", "birthday", "reachable"])
 def test_templates_can_be_counted(client: Client, code: str) -> None:
+    assert 'template=birthday"' not in client.get("/audiences/new").content.decode()
+    AttributeDefinition.objects.create(
+        code="birthday", type="date", label_zh="生日", label_en="Birthday", birth_date=True
+    )
+    catalogues.forget()
     html = client.get(f"/audiences/new?template={code}").content.decode()
     assert int(counted(html)) >= 0
     assert 'class="errors' not in html
@@ -168,6 +175,29 @@ def test_every_condition_can_be_added(client: Client) -> None:
         html = post(client, state, do=f"add::{code}")
         assert 'class="errors' not in html, code
     assert len(state["tree"]["all"]) == len(new_conditions(catalogues.catalogue()))
+
+
+def test_conditions_are_found_by_typing_in_both_languages_and_added(client: Client) -> None:
+    def found(q: str) -> list[str]:
+        return [code for code, _label in client.get("/audiences/values/conditions", {"q": q}).json()["values"]]
+
+    assert found("gold") == ["tag:gold"]
+    assert found("购买")[0] == "bought"
+    assert found("average order") == found("客单价") == ["metric:average_order_value"]
+    assert "fact:order.refunded" in found("refund")
+    assert "category:tea" in found("tea")
+    assert found("nothing of the kind") == []
+    assert found("") != []
+    known = catalogues.catalogue()
+    for one in list(adding.offers(known)):
+        leaf = adding.new_condition(one.code, known)
+        if one.code not in {"tag", "audience", "audience_moved", "audience_at", "store"}:  # which is still to be chosen
+            assert parse({"version": 1, "rule": leaf}, known)
+    state: dict[str, Any] = {"tree": {"all": []}, "past": []}
+    html = post(client, state, do="add::?", what="tag:gold")
+    assert state["tree"] == {"all": [{"type": "tag", "op": "any", "tags": ["gold"]}]}
+    assert "has the tag “Value·Gold”" in html
+    assert client.post("/audiences/build", {"tree": "", "do": "add::?", "what": "tag:none"}).status_code == 400
 
 
 def test_people_of_a_group_chat_are_counted_and_the_group_is_found_by_its_store(client: Client) -> None:

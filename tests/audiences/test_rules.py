@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 
 from hetang.audiences.behaviour_sentences import FACT_NAMES
 from hetang.audiences.errors import MESSAGES, message
+from hetang.audiences.moments import anniversaries
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import FACT_KINDS, All, InvalidRule, SavedRule
 from hetang.audiences.sentences import describe
@@ -80,6 +82,7 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     (metric(value=1.5), "not_a_number", ("rule", "value")),
     (metric(metric="favourite_store", op="in", value=["s9"]), "unknown_store", ("rule", "value")),
     ({"type": "date", "of": "attribute:city", "op": "within_last", "days": 3}, "not_a_date_attribute", ("rule", "of")),
+    ({"type": "date", "of": "last_visit", "op": "anniversary_within", "days": 3}, "not_an_option", ("rule", "op")),
     ({"type": "store", "op": "home", "stores": ["s1"], "node": "north"}, "store_or_node", ("rule",)),
     ({"type": "store", "op": "home", "node": "south"}, "unknown_node", ("rule", "node")),
     (behaviour(category="shoes"), "unknown_category", ("rule", "category")),
@@ -190,6 +193,14 @@ def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
 def test_sentences(rule: dict[str, Any], chinese: str, english: str) -> None:
     node = parse({"version": 1, "rule": rule}, CATALOGUE)
     assert (describe(node, CATALOGUE, "zh-hans"), describe(node, CATALOGUE, "en")) == (chinese, english)
+
+
+def test_a_leap_day_is_kept_on_the_first_of_march_in_a_common_year() -> None:
+    assert anniversaries(2, date(2026, 2, 27)) == {227, 228}
+    assert anniversaries(2, date(2026, 2, 28)) == {228, 229, 301}
+    assert anniversaries(2, date(2028, 2, 28)) == {228, 229}
+    assert anniversaries(1, date(2028, 3, 1)) == {301}
+    assert len(anniversaries(36_500, date(2026, 3, 1))) == 366
 
 
 def test_an_empty_outermost_group_is_everybody() -> None:

@@ -42,6 +42,10 @@ def date_words(w: Writer, op: str, days: int, on: str) -> str:
     return {
         "within_last": w.say(f"在最近 {days} 天内（含今天）", f" within the last {days} days (today included)"),
         "more_than_ago": w.say(f"在 {days} 天以前", f" more than {days} days ago"),
+        "anniversary_within": w.say(
+            f"的周年日在未来 {days} 天内（含今天）",
+            f" has its anniversary within the next {days} days (today included)",
+        ),
         "within_next": w.say(f"在未来 {days} 天内（含今天）", f" within the next {days} days (today included)"),
         "before": w.say(f"早于 {on}", f" before {on}"),
         "after": w.say(f"晚于 {on}", f" after {on}"),

@@ -60,7 +60,9 @@ def _read() -> Catalogue:
             for pk, code, group, name in tags.values_list("id", "code", "group__name", "name")
         },
         attributes={
-            one.code: AttributeType(one.type, one.label_zh, one.label_en, tuple(str(choice) for choice in one.choices))
+            one.code: AttributeType(
+                one.type, one.label_zh, one.label_en, tuple(str(choice) for choice in one.choices), one.birth_date
+            )
             for one in AttributeDefinition.objects.order_by("code")
         },
         stores={code: Named(pk, name) for pk, code, name in stores},

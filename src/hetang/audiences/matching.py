@@ -12,10 +12,11 @@ from typing import Any
 
 from hetang.audiences import behaviour_matching
 from hetang.audiences.buckets import bucket
-from hetang.audiences.moments import Moment, asked_at, compare, day_bounds, first_day
+from hetang.audiences.moments import Moment, anniversaries, asked_at, compare, day_bounds, first_day
 from hetang.audiences.people import GroupStay, Person
 from hetang.audiences.reading import nested
 from hetang.audiences.rules import (
+    ANNIVERSARY,
     DAYS_SINCE,
     FAVOURITES,
     All,
@@ -279,5 +280,7 @@ def _date(node: DateOf, person: Person, moment: Moment) -> tuple[Any, bool]:
         if day is None:
             return "", False
         found = day.isoformat()
+    if node.op == ANNIVERSARY:
+        return found, int(found[5:].replace("-", "")) in anniversaries(node.days, moment.today)
     low, high = day_bounds(node.op, node.days, node.on, moment.today)
     return found, (not low or found >= low) and (not high or found <= high)

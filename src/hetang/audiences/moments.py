@@ -5,6 +5,7 @@ ClickHouse keeps days from 1970 to 2149 and times from 1900 to 2299: what lies b
 
 from __future__ import annotations
 
+from calendar import isleap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -92,6 +93,15 @@ def clamped(day: str, later: int = 0) -> date:
     if day > LAST_DAY.isoformat():
         return LAST_DAY
     return date.fromisoformat(day) + timedelta(days=later)
+
+
+def anniversaries(days: int, today: date) -> frozenset[int]:
+    """The days of a year (month times 100 plus day) whose anniversary lies within the next days, today included."""
+    coming = [today + timedelta(days=step) for step in range(min(days, 366))]
+    found = {one.month * 100 + one.day for one in coming}
+    return frozenset(
+        found | ({229} if any((one.month, one.day) == (3, 1) and not isleap(one.year) for one in coming) else set())
+    )
 
 
 def period_bounds(when: Period, today: date) -> tuple[date | None, date | None]:

@@ -19,6 +19,7 @@ from hetang.audiences.moments import (
     FIRST_DAY,
     LAST_DAY,
     Moment,
+    anniversaries,
     asked_at,
     clamped,
     compare,
@@ -26,6 +27,7 @@ from hetang.audiences.moments import (
     first_day,
 )
 from hetang.audiences.rules import (
+    ANNIVERSARY,
     DAYS_SINCE,
     FAVOURITES,
     AtStore,
@@ -288,6 +290,8 @@ def _average(op: str, values: Sequence[Scalar]) -> Plan:
 
 
 def _date(condition: DateOf, moment: Moment) -> Plan:
+    if condition.op == ANNIVERSARY:
+        return _anniversary(condition, moment)
     low, high = day_bounds(condition.op, condition.days, condition.on, moment.today)
     if not condition.of.startswith("attribute:"):
         first = clamped(low) if low else None
@@ -301,6 +305,14 @@ def _date(condition: DateOf, moment: Moment) -> Plan:
             tests.append(f"{name} {sign} {{{key}:UInt32}}")
             parameters[key] = _digits(day)
     return profile_query(" and ".join(tests), parameters, (code, "date"))
+
+
+def _anniversary(condition: DateOf, moment: Moment) -> Plan:
+    code = condition.of.removeprefix("attribute:")
+    name = attribute_column(code, "date")
+    days = tuple(sorted(anniversaries(condition.days, moment.today)))
+    where = f"{name} > 0 and {name} % 10000 in {{days:Array(UInt32)}}"
+    return profile_query(where, {"days": days}, (code, "date"))
 
 
 def stage_spans(condition: LifeStage, course: Course, today: date) -> list[Span]:

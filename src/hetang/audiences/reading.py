@@ -11,6 +11,7 @@ from typing import Any
 
 from hetang.audiences import behaviour_reading
 from hetang.audiences.rules import (
+    ANNIVERSARY,
     ATTRIBUTE_OPS,
     BUCKETS,
     COMPARISONS,
@@ -57,16 +58,24 @@ from hetang.audiences.rules import (
     WasMember,
 )
 
+MAX_PROBLEMS = 500
 _CIRCLES = ("cycle", "tag_cycle")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
-def parse(document: Any, catalogue: Catalogue, inside: frozenset[str] = frozenset()) -> Node:
-    """The tree of a rule document, checked against what exists. Raises `InvalidRule` with every problem found.
+Checked = dict[tuple[str, frozenset[str]], InvalidRule | None]
 
-    `inside` holds the public ids of audiences whose rule is being read: naming one of them again is a cycle.
+
+def parse(
+    document: Any, catalogue: Catalogue, inside: frozenset[str] = frozenset(), checked: Checked | None = None
+) -> Node:
+    """The tree of a rule document, checked against what exists. Raises `InvalidRule` with every problem found, at most
+    some hundreds.
+
+    `inside` holds the public ids of audiences whose rule is being read: naming one of them again is a cycle. `checked`
+    remembers what was found of named audiences: each of them would be read again wherever it is named.
     """
-    reader = Reader(catalogue, inside)
+    reader = Reader(catalogue, inside, {} if checked is None else checked)
     node = reader.document(document)
     if reader.problems or node is None:
         raise InvalidRule(reader.problems)
@@ -81,14 +90,16 @@ def nested(member: MemberOf, catalogue: Catalogue) -> Node:
 class Reader:
     """Reads one document; collects problems instead of stopping at the first."""
 
-    def __init__(self, catalogue: Catalogue, inside: frozenset[str]) -> None:
+    def __init__(self, catalogue: Catalogue, inside: frozenset[str], checked: Checked) -> None:
         self.catalogue = catalogue
         self.inside = inside
+        self.checked = checked
         self.problems: list[Problem] = []
         self.seen = 0
 
     def problem(self, path: Path, code: str, /, **params: Any) -> None:
-        self.problems.append(Problem(path, code, params))
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(path, code, params))
 
     def document(self, document: Any) -> Node | None:
         if not isinstance(document, dict) or "rule" not in document:
@@ -129,7 +140,7 @@ class Reader:
         read = []
         for position, item in enumerate(items):
             read.append(self.node(item, (*path, word, position), depth + 1))
-            if self.seen > MAX_CONDITIONS:
+            if self.seen > MAX_CONDITIONS or len(self.problems) >= MAX_PROBLEMS:
                 return None
         children = tuple(child for child in read if child is not None)
         return kind(children) if len(children) == len(items) else None
@@ -244,11 +255,14 @@ class Reader:
 
     def broken(self, public_id: str) -> InvalidRule | None:
         """Why the rule of a saved audience cannot be evaluated inside of this one."""
-        try:
-            parse(self.catalogue.audiences[public_id].rule, self.catalogue, self.inside | {public_id})
-        except InvalidRule as broken:
-            return broken
-        return None
+        within = self.inside | {public_id}
+        if (public_id, within) not in self.checked:
+            self.checked[public_id, within] = None
+            try:
+                parse(self.catalogue.audiences[public_id].rule, self.catalogue, within, self.checked)
+            except InvalidRule as broken:
+                self.checked[public_id, within] = broken
+        return self.checked[public_id, within]
 
     # values of a comparison ---------------------------------------------------------------------------------
 
@@ -349,7 +363,7 @@ def _date(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
             r.problem((*path, "of"), code, code=short(of.removeprefix("attribute:")))
     elif of not in TIMES:
         r.problem((*path, "of"), "not_an_option", value=short(of), options=", ".join(TIMES))
-    op = r.choice(raw, "op", DATE_OPS, path)
+    op = r.choice(raw, "op", (*DATE_OPS, ANNIVERSARY) if of.startswith("attribute:") else DATE_OPS, path)
     if op in {"before", "after"}:
         return DateOf(of, op, 0, r.day(raw.get("date"), (*path, "date")))
     return DateOf(of, op, r.whole(raw.get("days"), (*path, "days"), 1 if op != "more_than_ago" else 0, MAX_DAYS), "")

@@ -39,6 +39,7 @@ ATTRIBUTE_OPS: Mapping[str, tuple[str, ...]] = {
 ENDS = ("first", "last")
 UNITS = {"hours": 3600, "days": 86400}  # in seconds
 DEED_OPS = ("within_last", "more_than_ago", "before", "after")
+ANNIVERSARY = "anniversary_within"  # of dates of attributes, such as a birthday
 DATE_OPS = ("within_last", "more_than_ago", "within_next", "before", "after")
 TIMES = ("first_order", "last_order", "last_visit")
 EVENTS = ("bought", "spent", "visited", "received", "fact")
@@ -128,7 +129,8 @@ class Metric:
 @dataclass(frozen=True, slots=True)
 class DateOf:
     """A day of a customer (`first_order`, `last_order`, `last_visit` or `attribute:<code>`) relative to today or to
-    `on` (ISO date). `before` and `after` exclude the day itself."""
+    `on` (ISO date). `before` and `after` exclude the day itself. The anniversary of an attribute's day comes every
+    year; that of 29 February is the first of March in a common year."""
 
     of: str
     op: str
@@ -325,6 +327,7 @@ class AttributeType:
     label_zh: str
     label_en: str
     choices: tuple[str, ...] = ()
+    birth_date: bool = False  # the customer's own
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from hetang.audiences.models import Audience
 from hetang.audiences.rules import MAX_DEPTH, Catalogue, InvalidRule, Problem, named_in
 from hetang.audiences.schedules import Schedule
 from hetang.audiences.sentences import describe
-from hetang.console.audiences import drafts, people
+from hetang.console.audiences import adding, drafts, people
 from hetang.console.audiences.access import own_or_404
 from hetang.console.audiences.drafts import Rule
 from hetang.console.audiences.field import Field
@@ -31,13 +31,12 @@ from hetang.console.audiences.fields import (
     fields_of,
     kinds,
     label_of,
-    new_conditions,
     short_lists,
     sources,
     within,
 )
 from hetang.console.audiences.schedules import WEEKDAYS
-from hetang.console.audiences.templates import STARTS, start
+from hetang.console.audiences.templates import offered, start
 from hetang.console.days import time_of
 from hetang.platform.access import Actor, Scope, actor_of, needs
 from hetang.platform.engine_client import EngineUnavailable, ServiceError
@@ -104,7 +103,7 @@ class Result:
 def new(request: HttpRequest) -> HttpResponse:
     """An empty rule, one of the templates, or who is in one audience (`in`) and not in another (`out`)."""
     known = catalogue(fresh=True)
-    rule = start(request.GET.get("template", "")) or _difference(request, known) or {"all": []}
+    rule = start(request.GET.get("template", ""), known) or _difference(request, known) or {"all": []}
     return _page(request, rule, known, None)
 
 
@@ -124,6 +123,8 @@ def build(request: HttpRequest) -> HttpResponse:
     known = catalogue(_named(request))
     rule, past = drafts.read(request.POST, known)
     action = request.POST.get("do", "")
+    if action.startswith("add:") and action.endswith(":?"):  # what was found by typing
+        action = f"{action[:-1]}{request.POST.get('what', '')}"
     focus = ""
     if action:
         try:
@@ -190,11 +191,11 @@ def _page_context(
     return {
         **_drawn(actor_of(request), rule, past, known, ""),
         "audience": audience,
-        "name": audience.name if audience else _name_of_start(request.GET.get("template", "")),
+        "name": audience.name if audience else _name_of_start(request.GET.get("template", ""), known),
         "refresh": _refresh_of(audience),
         "weekdays": WEEKDAYS,
         "sources": short_lists(within(known, actor_of(request))),
-        "starts": STARTS if audience is None else (),
+        "starts": offered(known) if audience is None else (),
     }
 
 
@@ -206,9 +207,9 @@ def _difference(request: HttpRequest, known: Catalogue) -> Rule | None:
     return {"all": [{"type": "audience", "audience": inside}, without]}
 
 
-def _name_of_start(code: str) -> str:
+def _name_of_start(code: str, known: Catalogue) -> str:
     """What an audience is called that begins as this template: a proposal."""
-    return next((str(one.name) for one in STARTS if one.code == code), "")
+    return next((str(one.name) for one in offered(known) if one.code == code), "")
 
 
 def _act(rule: Rule, past: list[Rule], action: str, known: Catalogue) -> tuple[Rule, list[Rule], str]:
@@ -236,10 +237,7 @@ def _act(rule: Rule, past: list[Rule], action: str, known: Catalogue) -> tuple[R
 def _new_part(what: str, known: Catalogue) -> Rule:
     if what in drafts.GROUPS:
         return drafts.group(what, [])
-    for code, _label, leaf in new_conditions(known):
-        if code == what:
-            return dict(leaf)
-    raise LookupError(what)
+    return adding.new_condition(what, known)
 
 
 def _drawn(actor: Actor, rule: Rule, past: list[Rule], known: Catalogue, focus: str) -> dict[str, Any]:

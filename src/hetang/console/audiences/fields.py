@@ -300,9 +300,13 @@ def _date(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
         ("before", _("before")),
         ("after", _("after")),
     ]
-    op = leaf.get("op", "within_last")
+    of, op = str(leaf.get("of", "last_order")), leaf.get("op", "within_last")
+    if of.startswith("attribute:"):
+        ops.append((rules.ANNIVERSARY, _("anniversary within the next … days")))
+    elif op == rules.ANNIVERSARY:
+        op = "within_next"
     found = [
-        Field("of", _("Date"), "select", leaf.get("of", "last_order"), times),
+        Field("of", _("Date"), "select", of, times, shape=True),
         Field("op", _("When"), "select", op, ops, shape=True),
     ]
     if op in {"before", "after"}:

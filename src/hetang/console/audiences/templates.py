@@ -8,6 +8,9 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from hetang.audiences.rules import ANNIVERSARY, Catalogue
+from hetang.console.audiences.behaviour_fields import VISITED_THEN_BOUGHT
+
 Rule = dict[str, Any]
 
 
@@ -67,6 +70,12 @@ STARTS: tuple[Start, ...] = (
         },
     ),
     Start(
+        "visited",
+        _("Came and did not buy"),
+        _("Visited within 30 days and bought nothing for three days after it"),
+        {"all": [VISITED_THEN_BOUGHT, _UNDISTURBED]},
+    ),
+    Start(
         "reachable",
         _("Reachable by WeCom"),
         _("Friend of an adviser, agreed to marketing, not on do-not-disturb"),
@@ -81,6 +90,16 @@ STARTS: tuple[Start, ...] = (
 )
 
 
-def start(code: str) -> Rule | None:
+def offered(known: Catalogue) -> list[Start]:
+    """The templates for this brand: that of birthdays only where an attribute says them."""
+    birthday = next((code for code, one in known.attributes.items() if one.birth_date and one.type == "date"), "")
+    if not birthday:
+        return list(STARTS)
+    soon = {"type": "date", "of": f"attribute:{birthday}", "op": ANNIVERSARY, "days": 7}
+    name, purpose = _("Birthday next week"), _("A birthday within seven days, not on do-not-disturb")
+    return [*STARTS, Start("birthday", name, purpose, {"all": [soon, _UNDISTURBED]})]
+
+
+def start(code: str, known: Catalogue) -> Rule | None:
     """The rule of a template."""
-    return next((dict(one.rule) for one in STARTS if one.code == code), None)
+    return next((dict(one.rule) for one in offered(known) if one.code == code), None)

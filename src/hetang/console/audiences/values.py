@@ -15,6 +15,7 @@ from hetang.audiences.catalogues import catalogue
 from hetang.audiences.rules import Catalogue
 from hetang.communities.models import GroupChat
 from hetang.communities.queries import visible as groups_of
+from hetang.console.audiences import adding
 from hetang.console.audiences.fields import named, product_label, sources, within
 from hetang.console.figures import number
 from hetang.platform.access import Actor, actor_of, needs
@@ -36,6 +37,8 @@ def values(request: HttpRequest, source: str) -> JsonResponse:
         found = _products(words, known)
     elif source == "groups":
         found = _groups(words, actor_of(request))
+    elif source == "conditions":
+        found = adding.matching(within(known, actor_of(request)), words)
     elif source in (offered := sources(within(known, actor_of(request)))):
         found = _matching(offered[source], words)
     else:

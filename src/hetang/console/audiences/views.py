@@ -26,7 +26,7 @@ from hetang.console import figures
 from hetang.console.audiences import people, schedules
 from hetang.console.audiences.access import own_or_404
 from hetang.console.audiences.building import trouble
-from hetang.console.audiences.templates import STARTS
+from hetang.console.audiences.templates import offered
 from hetang.console.audiences.uses import uses_of
 from hetang.console.audiences.verdicts import shown_value
 from hetang.console.lists.tables import Column, Table, read
@@ -75,7 +75,7 @@ def audience_list(request: HttpRequest) -> HttpResponse:
         "listing": listing,
         "page": page,
         "q": text,
-        "starts": STARTS,
+        "starts": offered(known),
         "away": away,
         "archived": away or queries.archived(scope).exists(),
         "comparable": not away and len(page.rows) > 1,

@@ -1,0 +1,102 @@
+"""What can be added to a rule, found by typing: kinds of conditions, and the tags, figures, attributes, records, goods
+and lists that a condition can be about. In both languages, whichever the page speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+
+from hetang.audiences import behaviour_sentences, rules, sentences
+from hetang.audiences.rules import Catalogue
+from hetang.console.audiences.fields import label_of, named, new_conditions
+
+Both = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Something to add: its code (`kind` or `kind:what`), what the list shows, and every word by which it is found."""
+
+    code: str
+    label: str
+    words: str
+
+
+def matching(known: Catalogue, words: list[str]) -> list[tuple[str, str]]:
+    """(code, label) of what holds every word, what begins with the first one first."""
+    found = [one for one in offers(known) if all(word in one.words for word in words)]
+    if words:
+        found.sort(key=lambda one: not any(part.startswith(words[0]) for part in one.words.split()))
+    return [(one.code, one.label) for one in found]
+
+
+def offers(known: Catalogue) -> Iterator[Offer]:
+    """Everything that can be added, kinds of conditions first."""
+    with override("zh-hans"):
+        chinese = {code: label for code, label, _leaf in new_conditions(known)}
+    with override("en"):
+        english = {code: label for code, label, _leaf in new_conditions(known)}
+    for code, label in chinese.items():
+        yield _offer(code, "", (label, english[code]))
+    for metric in rules.METRICS:
+        yield _offer(f"metric:{metric}", label_of({"type": "metric"}), sentences.METRIC_NAMES[metric])
+    for of, names in sentences.TIME_NAMES.items():
+        yield _offer(f"date:{of}", label_of({"type": "date"}), names)
+    for code, one in known.attributes.items():
+        yield _offer(f"attribute:{code}", label_of({"type": "attribute"}), (one.label_zh, one.label_en), code)
+    for kind in rules.FACT_KINDS:
+        yield _offer(f"fact:{kind}", behaviour_label("fact"), behaviour_sentences.FACT_NAMES[kind], kind)
+    for code, names in known.categories.items():
+        yield _offer(f"category:{code}", behaviour_label("bought"), names, code)
+    for code, tag in known.tags.items():
+        yield _offer(f"tag:{code}", label_of({"type": "tag"}), (tag.name, tag.name), code)
+    for code, saved in known.audiences.items():
+        yield _offer(f"audience:{code}", label_of({"type": "audience"}), (saved.name, saved.name))
+    for code, model in known.stage_models.items():
+        yield _offer(f"life_stage:{code}", label_of({"type": "life_stage"}), (model.name, model.name))
+
+
+def behaviour_label(event: str) -> str:
+    """What conditions on an event are called."""
+    return label_of({"type": "behaviour", "event": event})
+
+
+def new_condition(what: str, known: Catalogue) -> dict[str, Any]:
+    """The condition that a code means, with sensible values. Raises LookupError."""
+    kind, _colon, about = what.partition(":")
+    for code, _label, leaf in new_conditions(known):
+        if code == what:
+            return dict(leaf)
+    if what not in {one.code for one in offers(known)}:
+        raise LookupError(what)
+    if kind == "life_stage":
+        stages = [known.stage_models[about].course.stages[0].code]
+        return {"type": "life_stage", "model": about, "op": "in", "stages": stages, "whose": "any"}
+    if kind == "metric":
+        return _metric(about)
+    often = {"type": "behaviour", "op": "at_least", "value": 1}
+    leaves: dict[str, dict[str, Any]] = {
+        "tag": {"type": "tag", "op": "any", "tags": [about]},
+        "attribute": {"type": "attribute", "code": about, "op": "not_empty"},
+        "date": {"type": "date", "of": about, "op": "within_last", "days": 30},
+        "fact": {**often, "event": "fact", "kind": about},
+        "category": {**often, "event": "bought", "days": 30, "category": about},
+        "audience": {"type": "audience", "audience": about},
+    }
+    return leaves[kind]
+
+
+def _metric(metric: str) -> dict[str, Any]:
+    if metric in rules.FAVOURITES:
+        return {"type": "metric", "metric": metric, "op": "not_empty"}
+    return {"type": "metric", "metric": metric, "op": ">=", "value": 100_00 if metric in rules.MONEY else 1}
+
+
+def _offer(code: str, heading: str, names: Both, more: str = "") -> Offer:
+    shown = named(names)
+    label = shown if not heading else _("%(kind)s: %(name)s") % {"kind": heading, "name": shown}
+    return Offer(code, label, f"{label} {names[0]} {names[1]} {more}".lower())
