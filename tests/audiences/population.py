@@ -22,6 +22,7 @@ from hetang.audiences.moments import Moment
 from hetang.audiences.people import GroupStay, Line, Move, Noted, Person, Purchase, Received, Visit
 from hetang.audiences.plans import Query
 from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule, StageModel
+from hetang.customers.friendships import Known
 from hetang.customers.life_stages import TEMPLATES, course_from
 from hetang.platform import clickhouse
 
@@ -81,6 +82,7 @@ class Human:
     visits: list[tuple[datetime, str]] = field(default_factory=list)
     received: list[tuple[datetime, str]] = field(default_factory=list)
     noted: list[tuple[datetime, str]] = field(default_factory=list)
+    friendships: list[Known] = field(default_factory=list)
     moves: list[tuple[datetime, bool, bool, bool]] = field(default_factory=list)  # in and out of "regulars"
     household: list[tuple[str, date]] = field(default_factory=list)
 
@@ -128,6 +130,11 @@ def invent(rng: random.Random, number: int) -> Human:
     human.refunded = rng.choice([0, 0, 0, 100, 5000])
     human.visits = [(moment(), rng.choice(STORES)) for _ in range(rng.choice([0, 0, 1, 3]))]
     human.received = [(moment(), rng.choice(["wecom", "sms"])) for _ in range(rng.choice([0, 0, 1, 2]))]
+    states = ("active", "half", "lost_by_customer", "lost_by_staff")
+    human.friendships = [
+        Known(rng.choice(STAFF), rng.choice(states), rng.choice([0, 1, 202]), rng.choice(["", "till", "web"]), moment())
+        for _ in range(rng.choice([0, 1, 2]))
+    ]
     human.noted = [(moment(), rng.choice(KINDS)) for _ in range(rng.choice([0, 0, 1, 2, 3]))]
     human.moves = moves(rng)
     days = [date(2024, 2, 29), date(2026, 3, 1), date(2026, 12, 6), date(2012, 3, 1), date(2012, 3, 2)]
@@ -181,6 +188,8 @@ class Population:
             return BitMap(h.number for h in living if len(h.friends & named) >= number)
         if family == "groups":
             return BitMap(h.number for h in living if self._in_groups(h, *keys))
+        if family == "friendship":
+            return BitMap(h.number for h in living if any(self._is_such(one, *keys) for one in h.friendships))
         if family == "household":
             return self.households.household(*keys)
         fits = {
@@ -195,6 +204,13 @@ class Population:
             "bucket": lambda h: h.number in self.drawn.between(*keys, highest=len(self.people)),
         }[family]
         return BitMap(h.number for h in living if fits(h))
+
+    @staticmethod
+    def _is_such(one: Known, state: str, staff: Any, ways: Any, states: Any, since: datetime | None) -> bool:
+        named = {STAFF[i - 1] for i in staff} or set(STAFF)
+        there = {"active": one.state == "active", "lost": "lost" in one.state, "any": one.state != "half"}[state]
+        begun = one.way in (ways or [one.way]) and one.channel_state in (states or [one.channel_state])
+        return there and begun and one.staff in named and (since is None or one.at >= since)
 
     @staticmethod
     def _in_groups(h: Human, number: int, groups: Any, stores: Any, since: date | None, until: date) -> bool:
@@ -260,6 +276,7 @@ def person(h: Human) -> Person:
         tuple(Visit(day(at), store, "store", at) for at, store in h.visits),
         tuple(Received(day(at), channel, at) for at, channel in h.received),
         tuple(Noted(kind, day(at), at) for at, kind in h.noted),
+        tuple(h.friendships),
         {"regulars": tuple(Move(*move) for move in h.moves)},
         tuple(GroupStay(code, code, GROUPS[code], on) for code, on in h.groups),
         tuple(h.household),
@@ -301,6 +318,19 @@ def fits_do_not_disturb(rule: dict[str, Any], h: Human) -> bool:
 
 def fits_relation(rule: dict[str, Any], h: Human) -> bool:
     return sum(1 for f in h.friends if not rule["staff"] or f in rule["staff"]) >= rule["number"]
+
+
+def fits_friendship(rule: dict[str, Any], h: Human) -> bool:
+    way = {"qr_code": 1, "unknown": 0, "assigned": 202}
+    states = {"active": ["active"], "lost": ["lost_by_customer", "lost_by_staff"]}
+    states["any"] = states["active"] + states["lost"]
+    for one in h.friendships:
+        wanted = one.state in states[rule["state"]] and one.staff in rule.get("staff", STAFF)
+        wanted = wanted and one.way in [way[name] for name in rule.get("ways", way)]
+        wanted = wanted and one.channel_state in rule.get("channel_states", ["", "till", "web"])
+        if wanted and (TODAY - day(one.at)).days < rule.get("days", 10**6):
+            return True
+    return False
 
 
 def fits_group_chat(rule: dict[str, Any], h: Human) -> bool:

@@ -62,6 +62,7 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
                 "consent",
                 "relation",
                 "group_chat",
+                "friendship",
                 "store",
                 "metric",
                 "metric",
@@ -94,6 +95,12 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
             return {"type": kind, "on": draw(st.booleans())}
         case "relation":
             return {"type": kind, "number": draw(st.integers(1, 3)), "staff": draw(st.one_of(st.just([]), some(STAFF)))}
+        case "friendship":
+            rule = {"type": kind, "state": draw(st.sampled_from(["active", "lost", "any"]))}
+            rule |= {"staff": draw(some(STAFF))} if draw(st.booleans()) else {}
+            rule |= {"ways": draw(some(("qr_code", "unknown", "assigned")))} if draw(st.booleans()) else {}
+            rule |= {"channel_states": draw(some(("till", "web")))} if draw(st.integers(0, 2)) == 0 else {}
+            return rule | ({"days": draw(st.sampled_from([1, 7, 8]))} if draw(st.booleans()) else {})
         case "group_chat":
             rule = {"type": kind, "number": draw(st.integers(1, 3))}
             rule |= {"groups": draw(some(tuple(GROUPS)))} if draw(st.booleans()) else {}

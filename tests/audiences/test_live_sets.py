@@ -12,8 +12,14 @@ import pytest
 from pyroaring import BitMap
 
 from hetang.audiences import following
+from hetang.audiences.catalogues import catalogue
 from hetang.audiences.engine import SetService
 from hetang.audiences.live import LiveSets
+from hetang.audiences.matching import matches
+from hetang.audiences.moments import Moment
+from hetang.audiences.people import Person
+from hetang.audiences.reading import parse
+from hetang.customers import friendships
 from hetang.customers.models import Customer, Tag, TagGroup
 from hetang.customers.subscriptions import customers
 from hetang.facts.intake import Draft, record
@@ -232,3 +238,38 @@ def test_sets_of_another_database_are_built_again(tmp_path: Path) -> None:
     stale.families["alive"][True] = BitMap([77])
     sets = following.follow(stale, NOW)
     assert set(sets.universe) == {number_of("ann")}
+
+
+def test_friendships_are_asked_for_by_how_and_when_they_began_or_were_lost(tmp_path: Path) -> None:
+    def friend(member: str, key: str, staff: str, state: str, days: int, way: int, code: str, at: int = 0) -> None:
+        since = (NOW - timedelta(days=days)).isoformat()
+        body = {"staff": staff, "state": state, "since": since, "add_way": way, "channel_state": code}
+        tell("relation.changed", member, body, key, (("external_userid", f"wm-{member}"),), at)
+
+    friend("ann", "1", "u1", "active", 40, 1, "till")
+    friend("ann", "2", "u2", "active", 3, 16, "web")
+    friend("bea", "3", "u1", "lost_by_customer", 400, 1, "till", at=1)  # lost yesterday
+    friend("cat", "4", "u1", "half", 2, 1, "till")
+    apply()
+    service = SetService(tmp_path)
+    people = {member: number_of(member) for member in ("ann", "bea", "cat")}
+    moment = Moment(clock.today(), clock.zone().key)
+    known = catalogue(fresh=True)
+    for rule, expected in (
+        ({}, ["ann"]),
+        ({"state": "lost"}, ["bea"]),
+        ({"state": "any", "ways": ["qr_code"]}, ["ann", "bea"]),
+        ({"ways": ["qr_code"], "days": 30}, []),
+        ({"ways": ["acquisition_link"], "days": 4, "channel_states": ["web"], "staff": ["u2"]}, ["ann"]),
+        ({"state": "lost", "days": 2}, ["bea"]),
+        ({"state": "lost", "days": 1}, []),
+        ({"channel_states": ["till"], "staff": ["u2"]}, []),
+    ):
+        document = {"version": 1, "rule": {"type": "friendship", **rule}}
+        found = service.handle("evaluate", {"rule": document, "scope": None, "sample": 10})["sample"]
+        assert found == sorted(people[member] for member in expected), rule
+        node = parse(document, known)
+        for member, number in people.items():
+            person = Person(number, friendships=friendships.of_customer(number))
+            assert matches(node, person, known, moment) == (member in expected), (rule, member)
+    assert friendships.channel_states(["i"], 5) == ["till"]

@@ -103,6 +103,8 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     (then(within=0), "not_a_number", ("rule", "within")),
     (behaviour(event="visited", sku="p1"), "unknown_field", ("rule",)),
     ({"type": "relation", "staff": ["nobody"]}, "unknown_staff", ("rule", "staff")),
+    ({"type": "friendship", "staff": ["nobody"]}, "unknown_staff", ("rule", "staff")),
+    ({"type": "friendship", "ways": ["by owl"]}, "not_an_option", ("rule", "ways")),
     ({"type": "group_chat", "groups": ["nowhere"]}, "unknown_group", ("rule", "groups")),
     (life(model="gone"), "unknown_stage_model", ("rule", "model")),
     (life(stages=["gone"]), "unknown_stage", ("rule", "stages")),
@@ -186,6 +188,17 @@ def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
             then(first={"event": "visited", "days": 30, "stores": ["s1"]}, happened=False),
             "最近 30 天在“s1”到访后 3 天内没有购买",
             "visited at “s1” in the last 30 days, and for 3 days after it never bought",
+        ),
+        (
+            {"type": "friendship", "ways": ["qr_code"], "channel_states": ["s1-till"], "days": 7},
+            "最近 7 天内（含今天）通过“扫描二维码”（渠道参数“s1-till”）添加了员工，并且仍是好友",
+            "added a member of staff by “QR code” with the channel state “s1-till” within the last 7 days"
+            " (today included) and is still a friend",
+        ),
+        (
+            {"type": "friendship", "state": "lost", "days": 30, "staff": ["lin"]},
+            "最近 30 天内（含今天）与“lin”的好友关系已解除",
+            "lost the friendship with “lin” within the last 30 days (today included)",
         ),
         (then(unit="hours"), "到访后 3 小时内购买", "visited, and within 3 hours bought"),
     ],

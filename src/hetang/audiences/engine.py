@@ -32,7 +32,7 @@ from hetang.audiences.reading import parse
 from hetang.audiences.rules import Catalogue, InvalidRule, Node
 from hetang.audiences.sets import Evaluation, each, evaluate
 from hetang.communities import queries as communities
-from hetang.customers import kept
+from hetang.customers import friendships, kept
 from hetang.platform import clock, environment, outages
 from hetang.platform.engine_client import ServiceError
 
@@ -109,6 +109,8 @@ class View:
         if family == "friends":
             number, staff = keys
             return self._still.friends(int(str(number)), staff)  # type: ignore[arg-type]
+        if family == "friendship":
+            return friendships.customers_with(*cast("friendships.Wanted", keys)) & self.universe
         if family == "groups":
             return communities.customers_in(*cast("communities.InGroups", keys)) & self.universe
         if family == "household":

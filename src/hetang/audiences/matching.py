@@ -16,6 +16,7 @@ from hetang.audiences.moments import Moment, anniversaries, asked_at, compare, d
 from hetang.audiences.people import GroupStay, Person
 from hetang.audiences.reading import nested
 from hetang.audiences.rules import (
+    ADDED,
     ANNIVERSARY,
     DAYS_SINCE,
     FAVOURITES,
@@ -32,6 +33,7 @@ from hetang.audiences.rules import (
     DeedAt,
     Followed,
     Friends,
+    Friendship,
     InBucket,
     InGroups,
     LeftAlone,
@@ -46,6 +48,7 @@ from hetang.audiences.rules import (
     Tagged,
     WasMember,
 )
+from hetang.customers.friendships import STATES, Known
 from hetang.customers.stages import Course, read_day
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -108,6 +111,9 @@ def _condition(  # noqa: PLR0911, PLR0912 - one for each kind
         case Friends(number, staff):
             friends = sorted(userid for userid in person.friends if not staff or userid in staff)
             return friends, len(friends) >= number
+        case Friendship():
+            known = [one for one in person.friendships if _is_such(node, one, moment)]
+            return sorted({one.staff for one in known}), bool(known)
         case InGroups():
             stays = [one for one in person.groups if _stays(node, one, moment)]
             return sorted(one.name for one in stays), len({one.group for one in stays}) >= node.number
@@ -166,6 +172,16 @@ def _stays(node: InGroups, stay: GroupStay, moment: Moment) -> bool:
     if (node.groups and stay.group not in node.groups) or (node.stores and stay.store not in node.stores):
         return False
     return node.days is None or first_day(node.days, moment.today) <= stay.day <= moment.today
+
+
+def _is_such(node: Friendship, one: Known, moment: Moment) -> bool:
+    if not any(one.state in states for code, states in STATES.items() if node.state in {"any", code}):
+        return False
+    if (node.staff and one.staff not in node.staff) or (node.ways and one.way not in {ADDED[w] for w in node.ways}):
+        return False
+    if node.channel_states and one.channel_state not in node.channel_states:
+        return False
+    return node.days is None or one.at >= moment.instant(first_day(node.days, moment.today))
 
 
 def _life_stage(node: LifeStage, person: Person, catalogue: Catalogue, moment: Moment) -> tuple[Any, bool]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
+from hetang.customers.friendships import Known
+
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
@@ -105,6 +107,7 @@ class Person:
     visited: tuple[Visit, ...] = ()
     received: tuple[Received, ...] = ()
     noted: tuple[Noted, ...] = ()
+    friendships: tuple[Known, ...] = ()
     moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)  # by audience: those whose past is asked for
     groups: tuple[GroupStay, ...] = ()
     household: tuple[tuple[str, date], ...] = ()  # kind of a member, and the day that stages count from

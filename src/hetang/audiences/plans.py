@@ -27,6 +27,7 @@ from hetang.audiences.moments import (
     first_day,
 )
 from hetang.audiences.rules import (
+    ADDED,
     ANNIVERSARY,
     DAYS_SINCE,
     FAVOURITES,
@@ -41,6 +42,7 @@ from hetang.audiences.rules import (
     DeedAt,
     Followed,
     Friends,
+    Friendship,
     InBucket,
     InGroups,
     LeftAlone,
@@ -59,7 +61,7 @@ from hetang.customers.stages import Course, Span
 @dataclass(frozen=True, slots=True)
 class Live:
     """Everybody in any of the live sets of a family: tag, consent, left_alone, home_store, friends, bucket, groups,
-    household; and of an audience's past: was_member, moved."""
+    friendship, household; and of an audience's past: was_member, moved."""
 
     family: str
     keys: tuple[Hashable, ...]
@@ -105,6 +107,8 @@ def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  #
             return _unless(Live("left_alone", (True,)), not on)
         case Friends(number, staff):
             return Live("friends", (number, tuple(sorted(catalogue.staff[userid].id for userid in staff))))
+        case Friendship():
+            return _friendship(condition, catalogue, moment)
         case InGroups():
             return _in_groups(condition, catalogue, moment)
         case InBucket(draw, first, last):
@@ -142,6 +146,13 @@ def _tagged(op: str, ids: tuple[int, ...]) -> Plan:
     if op == "all":
         return Intersection(tuple(Live("tag", (tag,)) for tag in ids))
     return _unless(Live("tag", ids), op == "none")
+
+
+def _friendship(condition: Friendship, catalogue: Catalogue, moment: Moment) -> Plan:
+    since = None if condition.days is None else moment.instant(first_day(condition.days, moment.today))
+    staff = tuple(sorted(catalogue.staff[userid].id for userid in condition.staff))
+    ways = tuple(sorted(ADDED[way] for way in condition.ways))
+    return Live("friendship", (condition.state, staff, ways, tuple(sorted(condition.channel_states)), since))
 
 
 def _in_groups(condition: InGroups, catalogue: Catalogue, moment: Moment) -> Plan:

@@ -32,7 +32,7 @@ from hetang.audiences.rules import (
     named_in,
 )
 from hetang.audiences.rules import is_personal as personal_rule
-from hetang.customers import kept
+from hetang.customers import friendships, kept
 from hetang.customers.access import visible as visible_customers
 from hetang.customers.models import Customer, Tag
 from hetang.platform import clock, engine_client
@@ -213,6 +213,7 @@ def person(number: int, past_of: Iterable[str] = ()) -> Person:
         friends=frozenset(friends),
         moves=_moves(number, set(past_of)),
         groups=stays_of(number),
+        friendships=friendships.of_customer(number),
         household=tuple((kind, date.fromisoformat(day)) for kind, day in household),
         **did,
     )

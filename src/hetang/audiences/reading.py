@@ -11,6 +11,7 @@ from typing import Any
 
 from hetang.audiences import behaviour_reading
 from hetang.audiences.rules import (
+    ADDED,
     ANNIVERSARY,
     ATTRIBUTE_OPS,
     BUCKETS,
@@ -18,6 +19,7 @@ from hetang.audiences.rules import (
     DATE_OPS,
     DAYS_SINCE,
     FAVOURITES,
+    FRIENDSHIPS,
     MAX_CONDITIONS,
     MAX_DAYS,
     MAX_DEPTH,
@@ -41,6 +43,7 @@ from hetang.audiences.rules import (
     ConsentGiven,
     DateOf,
     Friends,
+    Friendship,
     InBucket,
     InGroups,
     InvalidRule,
@@ -399,6 +402,24 @@ def _friends(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     return Friends(r.whole(raw.get("number", 1), (*path, "number"), 1, 1000), staff)
 
 
+def _friendship(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
+    r.only(raw, {"type", "state", "staff", "ways", "channel_states", "days"}, path)
+    staff = r.texts(raw, "staff", path, required=False)
+    r.known(staff, r.catalogue.staff, "staff", (*path, "staff"))
+    ways = r.texts(raw, "ways", path, required=False)
+    for way in ways:
+        if way not in ADDED:
+            r.problem((*path, "ways"), "not_an_option", value=short(way), options=", ".join(ADDED))
+    days = raw.get("days")
+    return Friendship(
+        r.choice(raw, "state", FRIENDSHIPS, path, "active"),
+        staff,
+        ways,
+        r.texts(raw, "channel_states", path, required=False),
+        None if days is None else r.whole(days, (*path, "days"), 1, MAX_DAYS),
+    )
+
+
 def _groups(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     r.only(raw, {"type", "number", "groups", "stores", "days"}, path)
     groups = r.texts(raw, "groups", path, required=False)
@@ -477,6 +498,7 @@ _CONDITIONS: dict[str, Callable[[Reader, dict[str, Any], Path], Condition | None
     "consent": _consent,
     "do_not_disturb": _left_alone,
     "relation": _friends,
+    "friendship": _friendship,
     "group_chat": _groups,
     "audience": _audience,
     "audience_at": _was_member,

@@ -78,6 +78,22 @@ MEASURED: Mapping[tuple[str, str], tuple[str, ...]] = {
 }
 QUANTIFIERS = ("at_least", "at_most", "exactly")
 WAYS = ("entered", "left")
+FRIENDSHIPS = ("active", "lost", "any")
+# How a friendship began, with WeCom's numbers (`add_way`).
+ADDED = {
+    "qr_code": 1,
+    "phone_number": 2,
+    "card": 3,
+    "group_chat": 4,
+    "phone_contacts": 5,
+    "wechat_contacts": 6,
+    "email": 9,
+    "channels": 10,
+    "acquisition_link": 16,
+    "shared_by_colleague": 201,
+    "assigned": 202,
+    "unknown": 0,
+}
 STAGE_OPS = ("in", "entered_within", "enters_within")
 WHOSE = ("any", "own", "member")
 PURPOSES = ("marketing", "service", "transaction")
@@ -232,6 +248,19 @@ class Friends:
 
 
 @dataclass(frozen=True, slots=True)
+class Friendship:
+    """A WeCom friendship that is there now (`active`) or was lost by the customer or by staff (`lost`; `any`: either),
+    with these members of staff, begun in one of these ways (codes of `ADDED`), by a live code or link of one of these
+    states, where they are named; with `days` begun (lost: lost) in the last days."""
+
+    state: str
+    staff: tuple[str, ...]
+    ways: tuple[str, ...]
+    channel_states: tuple[str, ...]
+    days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class InGroups:
     """In at least `number` group chats now: of these (public ids) and of these stores where named, and with `days`
     only those that she joined in the last days."""
@@ -303,6 +332,7 @@ Condition = (
     | ConsentGiven
     | LeftAlone
     | Friends
+    | Friendship
     | InGroups
     | MemberOf
     | WasMember

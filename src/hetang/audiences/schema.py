@@ -82,6 +82,16 @@ def _conditions() -> dict[str, Shape]:
         "consent": _object({"channel": _NAME}, {"purpose": _one_of(rules.PURPOSES), "given": {"type": "boolean"}}),
         "do_not_disturb": _object({}, {"on": {"type": "boolean"}}),
         "relation": _object({}, {"number": _few(), "staff": _NAMES}),
+        "friendship": _object(
+            {},
+            {
+                "state": _one_of(rules.FRIENDSHIPS),
+                "staff": _NAMES,
+                "ways": {**_NAMES, "items": _one_of(tuple(rules.ADDED))},
+                "channel_states": _NAMES,
+                "days": _or_null(_DAYS),
+            },
+        ),
         "group_chat": _object({}, {"number": _few(), "groups": _NAMES, "stores": _NAMES, "days": _or_null(_DAYS)}),
         "audience": _object({"audience": _NAME}),
         "audience_at": _object(

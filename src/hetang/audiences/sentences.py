@@ -21,6 +21,7 @@ from hetang.audiences.rules import (
     ConsentGiven,
     DateOf,
     Friends,
+    Friendship,
     InBucket,
     InGroups,
     LeftAlone,
@@ -62,6 +63,20 @@ CHANNEL_NAMES = {
     "wecom": ("企业微信", "WeCom"),
     "sms": ("短信", "SMS"),
     "email": ("邮件", "email"),
+}
+ADDED_NAMES = {
+    "qr_code": ("扫描二维码", "QR code"),
+    "phone_number": ("搜索手机号", "search for the phone number"),
+    "card": ("名片分享", "shared card"),
+    "group_chat": ("群聊", "group chat"),
+    "phone_contacts": ("手机通讯录", "phone's contacts"),
+    "wechat_contacts": ("微信联系人", "WeChat contacts"),
+    "email": ("搜索邮箱", "search for the e-mail address"),
+    "channels": ("视频号", "WeChat Channels"),
+    "acquisition_link": ("获客链接", "acquisition link"),
+    "shared_by_colleague": ("内部成员共享", "sharing by a colleague"),
+    "assigned": ("管理员分配", "assignment by an administrator"),
+    "unknown": ("未知来源", "an unknown way"),
 }
 PURPOSE_NAMES = {
     "marketing": ("营销", "marketing"),
@@ -239,6 +254,28 @@ def _friends(w: Writer, node: Friends) -> str:
     return w.say(f"至少有 {node.number} 位企微好友", f"has at least {node.number} WeCom friends")
 
 
+def _friendship(w: Writer, node: Friendship) -> str:
+    """Who, in which state, how it began, when."""
+    staff = w.listed([w.catalogue.staff[userid].name for userid in node.staff])
+    ways = w.listed([w.name(ADDED_NAMES[way]) for way in node.ways])
+    states = w.listed(node.channel_states)
+    how_zh = (f"通过{ways}" if ways else "") + (f"（渠道参数{states}）" if states else "")
+    how_en = (f" by {ways}" if ways else "") + (f" with the channel state {states}" if states else "")
+    when_zh = f"最近 {node.days} 天内（含今天）" if node.days else ""
+    when_en = f" within the last {node.days} days (today included)" if node.days else ""
+    whom_zh, whom_en = staff or "员工", f" {staff}" if staff else " a member of staff"
+    if node.state == "active":
+        return w.say(
+            f"{when_zh}{how_zh}添加了{whom_zh}，并且仍是好友", f"added{whom_en}{how_en}{when_en} and is still a friend"
+        )
+    if node.state == "lost":
+        added = w.say(f"（当初{how_zh}添加）" if how_zh else "", f", added{how_en}," if how_en else "")
+        return w.say(
+            f"{when_zh}与{whom_zh}的好友关系已解除{added}", f"lost the friendship with{whom_en}{added}{when_en}"
+        )
+    return w.say(f"{when_zh}{how_zh}添加过{whom_zh}或已解除", f"added{whom_en}{how_en}, there or lost{when_en}")
+
+
 def _in_groups(w: Writer, node: InGroups) -> str:
     """Which groups, of which stores, how many, joined when."""
     many = node.number > 1
@@ -325,6 +362,7 @@ _WRITERS = {
     ConsentGiven: _consent,
     LeftAlone: _left_alone,
     Friends: _friends,
+    Friendship: _friendship,
     InGroups: _in_groups,
     MemberOf: _member,
     WasMember: _was_member,

@@ -18,7 +18,7 @@ from hetang.platform.access import Actor
 from hetang.resources.models import Staff, Store
 
 INLINE = 300
-SEARCHED = frozenset({"products", "groups"})
+SEARCHED = frozenset({"products", "groups", "channel_states"})
 
 
 def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: PLR0911, PLR0912 - one for each kind
@@ -42,6 +42,8 @@ def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: P
             return _store(leaf)
         case "relation":
             return _relation(leaf)
+        case "friendship":
+            return _friendship(leaf)
         case "group_chat":
             return _groups(leaf)
         case "consent":
@@ -85,6 +87,7 @@ def label_of(leaf: dict[str, Any]) -> str:
         "date": _("Date"),
         "store": _("Store"),
         "relation": _("WeCom friend"),
+        "friendship": _("How and when she was added"),
         "group_chat": _("Group chat"),
         "consent": _("Consent given"),
         "do_not_disturb": _("Do-not-disturb"),
@@ -112,6 +115,7 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         ("date", {"type": "date", "of": "last_order", "op": "within_last", "days": 30}),
         ("store", {"type": "store", "op": "home", "stores": []}),
         ("relation", {"type": "relation", "number": 1, "staff": []}),
+        ("friendship", {"type": "friendship", "state": "active", "days": 7}),
         ("group_chat", {"type": "group_chat", "number": 1, "groups": []}),
         ("consent", {"type": "consent", "purpose": "marketing", "channel": "wecom", "given": True}),
         ("do_not_disturb", {"type": "do_not_disturb", "on": True}),
@@ -137,7 +141,7 @@ def kinds(known: Catalogue) -> list[tuple[str, list[tuple[str, str]]]]:
     headings = [
         (_("What she did"), ("bought", "spent", "visited", "received", "first_or_last", "then", "fact")),
         (_("Who she is"), ("tag", "metric", "date", "life_stage", "attribute", "store")),
-        (_("May she be reached"), ("relation", "group_chat", "consent", "do_not_disturb")),
+        (_("May she be reached"), ("relation", "friendship", "group_chat", "consent", "do_not_disturb")),
         (_("People of other lists"), ("audience", "audience_moved", "audience_at", "bucket")),
     ]
     return [(heading, [(code, offered[code]) for code in codes if code in offered]) for heading, codes in headings]
@@ -157,6 +161,8 @@ def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
         "nodes": [(code, node.name) for code, node in known.nodes.items()],
         "staff": [(userid, staff.name) for userid, staff in known.staff.items()],
         "categories": sorted(((c, names[place]) for c, names in known.categories.items()), key=lambda pair: pair[1]),
+        "ways": [(code, named(names)) for code, names in sentences.ADDED_NAMES.items()],
+        "channel_states": [],  # there may be thousands: searched, and called by themselves
         "audiences": [(public_id, saved.name) for public_id, saved in known.audiences.items()],
         "groups": [(public_id, group.name) for public_id, group in known.groups.items()],
         "products": [(sku, product_label(sku, name)) for sku, name in known.products.items()],
@@ -342,6 +348,27 @@ def _relation(leaf: dict[str, Any]) -> list[Field]:
     return [
         Field("number", _("At least"), "number", leaf.get("number", 1), hint=_("WeCom friends")),
         Field("staff", _("With"), "pick", leaf.get("staff", []), source="staff", many=True, optional=True),
+    ]
+
+
+def _friendship(leaf: dict[str, Any]) -> list[Field]:
+    state = leaf.get("state", "active")
+    states = [("active", _("is a friend")), ("lost", _("is no friend any more")), ("any", _("either"))]
+    staff, ways, codes = leaf.get("staff", []), leaf.get("ways", []), leaf.get("channel_states", [])
+    return [
+        Field("state", _("Friendship"), "select", state, states),
+        Field("days", _("Added or lost in the last days"), "number", leaf.get("days"), optional=True, blank=_("ever")),
+        Field("ways", _("Added by"), "pick", ways, source="ways", many=True, optional=True),
+        Field(
+            "channel_states",
+            _("Channel state of the code"),
+            "pick",
+            codes,
+            source="channel_states",
+            many=True,
+            optional=True,
+        ),
+        Field("staff", _("With"), "pick", staff, source="staff", many=True, optional=True),
     ]
 
 

@@ -18,6 +18,7 @@ from hetang.communities.queries import visible as groups_of
 from hetang.console.audiences import adding
 from hetang.console.audiences.fields import named, product_label, sources, within
 from hetang.console.figures import number
+from hetang.customers.friendships import channel_states
 from hetang.platform.access import Actor, actor_of, needs
 from hetang.resources.models import Product
 
@@ -37,6 +38,8 @@ def values(request: HttpRequest, source: str) -> JsonResponse:
         found = _products(words, known)
     elif source == "groups":
         found = _groups(words, actor_of(request))
+    elif source == "channel_states":
+        found = [(state, state) for state in channel_states(words, SHOWN + 1)]
     elif source == "conditions":
         found = adding.matching(within(known, actor_of(request)), words)
     elif source in (offered := sources(within(known, actor_of(request)))):

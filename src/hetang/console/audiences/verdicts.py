@@ -17,6 +17,7 @@ from hetang.audiences.rules import (
     ConsentGiven,
     Followed,
     Friends,
+    Friendship,
     InBucket,
     InGroups,
     LeftAlone,
@@ -37,7 +38,7 @@ def shown_value(node: Node, found: Any, known: Catalogue) -> str:  # noqa: PLR09
     if isinstance(node, AtStore):
         codes = found if isinstance(found, list) else [found] if found else []
         return _listed([known.stores[code].name if code in known.stores else code for code in codes])
-    if isinstance(node, Friends):
+    if isinstance(node, Friends | Friendship):
         return _listed([known.staff[userid].name if userid in known.staff else userid for userid in found])
     if isinstance(node, InGroups):
         return _listed([name or _("Without a name") for name in found])
