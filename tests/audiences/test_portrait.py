@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import pytest
 from django.test import Client
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hetang.audiences import catalogues, queries
@@ -37,6 +37,7 @@ def test_the_ratio_and_its_interval_are_those_of_the_formula() -> None:
     assert quantile(100) == pytest.approx(NormalDist().inv_cdf(1 - 0.00025))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # pages of other processes may slow it down
 @given(st.integers(0, 10**6), st.integers(1, 10**6), st.integers(0, 10**6), st.integers(1, 10**6))
 def test_every_share_has_an_interval_around_its_ratio(a: int, without_a: int, c: int, without_c: int) -> None:
     inside, outside = a + without_a, c + without_c
@@ -101,6 +102,10 @@ def test_what_is_clear_is_told_and_what_is_alike_is_not(shop: None) -> None:
         (line.trait.rule["value"], line.contrast.inside, line.contrast.outside, line.contrast.ratio > 1)
         for line in orders
     } == {(1, BUYERS, 0, True), (0, 0, OTHERS, False)}
+    at_a = {"type": "store", "op": "home", "stores": ["A"]}
+    half = {"version": 1, "rule": {"all": [BOUGHT["rule"], at_a]}}
+    few = portrait(save("Few", half), EVERYTHING)
+    assert (few.people, few.few, few.lines) == (BUYERS // 2, True, {})
     everybody = portrait(save("Everybody", {"version": 1, "rule": {"all": []}}), EVERYTHING)
     assert (everybody.people, everybody.others, everybody.lines) == (BUYERS + OTHERS, 0, {})
 

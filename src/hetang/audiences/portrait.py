@@ -17,7 +17,9 @@ from hetang.platform.access import Scope
 
 Rule = dict[str, Any]
 
-FEWEST = 20  # customers with a trait, in the audience and outside together: of fewer nothing can be said, nor should be
+# People of a portrait, others, and customers with a trait: a portrait of fewer would be that of persons, whom somebody
+# may know who may not see customers.
+FEWEST = 20
 MOST_OF_A_KIND = 400
 CATEGORY_DAYS = 365
 ORDERS = ((0, 0), (1, 1), (2, 3), (4, 9), (10, None))
@@ -42,13 +44,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Portrait:
-    """`people` of the audience and `others`, the rest of the same scope. `compared` traits of enough people; by kind,
-    the `lines` of those whose interval leaves out one, the clearest first."""
+    """`people` of the audience and `others`, the rest of the same scope; nothing is compared where one of them are too
+    `few`. `compared` traits of enough people; by kind, the `lines` of those whose interval leaves out one, the clearest
+    first."""
 
     people: int
     others: int
     compared: int = 0
     lines: dict[str, list[Line]] = field(default_factory=dict)
+
+    @property
+    def few(self) -> bool:
+        return min(self.people, self.others) < FEWEST
 
 
 def portrait(audience: Audience, scope: Scope) -> Portrait:
@@ -67,22 +74,23 @@ def portrait(audience: Audience, scope: Scope) -> Portrait:
     }
     answer = engine_client.call("sets", "traits", document, timeout_s=120)
     people, others = answer["people"], answer["of"] - answer["people"]
-    if not people or not others:
-        return Portrait(people, others)
+    found = Portrait(people, others)
+    if found.few:
+        return found
     counted = [
         (trait, inside, all_ - inside)
         for trait, (inside, all_) in zip(asked, answer["traits"], strict=True)
         if FEWEST <= all_ <= people + others - FEWEST
     ]
     z = quantile(len(counted))
-    found: dict[str, list[Line]] = {}
+    clear: dict[str, list[Line]] = {}
     for trait, inside, outside in counted:
         made = contrast(inside, people, outside, others, z)
         if made.clear:
-            found.setdefault(trait.kind, []).append(Line(trait, made))
-    for lines in found.values():
+            clear.setdefault(trait.kind, []).append(Line(trait, made))
+    for lines in clear.values():
         lines.sort(key=lambda line: -line.contrast.strength)
-    return Portrait(people, others, len(counted), found)
+    return Portrait(people, others, len(counted), clear)
 
 
 def traits(known: Catalogue) -> Iterator[Trait]:

@@ -116,11 +116,16 @@ def _people(actor: Actor, chunks: Iterator[list[Customer]], people: BitMap) -> I
 # an audience ----------------------------------------------------------------------------------------------------------
 
 
-def choose_audience(_actor: Actor, given: Mapping[str, str]) -> Parameters:
-    """The newest snapshot, or that with the number `snapshot`."""
+def choose_audience(actor: Actor, given: Mapping[str, str]) -> Parameters:
+    """The snapshot with the number `snapshot`, or the one that is the newest now: what is approved is what leaves,
+    though the audience is refreshed meanwhile. Raises PrivacyRefused: thing_gone."""
+    audience = one_of(audiences.visible(actor.scope("audiences:view")), given.get("audience", ""))
     sequence = given.get("snapshot", "")
-    named = {"snapshot": int(sequence)} if sequence.isdecimal() and len(sequence) < 10 else {}
-    return {"audience": given.get("audience", ""), **named}
+    if sequence.isdecimal() and len(sequence) < 10:
+        return {"audience": str(audience.public_id), "snapshot": int(sequence)}
+    snapshots = AudienceSnapshot.objects.filter(audience=audience).order_by("-sequence")
+    newest = snapshots.values_list("sequence", flat=True).first()
+    return {"audience": str(audience.public_id), **({} if newest is None else {"snapshot": newest})}
 
 
 def _snapshot(actor: Actor, chosen: Parameters) -> tuple[Audience, AudienceSnapshot]:
