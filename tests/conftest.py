@@ -59,17 +59,22 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
         connections["default"].settings_dict["TEST"]["TEMPLATE"] = template.MIGRATED
 
 
+_END_OTHERS = (
+    "select pg_terminate_backend(pid) from pg_stat_activity"
+    " where datname = current_database() and pid <> pg_backend_pid()"
+)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _nobody_holds_the_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Threads of tests may leave a connection behind, which would keep the test database from being dropped."""
     yield
     from django.db import connection
 
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where datname = current_database() and pid <> pg_backend_pid()"
-        )
+    with django_db_blocker.unblock():
+        connection.close()  # the server may have ended it since the last test that used it
+        with connection.cursor() as cursor:
+            cursor.execute(_END_OTHERS)
 
 
 @pytest.fixture(scope="session")

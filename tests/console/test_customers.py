@@ -205,7 +205,8 @@ def test_the_catalogue_of_tags(folk: Cast, headquarters: Client, manager: Client
 def test_the_list_costs_the_same_few_queries_for_any_number_of_people(
     folk: Cast, headquarters: Client, django_assert_max_num_queries: object
 ) -> None:
-    with django_assert_max_num_queries(23):  # type: ignore[operator]
+    headquarters.get("/customers/")  # the look is noted once in five minutes, pictures are asked for once
+    with django_assert_max_num_queries(22):  # type: ignore[operator] - the clock and the brand may be read again
         headquarters.get("/customers/")
 
 
