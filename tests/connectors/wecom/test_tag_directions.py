@@ -243,3 +243,27 @@ def test_tags_kept_by_rules_go_out(synced: App, world: World, boss: Actor) -> No
 def _knows(world: World, userid: str, place: int) -> bool:
     answer = world.call("externalcontact/get", external_userid=world.people[place])
     return any(one["userid"] == userid for one in answer["follow_user"])
+
+
+def test_who_asks_for_a_look_while_one_is_under_way_gets_another(
+    synced: App, world: World, boss: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = group_of("calm")
+    tag_directions.choose(boss, group, TagDirection.OUTWARD)
+    settle()
+    row = CorpTag.objects.get(ours__group=group)
+    CorpTag.objects.filter(pk=row.pk).update(queue_anew=True)
+    looks: list[int] = []
+
+    def queue_tags(*_: object) -> None:
+        looks.append(1)
+        if len(looks) == 1:  # such as a rule that put the tag on many, who were passed already
+            CorpTag.objects.filter(pk=row.pk).update(queue_anew=True)
+
+    monkeypatch.setattr(tagging, "queue_tags", queue_tags)
+    tag_catalogue._look_through()
+    row.refresh_from_db()
+    assert row.queue_anew
+    tag_catalogue._look_through()
+    row.refresh_from_db()
+    assert (row.queue_anew, len(looks)) == (False, 2)

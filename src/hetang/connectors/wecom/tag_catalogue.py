@@ -241,19 +241,35 @@ def _look_through() -> None:
     """Of tags whose marks go out since lately, queue the pairs that lack them; of those whose marks come in since
     lately, forget what was seen, so that the next sync tells it. Transactions of some ten thousand pairs."""
     for corp in Corp.objects.all():
-        rows = CorpTag.objects.filter(corp=corp)
-        queue = list(rows.filter(queue_anew=True).values_list("pk", flat=True))
-        read = list(rows.filter(read_anew=True).values_list("pk", flat=True))
+        queue, read = _asked(corp, "queue_anew"), _asked(corp, "read_anew")
         if not queue and not read:
             continue
         for first, last in tagging.ranges(corp):
             with transaction.atomic(), connection.cursor() as cursor:
                 if queue:
-                    tagging.queue_tags(corp, queue, first, last)
+                    tagging.queue_tags(corp, list(queue), first, last)
                 if read:
-                    cursor.execute(_READ_ANEW, {"corp": corp.pk, "tags": read, "first": first, "last": last})
-        CorpTag.objects.filter(pk__in=queue).update(queue_anew=False)
-        CorpTag.objects.filter(pk__in=read).update(read_anew=False)
+                    cursor.execute(_READ_ANEW, {"corp": corp.pk, "tags": list(read), "first": first, "last": last})
+        _seen("queue_anew", queue)
+        _seen("read_anew", read)
+
+
+def _asked(corp: Corp, flag: str) -> dict[int, str]:
+    """Tags of the corp with a flag, and the version of their rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"select id, xmin::text from wecom_corptag where corp_id = %s and {flag}", [corp.pk])
+        return dict(cursor.fetchall())
+
+
+def _seen(flag: str, tags: dict[int, str]) -> None:
+    """Take a flag back from rows that nobody has written since: who set it again meanwhile means pairs that were passed
+    by then. The other flag's own taking back is such a writing, too, and costs one more look."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"update wecom_corptag c set {flag} = false from unnest(%s::bigint[], %s::text[]) as w(id, version)"
+            " where c.id = w.id and c.xmin::text = w.version",
+            [list(tags), list(tags.values())],
+        )
 
 
 # A tag that was deleted in WeCom is made again only where it goes out alone; both ways, that deletion stands.

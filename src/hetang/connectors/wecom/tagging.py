@@ -131,9 +131,7 @@ def queue_tags(corp: Corp, tags: list[int], first: int, last: int) -> None:
 def ranges(corp: Corp) -> list[tuple[int, int]]:
     """The rows of a corp's pairs in pieces: from each first to before its last."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "select coalesce(min(id), 0), coalesce(max(id), -1) from wecom_pair where corp_id = %s", [corp.pk]
-        )
+        cursor.execute(_ENDS, [corp.pk])
         first, last = cursor.fetchone()
     return [(start, min(start + PAIRS_AT_ONCE, last + 1)) for start in range(first, last + 1, PAIRS_AT_ONCE)]
 

@@ -22,7 +22,7 @@ from hetang.platform.sealing import seal, unseal
 
 EARLY = timedelta(minutes=5)
 PATIENCE_S = 15.0  # before one of those who wait asks in the place of one that hangs
-_LEASE_S = 15.0  # for as long nobody else does so
+_LEASE_S = 15.0  # for so long nobody else does so
 _GIVE_UP_S = 30.0
 _WAIT_S = 0.05
 _MEMORY_S = 30.0
