@@ -82,13 +82,15 @@ def leavers(scope: Scope) -> list[Leaver]:
 
 def risks(scope: Scope, order: str = "lost") -> list[Risk]:
     """Members in service inside the scope who lose customers, by how many they lost in thirty days or by the share
-    (`order`: `lost`, `share`, `deleted` by themselves); at most 200. One statement."""
+    (`order`: `lost`, `share`, `deleted` by themselves); at most 200. One statement; by the share it counts the friends
+    of everybody who lost one, else of those who are shown."""
     nodes, params = scope.org_node_ids_sql()
+    by = _ORDERS[order]
+    first = "" if order == "share" else f"order by {by}, id limit {SHOWN}"
+    statement = _RISKS.replace("{nodes}", nodes).replace("{order}", by).replace("{first}", first)
     now = clock.now()
-    by = {"share": "share desc nulls last", "deleted": "by_her_30 desc"}.get(order, "lost desc")
-    statement = _RISKS.replace("{nodes}", nodes).replace("{order}", by)
     week, month = now - timedelta(days=7), now - timedelta(days=30)
-    return [Risk(*row[:10]) for row in _rows(statement, [week, month, week, month, month, month, *params, SHOWN])]
+    return [Risk(*row[:10]) for row in _rows(statement, [*params, week, week, month, month])]
 
 
 def counts_of(handover: Handover) -> dict[str, dict[str, int]]:
@@ -153,33 +155,34 @@ order by coalesce(customers.n, 0) desc, gone.id limit %s
 """
 _LOST = "r.state in ('lost_by_customer', 'lost_by_staff')"
 _RISKS = f"""
-with lost as (
+with staff as (
+  select id, public_id, name, store_id from resources_staff where active and org_node_id in ({{nodes}})
+), lost as (
   select r.staff_id as id,
     count(*) filter (where r.state = 'lost_by_customer' and r.occurred_at >= %s) as by_customer_7,
-    count(*) filter (where r.state = 'lost_by_customer' and r.occurred_at >= %s) as by_customer_30,
+    count(*) filter (where r.state = 'lost_by_customer') as by_customer_30,
     count(*) filter (where r.state = 'lost_by_staff' and r.occurred_at >= %s) as by_her_7,
-    count(*) filter (where r.state = 'lost_by_staff' and r.occurred_at >= %s) as by_her_30
-  from customers_relation r
+    count(*) filter (where r.state = 'lost_by_staff') as by_her_30,
+    count(*) as lost
+  from staff join customers_relation r on r.staff_id = staff.id
   where {_LOST} and r.occurred_at >= %s and not exists (
     select from wecom_handoveritem i join wecom_handover h on h.id = i.handover_id
     where i.key = r.external_userid and i.kind = 'customer' and i.state in ('waiting', 'done')
       and h.giver_id = r.staff_id)
-  group by r.staff_id
+  group by r.staff_id {{first}}
 ), friends as (
   select r.staff_id as id, count(*) as n, count(*) filter (where r.since >= %s) as fresh
   from customers_relation r where r.state = 'active' and r.staff_id in (select id from lost) group by r.staff_id
 ), listed as (
-  select s.id, s.public_id, s.name, coalesce(t.name, '') as store, coalesce(friends.n, 0) as friends,
-    coalesce(friends.fresh, 0) as fresh, by_customer_7, by_customer_30, by_her_7, by_her_30,
-    by_customer_30 + by_her_30 as lost
-  from lost join resources_staff s using (id) left join friends using (id)
-  left join resources_store t on t.id = s.store_id
-  where s.active and s.org_node_id in ({{nodes}})
+  select staff.id, staff.public_id, staff.name, coalesce(t.name, '') as store, coalesce(friends.n, 0) as friends,
+    coalesce(friends.fresh, 0) as fresh, by_customer_7, by_customer_30, by_her_7, by_her_30, lost
+  from lost join staff using (id) left join friends using (id) left join resources_store t on t.id = staff.store_id
 )
 select id, public_id, name, store, friends, fresh, by_customer_7, by_customer_30, by_her_7, by_her_30, lost,
        lost::float8 / nullif(friends + lost, 0) as share
-from listed order by {{order}}, lost desc, id limit %s
+from listed order by {{order}}, id limit {SHOWN}
 """
+_ORDERS = {"lost": "lost desc", "deleted": "by_her_30 desc, lost desc", "share": "share desc nulls last, lost desc"}
 _TAKERS = """
 select s.name, count(*) filter (where i.kind = 'customer')::int, count(*) filter (where i.kind = 'group')::int
 from wecom_handoveritem i join resources_staff s on s.id = i.taker_id
