@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from hetang.console.days import iso_day
 
+_SELECTED = SafeString(" selected")
 _OWN = {"django/forms/errors/list/default.html": "console/forms/errors.html"}
 
 
@@ -46,11 +47,11 @@ class LongSelect(Select):
         self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any | None = None
     ) -> SafeString:
         """The same markup, written at once without a renderer."""
-        widget = self.get_context(name, value, attrs)["widget"]
-        choices = [one for _group, of_group, _place in widget["optgroups"] for one in of_group]
+        chosen = set(self.format_value(value))
         options = format_html_join(
             "",
             '<option value="{}"{}>{}</option>',
-            ((one["value"], flatatt(one["attrs"]), one["label"]) for one in choices),
+            ((one, _SELECTED if str(one) in chosen else "", label) for one, label in self.choices),
         )
-        return format_html('<select name="{}"{}>{}</select>', widget["name"], flatatt(widget["attrs"]), options)
+        marks = flatatt(self.build_attrs(self.attrs, attrs))
+        return format_html('<select name="{}"{}>{}</select>', name, marks, options)
