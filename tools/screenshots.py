@@ -48,7 +48,7 @@ def looks() -> Iterator[Look]:
 
 
 def find_pages(page: Page, server: str, limit: int) -> list[str]:
-    """Addresses reachable from the menu, one of each shape (ids count as one shape)."""
+    """Addresses reachable from the menu, one of each shape (ids count as one shape), with what the first link asks."""
     found, shapes = ["/"], {"/"}
     files: set[str] = set()
     for address in found:
@@ -66,7 +66,7 @@ def find_pages(page: Page, server: str, limit: int) -> list[str]:
             shape = _NUMBER.sub("/#", parts.path)
             if link.startswith(server) and shape not in shapes and not _LEAVES.search(parts.path):
                 shapes.add(shape)
-                found.append(parts.path)
+                found.append(f"{parts.path}?{parts.query}" if parts.query else parts.path)
     return [*(address for address in found if address not in files), "/styleguide"]
 
 
@@ -91,7 +91,8 @@ def shoot(browser: Browser, options: argparse.Namespace) -> int:
 def _shoot_one(page: Page, options: argparse.Namespace, look: Look, address: str) -> bool:
     page.goto(options.server + address)
     page.wait_for_timeout(options.settle)
-    path = options.out / look.folder / f"{_NUMBER.sub('/item', address).strip('/').replace('/', '.') or 'home'}.png"
+    name = _NUMBER.sub("/item", urlsplit(address).path).strip("/").replace("/", ".") or "home"
+    path = options.out / look.folder / f"{name}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=path, full_page=True)
     wide = bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))

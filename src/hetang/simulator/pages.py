@@ -31,7 +31,11 @@ li{padding:.4rem 0;border-top:1px solid #eee;overflow-wrap:anywhere}form{display
 button,select,input{font:inherit;padding:.35rem .7rem;border:1px solid #bbb;border-radius:6px;background:#fff;
 max-width:100%}button{background:#0b57a4;color:#fff;border-color:#0b57a4}
 button.quiet{background:#fff;color:#1f2329;border-color:#bbb}a{color:#0b57a4}img{width:96px;display:block}
-.done{background:#e5f4ea;padding:.5rem .8rem;border-radius:6px}.bad{background:#fdecea;padding:.5rem .8rem}"""
+.done{background:#e5f4ea;padding:.5rem .8rem;border-radius:6px}.bad{background:#fdecea;padding:.5rem .8rem}
+@media (prefers-color-scheme:dark){:root{color-scheme:dark}body{background:#141617;color:#e4e6e8}
+section{background:#1d2022}li{border-color:#33373a}.note{color:#e0b050}a{color:#8ab4f0}
+button.quiet,select,input{background:#26292c;color:#e4e6e8;border-color:#565b60}
+.done{background:#16351f}.bad{background:#43201c}}"""
 
 
 @dataclass

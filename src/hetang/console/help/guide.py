@@ -10,11 +10,14 @@ from pathlib import Path
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
 
 _SHIPPED = Path(__file__).parent / "texts"  # in the wheel (pyproject: force-include)
 _IN_REPOSITORY = Path(__file__).parents[4] / "docs"
 _FILES = {"en": "guide.md", "zh-hans": "guide.zh-CN.md"}
 _FIRST_HEADING = re.compile(r"^#\s+.*\n")
+_ELSEWHERE = re.compile(r"https?://|[/#]")
 # The end of a line within a Chinese paragraph: browsers would show a blank there.
 _CHINESE_LINE = re.compile(r"(?<=[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef*])\n(?=\**[\u4e00-\u9fff\uff00-\uffef])")
 
@@ -60,5 +63,23 @@ def _section(number: int, part: str) -> Section:
 def _writer() -> MarkdownIt:
     """CommonMark and tables. HTML is off; links to other files of the repository become plain text."""
     writer = MarkdownIt("commonmark", {"html": False}).enable("table")
-    writer.validateLink = lambda url: not url.endswith(".md")  # type: ignore[method-assign]
+    writer.core.ruler.push("words_of_repository_links", _unlink)
     return writer
+
+
+def _unlink(state: StateCore) -> None:
+    for block in state.tokens:
+        if block.children:
+            block.children = _without_repository_links(block.children)
+
+
+def _without_repository_links(tokens: list[Token]) -> list[Token]:
+    kept, inside = [], False
+    for token in tokens:
+        if token.type == "link_open":
+            inside = not _ELSEWHERE.match(str(token.attrGet("href")))
+        if not (inside and token.type in {"link_open", "link_close"}):
+            kept.append(token)
+        if token.type == "link_close":
+            inside = False
+    return kept
