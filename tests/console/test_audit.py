@@ -79,3 +79,14 @@ def test_what_is_written_into_the_log_has_a_name() -> None:
                 named = [{"", *wording.ACTIONS, *wording.LOOKS}, {"", *wording.TARGETS}]
                 unnamed |= {one for one, known in zip(said, named, strict=False) if one not in known}
     assert unnamed == set()
+
+
+def test_what_a_row_tells_has_a_name() -> None:
+    """The names of values that stand as texts in calls of `audit.record` and `audit.look`."""
+    unnamed = set()
+    for path in Path(hetang.__file__).parent.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in {"audit.record", "audit.look"}:
+                told = [one for one in call.args[3:] if isinstance(one, ast.Dict)]
+                unnamed |= {key.value for one in told for key in one.keys if isinstance(key, ast.Constant)}
+    assert unnamed - {*wording.FIELDS} == set()

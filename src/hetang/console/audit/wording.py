@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from django.utils.dateparse import parse_datetime
 from django.utils.functional import Promise
@@ -10,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from hetang.console.campaigns.words import REASONS
+from hetang.console.customers.words import DIRECTIONS
 from hetang.customers.wording import channel_word
 from hetang.platform import clock
 
@@ -315,6 +317,32 @@ FIELDS: dict[str, str | Promise] = {
     "file": pgettext_lazy("audit value", "file"),
     "taken": pgettext_lazy("audit value", "taken"),
     "expires_at": pgettext_lazy("audit value", "ends on"),
+    "direction": pgettext_lazy("audit value", "direction"),
+    "sessions": pgettext_lazy("audit value", "sessions"),
+    "page": pgettext_lazy("audit value", "page"),
+    "as": pgettext_lazy("audit value", "looked as"),
+    "minutes": pgettext_lazy("audit value", "minutes"),
+    "how": pgettext_lazy("audit value", "how"),
+    "over_limit": pgettext_lazy("audit value", "over the limit"),
+    "taken_at": pgettext_lazy("audit value", "taken at"),
+    "roads": pgettext_lazy("audit value", "ways of notice"),
+    "subject": pgettext_lazy("audit value", "subject"),
+    "agentid": pgettext_lazy("audit value", "app"),
+    "corp": pgettext_lazy("audit value", "corp"),
+    "to": pgettext_lazy("audit value", "to"),
+    "check": pgettext_lazy("audit value", "check"),
+    "sealing": pgettext_lazy("audit value", "key"),
+    "links": pgettext_lazy("audit value", "links"),
+    "tries": pgettext_lazy("audit value", "wrong answers"),
+    "events": pgettext_lazy("audit value", "events"),
+    "prefix": pgettext_lazy("audit value", "beginning of the key"),
+    "scopes": pgettext_lazy("audit value", "scopes"),
+}
+
+
+_WORDS: dict[str, Callable[[str], object]] = {
+    "channel": channel_word,
+    "direction": lambda code: DIRECTIONS.get(code, code),
 }
 
 
@@ -340,8 +368,8 @@ def value_label(name: str, value: object) -> object:
         return [value_label(name, one) for one in value]
     if isinstance(value, bool):
         return _("Yes") if value else _("No")
-    if name == "channel":
-        return channel_word(str(value))
+    if name in _WORDS:
+        return str(_WORDS[name](str(value)))
     at = parse_datetime(value) if isinstance(value, str) and _TIME.match(value) else None
     if at is not None and at.tzinfo is not None:
         return f"{at.astimezone(clock.zone()):%Y-%m-%d %H:%M}"

@@ -16,18 +16,12 @@ from hetang.connectors.wecom import tag_directions as directions
 from hetang.connectors.wecom import tagging
 from hetang.connectors.wecom.models import TagDirection
 from hetang.connectors.wecom.tag_directions import Standing, State
+from hetang.console.customers.words import DIRECTIONS
 from hetang.customers.models import Tag, TagGroup
 from hetang.platform.access import actor_of, needs
 
 Text = str | Promise
 
-DIRECTIONS: dict[str, Text] = {
-    "": gettext_lazy("Not chosen"),
-    TagDirection.INWARD: gettext_lazy("From WeCom"),
-    TagDirection.OUTWARD: gettext_lazy("To WeCom"),
-    TagDirection.BOTH: gettext_lazy("Both ways"),
-    TagDirection.NEITHER: gettext_lazy("Not with WeCom"),
-}
 CONSEQUENCES: dict[str, Text] = {
     TagDirection.INWARD: gettext_lazy(
         "Names and new tags follow WeCom, and what colleagues mark there comes here. What is put on here stays here."

@@ -6,6 +6,15 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from hetang.connectors.wecom.models import TagDirection
+
+DIRECTIONS: dict[str, str | Promise] = {
+    "": _("Not chosen"),
+    TagDirection.INWARD: _("From WeCom"),
+    TagDirection.OUTWARD: _("To WeCom"),
+    TagDirection.BOTH: _("Both ways"),
+    TagDirection.NEITHER: _("Not with WeCom"),
+}
 IDENTITIES: dict[str, str | Promise] = {
     "member": _("Member number"),
     "card": _("Card"),
