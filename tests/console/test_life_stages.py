@@ -7,11 +7,12 @@ from typing import Any
 
 from django.test import Client
 
+from hetang.audiences.models import Audience
 from hetang.customers.life_stages import course_of
 from hetang.customers.models import HouseholdMember, LifeStageModel
 from hetang.customers.stages import Offset
 from hetang.platform import clock
-from hetang.platform.models import AuditEntry
+from hetang.platform.models import AuditEntry, OrgNode
 from tests.customers.drive import apply, customer_of, draft, fold_after, last_id
 
 PAGE = "/settings/life-stages/"
@@ -45,6 +46,12 @@ def test_a_model_is_looked_at_made_changed_and_archived(headquarters: Client) ->
     assert [one["code"] for one in LifeStageModel.objects.get().stages] == codes
     stale = headquarters.post(f"{PAGE}{made.public_id}/", changed)
     assert stale.status_code == 422 and "Somebody else has changed it" in stale.content.decode()
+    rule = {"not": {"any": [{"type": "life_stage", "op": "in", "model": str(made.public_id), "stages": codes[:1]}]}}
+    root = OrgNode.objects.get(parent=None)
+    for name, asked in (("Tiny ones", rule), ("Everybody", {"all": []})):
+        Audience.objects.create(name=name, rule=asked, org_node=root, created_at=clock.now(), updated_at=clock.now())
+    page = headquarters.get(f"{PAGE}{made.public_id}/").content.decode()
+    assert "Tiny ones" in page and "Everybody" not in page  # what is lost by archiving it
     headquarters.post(f"{PAGE}{made.public_id}/archive")
     assert LifeStageModel.objects.get().archived_at is not None
     kinds = AuditEntry.objects.filter(target_type="life_stages").order_by("id").values_list("action", flat=True)

@@ -16,6 +16,8 @@ from django.utils.translation import get_language, gettext_lazy, npgettext_lazy,
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from hetang.audiences.models import Audience
+from hetang.audiences.rules import named_in
 from hetang.console.customers.words import MEMBER_KINDS
 from hetang.console.settings.tabs import tabs
 from hetang.customers import life_stages
@@ -132,9 +134,16 @@ def model_edit(request: HttpRequest, public_id: UUID | None = None) -> HttpRespo
         "kinds": KINDS.items(),
         "units": UNITS.items(),
         "preview": _preview(course, typed.example) if course else [],
+        "asking": _asking(model) if model else [],
         "tabs": tabs("life-stages", actor_of(request)),
     }
     return render(request, "console/settings/life_stage.html", values, status=422 if problem else 200)
+
+
+def _asking(model: LifeStageModel) -> list[str]:
+    """Names of the audiences whose rule asks for its stages."""
+    saved = Audience.objects.filter(archived_at=None).order_by("name").values_list("name", "rule")
+    return [name for name, rule in saved if str(model.public_id) in named_in(rule, "model")]
 
 
 @require_POST
