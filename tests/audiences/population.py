@@ -516,6 +516,12 @@ def deeds(rule: dict[str, Any], h: Human) -> list[dict[str, Any]]:
     found = [one | {"day": day(one["at"])} for one in found if in_period(rule, day(one["at"]))]
     for name in ("category", "sku", "channel", "kind"):
         found = [one for one in found if rule.get(name) in (None, one.get(name))]
+    if wanted := rule.get("weekdays"):
+        found = [one for one in found if (one["day"].weekday() >= 5) == (wanted == "weekend")]
+    if hours := rule.get("hours"):
+        first, end = hours
+        inside = {hour % 24 for hour in range(first, end if first < end else end + 24)}
+        found = [one for one in found if one["at"].astimezone(ZONE).hour in inside]
     return [one for one in found if not rule.get("stores") or one["store"] in rule["stores"]]
 
 

@@ -217,6 +217,10 @@ def period(draw: st.DrawFn) -> dict[str, Any]:
 def deed(draw: st.DrawFn, events: tuple[str, ...] = DEEDS) -> dict[str, Any]:
     event = draw(st.sampled_from(events))
     rule: dict[str, Any] = {"event": event}
+    if draw(st.integers(0, 3)) == 0:
+        rule["hours"] = draw(st.sampled_from([[0, 9], [9, 24], [20, 4], [23, 1]]))
+    if draw(st.integers(0, 3)) == 0:
+        rule["weekdays"] = draw(st.sampled_from(["workdays", "weekend"]))
     if event == "fact":
         return {**rule, "kind": draw(st.sampled_from(KINDS))}
     if draw(st.integers(0, 3)) == 0:

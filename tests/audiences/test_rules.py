@@ -91,6 +91,10 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     (behaviour(days=7, to="2026-01-01"), "two_periods", ("rule",)),
     (behaviour(**{"from": "2026-01-02", "to": "2026-01-01"}), "wrong_way_round", ("rule", "to")),
     (behaviour(days=31, before_days=30), "no_days_between", ("rule", "before_days")),
+    (behaviour(hours=[9, 9]), "no_hours_between", ("rule", "hours")),
+    (behaviour(hours=[9]), "not_a_pair", ("rule", "hours")),
+    (behaviour(hours=[9, 25]), "not_a_number", ("rule", "hours")),
+    (behaviour(weekdays="sunday"), "not_an_option", ("rule", "weekdays")),
     (behaviour(measure="distinct", of="weather"), "not_an_option", ("rule", "of")),
     (behaviour(measure="average"), "not_an_option", ("rule", "measure")),
     (behaviour(event="fact", kind="order.placed"), "not_an_option", ("rule", "kind")),
@@ -163,6 +167,11 @@ def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
 @pytest.mark.parametrize(
     ("rule", "chinese", "english"),
     [
+        (
+            behaviour(days=30, hours=[22, 2], weekdays="weekend"),
+            "最近 30 天周末 22 点至次日 2 点购买过",
+            "bought at the weekend between 22:00 and 2:00 in the last 30 days",
+        ),
         (behaviour(category="tea", days=30), "最近 30 天购买过品类“tea”", "bought category “tea” in the last 30 days"),
         (
             behaviour(measure="distinct", of="category", value=3, before_days=9, days=90),

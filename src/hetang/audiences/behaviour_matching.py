@@ -6,11 +6,12 @@ from bisect import bisect_right
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hetang.audiences.behaviour_sql import QUANTIFIED, over
 from hetang.audiences.moments import Moment, compare, day_bounds, period_bounds
 from hetang.audiences.people import Line, Noted, Person, Purchase, Received, Visit
-from hetang.audiences.rules import UNITS, Behaviour, Deed, DeedAt, Followed
+from hetang.audiences.rules import UNITS, WEEKDAYS, Behaviour, Deed, DeedAt, Followed
 
 Done = Purchase | Line | Visit | Received | Noted
 
@@ -82,10 +83,14 @@ def _property(one: Done, of: str) -> str | date:
 
 def _done(deed: Deed, person: Person, moment: Moment, *, by_line: bool = False) -> list[Done]:
     first, last = period_bounds(deed.when, moment.today)
+    zone = ZoneInfo(moment.zone)
     return [
         one
         for one in _all(deed, person, by_line)
-        if (first is None or one.day >= first) and (last is None or one.day <= last) and _fits(deed, one)
+        if (first is None or one.day >= first)
+        and (last is None or one.day <= last)
+        and _fits(deed, one)
+        and _in_time(deed, one, zone)
     ]
 
 
@@ -95,6 +100,16 @@ def _all(deed: Deed, person: Person, by_line: bool) -> tuple[Done, ...]:
     if deed.event == "visited":
         return person.visited
     return person.received if deed.event == "received" else person.noted
+
+
+def _in_time(deed: Deed, one: Done, zone: ZoneInfo) -> bool:
+    if deed.weekdays and one.day.isoweekday() not in WEEKDAYS[deed.weekdays]:
+        return False
+    if deed.hours is None:
+        return True
+    first, end = deed.hours
+    hour = one.at.astimezone(zone).hour
+    return first <= hour < end if first < end else hour >= first or hour < end
 
 
 def _fits(deed: Deed, one: Done) -> bool:

@@ -15,6 +15,7 @@ from hetang.audiences.rules import (
     MEASURES,
     QUANTIFIERS,
     UNITS,
+    WEEKDAYS,
     Behaviour,
     Condition,
     Deed,
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
     from hetang.audiences.reading import Reader
 
 MAX_WITHIN = 10_000
-_GOODS = {"category", "sku", "stores", "channel"}
+HOURS = 24
+CLOCK = {"hours", "weekdays"}
+_GOODS = {"category", "sku", "stores", "channel"} | CLOCK
 FILTERS = {
     "bought": _GOODS,
     "spent": _GOODS,
-    "visited": {"stores", "channel"},
-    "received": {"channel"},
-    "fact": {"kind"},
+    "visited": {"stores", "channel"} | CLOCK,
+    "received": {"channel"} | CLOCK,
+    "fact": {"kind"} | CLOCK,
 }
 PERIOD = {"days", "before_days", "from", "to"}
 
@@ -97,7 +100,22 @@ def _deed(r: Reader, raw: dict[str, Any], event: str, path: Path, *, dated: bool
     r.known(stores, r.catalogue.stores, "store", (*path, "stores"))
     kind = r.choice(raw, "kind", FACT_KINDS, path) if event == "fact" else ""
     channel = r.text(raw, "channel", path, required=False)
-    return Deed(event, kind, category, sku, stores, channel, _period(r, raw, path) if dated else Period())
+    weekdays = "" if raw.get("weekdays") is None else r.choice(raw, "weekdays", tuple(WEEKDAYS), path)
+    when = _period(r, raw, path) if dated else Period()
+    return Deed(event, kind, category, sku, stores, channel, when, _hours(r, raw.get("hours"), path), weekdays)
+
+
+def _hours(r: Reader, hours: Any, path: Path) -> tuple[int, int] | None:
+    """From an hour until before another one; the whole day if none are given."""
+    if hours is None:
+        return None
+    if not isinstance(hours, list) or len(hours) != 2:
+        r.problem((*path, "hours"), "not_a_pair")
+        return None
+    first, end = r.whole(hours[0], (*path, "hours"), 0, HOURS - 1), r.whole(hours[1], (*path, "hours"), 1, HOURS)
+    if first == end:
+        r.problem((*path, "hours"), "no_hours_between")
+    return first, end
 
 
 def _period(r: Reader, raw: dict[str, Any], path: Path) -> Period:

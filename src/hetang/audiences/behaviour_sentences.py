@@ -34,6 +34,11 @@ PROPERTY_NAMES = {
     "channel": ("渠道", "channels"),
     "day": ("日期", "days"),
 }
+_WEEKDAYS = {
+    "": ("", ""),
+    "workdays": ("周一至周五 ", " from Monday to Friday"),
+    "weekend": ("周末 ", " at the weekend"),
+}
 _MANY = {"at_least": ("至少", "at least"), "at_most": ("至多", "at most"), "exactly": ("恰好", "exactly")}
 
 
@@ -128,7 +133,17 @@ def _where(w: Writer, deed: Deed) -> str:
     where = w.say("在{}", " at {}").format(w.stores(deed.stores)) if deed.stores else ""
     if deed.channel and deed.event != "received":
         where += w.say(f"通过{w.channel(deed.channel)}", f" by {w.channel(deed.channel)}")
-    return where
+    return f"{_at(w, deed)}{where}"
+
+
+def _at(w: Writer, deed: Deed) -> str:
+    """At which days of the week and hours."""
+    at = w.name(_WEEKDAYS[deed.weekdays])
+    if deed.hours:
+        first, end = deed.hours
+        following = "次日 " if end < first else " "
+        at += w.say(f"{first} 点至{following}{end} 点", f" between {first}:00 and {end}:00")
+    return at
 
 
 def _verb(w: Writer, deed: Deed) -> str:

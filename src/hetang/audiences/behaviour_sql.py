@@ -6,13 +6,13 @@ are the brand's).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from hetang.audiences.moments import EARLIEST_DAY, LATEST_DAY, Moment, compare, day_bounds, kept_day, period_bounds
-from hetang.audiences.rules import UNITS, Behaviour, Deed, DeedAt, Followed, Scalar
+from hetang.audiences.rules import UNITS, WEEKDAYS, Behaviour, Deed, DeedAt, Followed, Scalar
 
 QUANTIFIED = {"at_least": ">=", "at_most": "<=", "exactly": "="}
 # Whether a number of times is above zero, or is zero.
@@ -146,10 +146,25 @@ def _rows(deed: Deed, moment: Moment, prefix: str = "", *, by_line: bool = False
     table = _table(deed, by_line)
     if table == "touches":
         tests.append("state = 'sent'")
+    if deed.hours or deed.weekdays:
+        tests += _at_times(deed, table, prefix)
+        parameters |= {f"{prefix}zone": moment.zone, f"{prefix}weekdays": WEEKDAYS.get(deed.weekdays, ())}
+        parameters |= dict(zip((f"{prefix}since", f"{prefix}until"), deed.hours or (0, 0), strict=True))
     rows = _Rows(table, tuple(tests), parameters)
     column = "occurred_at" if table == "facts" else "day"
     within, days = _in_days(column, rows, period_bounds(deed.when, moment.today), moment, prefix)
     return _Rows(table, (*tests, *within), {**parameters, **days})
+
+
+def _at_times(deed: Deed, table: str, prefix: str) -> Iterator[str]:
+    """Tests of the hour and of the day of the week, both of the brand's zone but for days, which are the row's."""
+    if deed.hours:
+        hour = f"toHour({_AT[table]}, {{{prefix}zone:String}})"
+        both = "and" if deed.hours[0] < deed.hours[1] else "or"
+        yield f"({hour} >= {{{prefix}since:UInt8}} {both} {hour} < {{{prefix}until:UInt8}})"
+    if deed.weekdays:
+        day = f"toDate(occurred_at, {{{prefix}zone:String}})" if table == "facts" else "day"
+        yield f"toDayOfWeek({day}) in {{{prefix}weekdays:Array(UInt8)}}"
 
 
 def _table(deed: Deed, by_line: bool) -> str:

@@ -64,6 +64,7 @@ MESSAGES: dict[str, str | Promise] = {
     "not_a_text": _("Enter a text of at most {limit} characters."),
     "not_a_list": _("Choose one value or more (at most {limit})."),
     "not_a_pair": _("Enter two values: from and to."),
+    "no_hours_between": _("Between these hours there is no time: choose two different ones."),
     "wrong_way_round": _("The first value must not be larger than the second."),
     "not_a_number": _("Enter a number from {low} to {high}."),
     "not_a_date": _("“{value}” is not a date. Enter it as 2026-01-31."),

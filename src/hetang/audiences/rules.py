@@ -174,10 +174,14 @@ class Period:
     last: str = ""
 
 
+WEEKDAYS = {"workdays": (1, 2, 3, 4, 5), "weekend": (6, 7)}  # Monday is 1; holidays are not known here
+
+
 @dataclass(frozen=True, slots=True)
 class Deed:
     """Something that happened with a customer: an event with these properties, in a period. `kind` is the kind of fact
-    of the event `fact`."""
+    of the event `fact`. `hours`: from one hour of the brand's day until before another, past midnight where the first
+    is the later one."""
 
     event: str
     kind: str = ""
@@ -186,6 +190,8 @@ class Deed:
     stores: tuple[str, ...] = ()
     channel: str = ""
     when: Period = Period()
+    hours: tuple[int, int] | None = None
+    weekdays: str = ""
 
 
 @dataclass(frozen=True, slots=True)

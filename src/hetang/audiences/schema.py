@@ -10,12 +10,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hetang.audiences import rules
-from hetang.audiences.behaviour_reading import FILTERS, MAX_WITHIN
+from hetang.audiences.behaviour_reading import CLOCK, FILTERS, HOURS, MAX_WITHIN
 
 Shape = dict[str, Any]
 
 _DAYS: Shape = {"type": "integer", "minimum": 1, "maximum": rules.MAX_DAYS}
 _AGO: Shape = {**_DAYS, "minimum": 0}
+_HOURS: Shape = {
+    "type": "array",
+    "prefixItems": [
+        {"type": "integer", "minimum": 0, "maximum": HOURS - 1},
+        {"type": "integer", "minimum": 1, "maximum": HOURS},
+    ],
+    "minItems": 2,
+    "maxItems": 2,
+}
 _COUNT: Shape = {"type": "integer", "minimum": 0, "maximum": rules.MAX_NUMBER}
 _SIGNED: Shape = {**_COUNT, "minimum": -rules.MAX_NUMBER}
 _DAY: Shape = {"type": "string", "format": "date", "minLength": 10, "maxLength": 10}
@@ -190,9 +199,11 @@ def _store() -> list[Shape]:
 
 def _filters(event: str) -> tuple[dict[str, Shape], dict[str, Shape]]:
     """The properties that narrow an event down: those that it must name, and those that it may."""
-    if event == "fact":
-        return {"kind": _one_of(rules.FACT_KINDS)}, {}
-    return {}, {name: _NAMES if name == "stores" else _TEXT for name in sorted(FILTERS[event])}
+    must = {"kind": _one_of(rules.FACT_KINDS)} if event == "fact" else {}
+    may = dict.fromkeys(sorted(FILTERS[event] - must.keys() - CLOCK), _TEXT)
+    if "stores" in may:
+        may["stores"] = _NAMES
+    return must, {**may, "hours": _or_null(_HOURS), "weekdays": _or_null(_one_of(tuple(rules.WEEKDAYS)))}
 
 
 def _periods() -> list[dict[str, Shape]]:

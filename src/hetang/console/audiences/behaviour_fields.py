@@ -160,6 +160,23 @@ def _filters(deed: dict[str, Any], event: str, part: str = "") -> list[Field]:
         found.append(_field(part, "channel", _("Channel"), "select", channel, channels, optional=True))
     elif "channel" in offered and deed.get("channel"):  # only a rule from elsewhere says it: orders name any channel
         found.append(_field(part, "channel", _("Channel"), "text", deed["channel"], optional=True))
+    return [*found, *_clock(deed, part)]
+
+
+def _clock(deed: dict[str, Any], part: str) -> list[Field]:
+    """At which days of the week and which hours."""
+    days = [("", _("any day")), ("workdays", _("Monday to Friday")), ("weekend", _("weekend"))]
+    times = [("any", _("at any hour")), ("hours", _("between two hours"))]
+    drawn = deed.get("hour")
+    hour = str(drawn) if drawn in {"any", "hours"} else "hours" if deed.get("hours") else "any"
+    found = [
+        _field(part, "weekdays", _("Day of the week"), "select", deed.get("weekdays", ""), days, optional=True),
+        _field(part, "hour", _("Hour"), "select", hour, times, shape=True, drawn=True),
+    ]
+    if hour == "hours":
+        found.append(
+            _field(part, "hours", _("From hour, before hour"), "number", deed.get("hours") or [9, 12], pair=True)
+        )
     return found
 
 
