@@ -72,6 +72,7 @@ LOOPS: list[str] = [
     "hetang.customers.jobs:daily",
     "hetang.customers.stage_changes:loop",
     "hetang.audiences.loops:refresh",
+    "hetang.audiences.pond_days:loop",
     "hetang.touch.loops:planning",
     "hetang.touch.loops:dispatch",
     "hetang.touch.loops:outcomes",

@@ -234,7 +234,7 @@ def test_an_audience_being_archived_is_not_taken_into_a_rule() -> None:
     services.archive(HEADQUARTERS, Audience.objects.get(name="Outer"))
     services.archive(HEADQUARTERS, inner)
     with pytest.raises(InvalidRule):
-        services._hold(rule(member))
+        services.hold(rule(member))
 
 
 def test_an_archived_audience_comes_back_unless_its_name_is_taken() -> None:

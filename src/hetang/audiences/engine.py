@@ -26,6 +26,7 @@ from hetang.audiences.catalogues import catalogue
 from hetang.audiences.errors import history_is_away
 from hetang.audiences.live import LiveSets
 from hetang.audiences.moments import Moment
+from hetang.audiences.partition import split
 from hetang.audiences.past import Past
 from hetang.audiences.plans import Query
 from hetang.audiences.reading import parse
@@ -248,6 +249,22 @@ class SetService:
             ]
         return {"people": len(found.members), "of": len(base), "traits": counted}
 
+    def ponds(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """`rules` in their order, `scope`, `members`, `fresh` as for `evaluate`: everybody in scope (`of`) in the first
+        rule that she fits, else in the rest. Gives `people` of each and of the rest (or their `members`), and how many
+        `fits` each rule has and has `lost` to each rule (see `partition.Split`)."""
+        state = self._current(0.0 if payload.get("fresh") else FRESH_S)
+        view = View(state, self._cache, self._drawn, self._past)
+        base = self._base(view, payload)
+        read = [_parse(one) for one in payload["rules"]]
+        known = read[-1][1] if read else Catalogue()
+        with _history_needed():
+            found = split(each([node for node, _known in read], known, state.moment, view, base), base)
+        answer: dict[str, Any] = {"of": len(base), "fits": found.fits, "lost": found.lost}
+        if payload.get("members"):
+            answer["members"] = [base64.b64encode(part.serialize()).decode() for part in found.parts]
+        return answer | {"people": [len(part) for part in found.parts]}
+
     def contains(self, payload: dict[str, Any]) -> dict[str, Any]:
         """`rule`, `scope`, `numbers`: those of the numbers that fit."""
         found = self._evaluate(payload, sizes=False)[1]
@@ -382,6 +399,7 @@ _VERBS: dict[str, Callable[[SetService, dict[str, Any]], dict[str, Any]]] = {
     "preview": SetService.preview,
     "overlap": SetService.overlap,
     "traits": SetService.traits,
+    "ponds": SetService.ponds,
     "contains": SetService.contains,
     "tags": SetService.tags,
     "holds": SetService.holds,

@@ -28,13 +28,33 @@ class StaleVersion(AudienceError):
 
 
 class AudienceInUse(AudienceError):
-    """Other audiences are made from it (`names`), something not yet done needs it (`waiting`), or it keeps `tags`."""
+    """Other audiences are made from it (`names`), something not yet done needs it (`waiting`), it keeps `tags`, or
+    sets of `ponds` have it."""
 
-    def __init__(self, names: Sequence[str], waiting: Sequence[str] = (), tags: Sequence[str] = ()) -> None:
-        super().__init__(", ".join([*names, *waiting, *tags]))
+    def __init__(
+        self, names: Sequence[str], waiting: Sequence[str] = (), tags: Sequence[str] = (), ponds: Sequence[str] = ()
+    ) -> None:
+        super().__init__(", ".join([*names, *waiting, *tags, *ponds]))
         self.names = list(names)
         self.waiting = list(waiting)
         self.tags = list(tags)
+        self.ponds = list(ponds)
+
+
+class InvalidPonds(AudienceError):
+    """What is wrong with a pond set: (position of the pond or None, code of `POND_MESSAGES`)."""
+
+    def __init__(self, problems: Sequence[tuple[int | None, str]]) -> None:
+        super().__init__(", ".join(f"{place}: {code}" for place, code in problems))
+        self.problems = list(problems)
+
+
+class PondsGone(AudienceError):
+    """Audiences (`names`) of an archived pond set are archived too."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(", ".join(names))
+        self.names = list(names)
 
 
 class NotWholeBrand(AudienceError):
@@ -90,6 +110,17 @@ MESSAGES: dict[str, str | Promise] = {
     "broken_audience": _("The rule of the audience “{name}” can no longer be evaluated. Repair it first."),
     "tag_cycle": _("The tag “{tag}” is kept by the audience “{name}”, whose rule would ask for itself."),
     "cycle": _("The audience “{name}” would contain itself."),
+}
+
+POND_MESSAGES: dict[str, str | Promise] = {
+    "no_ponds": _("Add at least one pond: choose an audience and give it a name."),
+    "too_many": _("A pond set may have at most {limit} ponds. Put small ones together."),
+    "name_missing": _("Give this pond a name of at most 80 characters."),
+    "name_twice": _("Another pond of this set has this name."),
+    "audience_missing": _("Choose the audience that says who is in this pond."),
+    "audience_unknown": _("This audience does not exist (any more). Choose another one."),
+    "audience_twice": _("An earlier pond has this audience already: nobody would be left for this one."),
+    "audience_broken": _("The rule of this audience can no longer be evaluated. Repair it first."),
 }
 
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 from pyroaring import BitMap
 
 from hetang.audiences import stored
-from hetang.audiences.models import Audience, AudienceSnapshot, Staying
-from hetang.audiences.services import alone
+from hetang.audiences.models import Audience, AudienceSnapshot, PondDay, PondFrame, PondSet, PondShare, Staying
+from hetang.audiences.services import POND_SETS, alone
 from hetang.platform.engine_client import EngineUnavailable, call
 from hetang.platform.holdings import Checkpoint, Holding, NotNow, Person
 
@@ -191,9 +192,60 @@ def _staying_erase(person: Person, checkpoint: Checkpoint) -> int:
     return len(found)
 
 
+# days of pond sets ----------------------------------------------------------------------------------------------------
+
+
+def _frames_with_her(hers: BitMap) -> Iterator[tuple[int, int]]:
+    """(pond set, frame) of frames that hold her, or from which a day differs by her."""
+    for pond_set in PondSet.objects.order_by("id").values_list("pk", flat=True):
+        for frame in PondFrame.objects.filter(pond_set=pond_set).order_by("id").iterator(chunk_size=CHUNK):
+            differing = frame.shares.exclude(differs=None).values_list("differs", flat=True).iterator(chunk_size=CHUNK)
+            if stored.unpacked(frame.members) & hers or any(stored.unpacked(one) & hers for one in differing):
+                yield pond_set, frame.pk
+
+
+def _days_with_her(frame: PondFrame, hers: BitMap) -> list[tuple[PondShare, BitMap]]:
+    """The days of a frame on which she was there, and under which numbers."""
+    found = []
+    for share in frame.shares.order_by("id"):
+        inside = (stored.unpacked(frame.members) ^ stored.unpacked(share.differs)) & hers
+        if inside:
+            found.append((share, inside))
+    return found
+
+
+def _pond_days_count(person: Person) -> int:
+    hers = BitMap(person.numbers)
+    frames = [pk for _set, pk in _frames_with_her(hers)]
+    return sum(len(_days_with_her(frame, hers)) or 1 for frame in PondFrame.objects.filter(pk__in=frames))
+
+
+def _pond_days_erase(person: Person, checkpoint: Checkpoint) -> int:
+    """A frame at a time, with the days that are read by it."""
+    hers, changed = BitMap(person.numbers), 0
+    for pond_set, pk in list(_frames_with_her(hers)):
+        with alone(pond_set, POND_SETS), transaction.atomic():  # a day whose taking began before would hold her
+            frame = PondFrame.objects.select_for_update().filter(pk=pk).first()
+            if frame is None:
+                continue
+            there = _days_with_her(frame, hers)
+            for share, inside in there:
+                PondDay.objects.filter(pk=share.day_id).update(people=F("people") - len(inside))
+                PondShare.objects.filter(pk=share.pk).update(people=F("people") - len(inside))
+            for share in frame.shares.exclude(differs=None):
+                share.differs = (stored.unpacked(share.differs) - hers).serialize()
+                share.save(update_fields=["differs"])
+            frame.members = (stored.unpacked(frame.members) - hers).serialize()
+            frame.save(update_fields=["members"])
+            changed += len(there) or 1
+        checkpoint()
+    return changed
+
+
 HOLDINGS = [
     Holding("snapshots", _("Snapshots of audiences"), _snapshot_count, _snapshot_erase),
     Holding("set_facts", _("Sets in the fact log (entered, left, sent)"), _fact_count, _fact_erase),
     Holding("staying", _("Automatic tags that stay on for some days"), _staying_count, _staying_erase),
+    Holding("pond_days", _("Days of pond sets"), _pond_days_count, _pond_days_erase),
     Holding("live_sets", _("Live sets of the engine, and their file"), _live_count, _live_erase, in_engine=True),
 ]

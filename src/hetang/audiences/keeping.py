@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import ManyToOneRel, Max, Min, QuerySet
+from django.db.models import Exists, ManyToOneRel, Max, Min, OuterRef, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from hetang.audiences import stored
-from hetang.audiences.models import AudienceSnapshot
+from hetang.audiences.models import AudienceSnapshot, PondDay, PondFrame, PondShare
 from hetang.platform.keeping import COUNTED, Keeping, Note
 
 _AT_ONCE = 50
@@ -43,6 +43,33 @@ class _Snapshots:
         return rows
 
 
+class _PondDays:
+    """Days of pond sets but for the newest of each."""
+
+    def remove(self, before: datetime, note: Note) -> None:
+        while found := list(self._rows().filter(at__lt=before).order_by("pk").values_list("pk", flat=True)[:_AT_ONCE]):
+            with transaction.atomic():
+                shares = PondShare.objects.filter(day__in=found)
+                frames = set(shares.values_list("frame", flat=True))
+                shares.delete()
+                PondDay.objects.filter(pk__in=found).delete()
+                unused = PondFrame.objects.filter(pk__in=frames).exclude(pk__in=PondShare.objects.values("frame"))
+                unused.delete()
+                note(len(found))
+
+    def count(self, before: datetime) -> int:
+        return self._rows().filter(at__lt=before)[:COUNTED].count()
+
+    def oldest(self, _gone: datetime | None, /) -> datetime | None:
+        found: datetime | None = self._rows().aggregate(oldest=Min("at"))["oldest"]
+        return found
+
+    def _rows(self) -> QuerySet[PondDay]:
+        newest = PondDay.objects.values("pond_set").annotate(newest=Max("day")).values("pond_set", "newest")
+        last = newest.filter(pond_set=OuterRef("pond_set"), newest=OuterRef("day"))
+        return PondDay.objects.exclude(Exists(last))
+
+
 KEEPING = [
     Keeping(
         "snapshots",
@@ -51,5 +78,13 @@ KEEPING = [
         days=400,
         least=30,
         store=_Snapshots(),
-    )
+    ),
+    Keeping(
+        "pond_days",
+        _("Who was in which pond, at earlier days"),
+        _("To see who moved between ponds. The newest day of each pond set stays."),
+        days=400,
+        least=30,
+        store=_PondDays(),
+    ),
 ]

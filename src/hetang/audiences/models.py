@@ -1,4 +1,4 @@
-"""Saved audiences, every version of their rules, and who was in them when that changed."""
+"""Saved audiences, every version of their rules, who was in them when that changed; pond sets and their days."""
 
 from __future__ import annotations
 
@@ -111,3 +111,81 @@ class Staying(models.Model):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["automatic", "until"], name="staying_once")]
+
+
+class PondSet(models.Model):
+    """A partition of everybody within `org_node`: who fits several of its ponds is in the first one, who fits none is
+    in the rest."""
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    name = models.CharField(max_length=80)
+    description = models.CharField(max_length=300, blank=True, default="")
+    org_node = models.ForeignKey(OrgNode, models.PROTECT)
+    version = models.IntegerField(default=1)
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    updated_at = models.DateTimeField()
+    archived_at = models.DateTimeField(null=True)
+    tried_at = models.DateTimeField(null=True)  # when its people could not be counted, and why
+    problem = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["org_node", "name"], condition=models.Q(archived_at=None), name="pond_set_name_once"
+            ),
+        ]
+
+
+class Pond(models.Model):
+    """A place in the order of a pond set: those who fit the rule of an audience and none of the ponds before. One that
+    was taken out stays, for the days on which it was there."""
+
+    id = models.BigAutoField(primary_key=True)
+    public_id = models.UUIDField(default=public_id, unique=True)
+    pond_set = models.ForeignKey(PondSet, models.CASCADE, related_name="ponds")
+    name = models.CharField(max_length=80)
+    audience = models.ForeignKey(Audience, models.PROTECT, related_name="ponds")
+    position = models.IntegerField()
+    removed_at = models.DateTimeField(null=True)
+
+
+class PondDay(models.Model):
+    """A pond set as it was found on a day of the brand's zone: once, in the first minutes of the day if nothing was in
+    the way. A day without a row was missed; nobody can say afterwards who was where. `rules` are the ponds in their
+    order: [id of the pond, id of its audience, version of that]."""
+
+    id = models.BigAutoField(primary_key=True)
+    pond_set = models.ForeignKey(PondSet, models.CASCADE, related_name="days")
+    day = models.DateField()
+    at = models.DateTimeField()
+    rules = models.JSONField()
+    people = models.BigIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["pond_set", "day"], name="pond_day_once")]
+
+
+class PondFrame(models.Model):
+    """Roaring bytes of customer numbers, from which the same pond differs by little on several days."""
+
+    id = models.BigAutoField(primary_key=True)
+    pond_set = models.ForeignKey(PondSet, models.CASCADE, related_name="frames")
+    members = models.BinaryField()
+
+
+class PondShare(models.Model):
+    """Who was in a pond (None: in the rest) on a day: those of the frame but for whom it differs by (null: nobody)."""
+
+    id = models.BigAutoField(primary_key=True)
+    day = models.ForeignKey(PondDay, models.CASCADE, related_name="shares")
+    pond = models.ForeignKey(Pond, models.PROTECT, null=True, related_name="+")
+    people = models.BigIntegerField()
+    frame = models.ForeignKey(PondFrame, models.PROTECT, related_name="shares")
+    differs = models.BinaryField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["day", "pond"], name="pond_share_once", nulls_distinct=False)
+        ]

@@ -111,7 +111,7 @@ def as_numbered_now(members: BitMap, living: BitMap | None = None) -> BitMap:
     if not asked:
         return members
     if living is None:
-        absorbed = _absorbed("m.undone_at is null", [], asked)
+        absorbed = survivors_among(asked)
     else:
         rows = Customer.objects.filter(number__in=asked.to_array().tolist()).exclude(merged_into=None)
         absorbed = dict(rows.values_list("number", "merged_into_id"))
@@ -122,6 +122,11 @@ def merged_since(at: datetime, members: BitMap) -> BitMap:
     """The people of a snapshot taken at an instant, those absorbed since then as their survivors: nobody comes or goes
     by a merge."""
     return _replaced(members, _absorbed("m.at >= %s", [at - _EVALUATED], members))
+
+
+def survivors_among(members: BitMap) -> dict[int, int]:
+    """Who of these was absorbed and is still: the number of her survivor by hers. One query."""
+    return _absorbed("m.undone_at is null", [], members)
 
 
 def _absorbed(where: str, values: list[datetime], among: BitMap) -> dict[int, int]:

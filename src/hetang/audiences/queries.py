@@ -16,7 +16,7 @@ from hetang.audiences import history, past, stored
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.matching import Verdict, matches
 from hetang.audiences.matching import explain as explain_person
-from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
+from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion, PondSet
 from hetang.audiences.moments import Moment
 from hetang.audiences.people import GroupStay, Move, Person
 from hetang.audiences.reading import nested, parse
@@ -61,14 +61,18 @@ class Preview:
 
 def visible(scope: Scope) -> QuerySet[Audience]:
     """Audiences that somebody with this scope may see: her nodes', and those of the nodes above."""
-    found = Audience.objects.filter(archived_at=None).select_related("org_node")
+    return Audience.objects.filter(placed(scope), archived_at=None).select_related("org_node")
+
+
+def placed(scope: Scope) -> Q:
+    """That something belongs to a node in scope, or to one above."""
     if scope.everything:
-        return found
+        return Q()
     inside = Q(pk__in=[])
     for path in scope.paths:
         ids = [int(node) for node in path.strip(".").split(".")]
         inside |= Q(org_node__path__startswith=path) | Q(org_node_id__in=ids)
-    return found.filter(inside)
+    return inside
 
 
 def is_personal(audience: Audience, version: int) -> bool:
@@ -123,8 +127,8 @@ def evaluate(rule: dict[str, Any], scope: Scope) -> BitMap:
     return BitMap.deserialize(base64.b64decode(answer["members"]))
 
 
-def scope_of(audience: Audience) -> Scope:
-    """Whose people an audience counts: those of its node; at the root, everybody."""
+def scope_of(audience: Audience | PondSet) -> Scope:
+    """Whose people an audience or a pond set counts: those of its node; at the root, everybody."""
     node = audience.org_node
     return Scope(paths=(node.path,), everything=node.parent_id is None)
 
@@ -148,6 +152,12 @@ def used_by(audience: Audience) -> list[Audience]:
     """Other audiences whose rule names this one."""
     others = Audience.objects.filter(archived_at=None).exclude(id=audience.id)
     return [other for other in others if str(audience.public_id) in named_in(other.rule, "audience")]
+
+
+def ponds_of(audience: Audience) -> list[PondSet]:
+    """Pond sets one of whose ponds is this audience, by name."""
+    ponds = {"ponds__audience": audience, "ponds__removed_at": None, "archived_at": None}
+    return list(PondSet.objects.filter(**ponds).distinct().order_by("name"))
 
 
 def tag_sizes() -> dict[int, int]:

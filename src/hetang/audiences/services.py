@@ -25,7 +25,7 @@ from hetang.platform.access import Actor
 from hetang.platform.models import OrgNode
 
 SOURCE = "hetang.audiences"
-_LOCK_CLASS = 0x6865_7461  # advisory locks of audiences: (class, audience id)
+AUDIENCES, POND_SETS = 0x6865_7461, 0x6865_7462  # advisory locks: (one of these, row id)
 
 
 def save(
@@ -55,7 +55,7 @@ def save(
     fields |= _refreshed(live, schedule)
     try:
         with transaction.atomic():
-            _hold(rule)
+            hold(rule)
             saved = _create(actor, fields) if audience is None else _update(audience, fields)
             _keep_version(actor, saved)
             changes = {"name": name, "version": saved.version, "rule": rule}
@@ -83,7 +83,7 @@ def _named(clash: IntegrityError) -> Exception:
     return NameTaken() if "audience_name_once" in str(clash) else clash
 
 
-def _hold(rule: dict[str, Any]) -> None:
+def hold(rule: dict[str, Any]) -> None:
     """Keep the audiences that a rule names from being archived until the rule is committed."""
     named = sorted(named_in(rule, "audience"))
     if not named:
@@ -135,12 +135,13 @@ def archive(actor: Actor, audience: Audience, *, though_waiting: bool = False) -
         )
         if changed != 1:
             raise StaleVersion
-        # After the update: whoever saves a rule that names it holds its row until the rule is there (`_hold`).
+        # After the update: whoever saves a rule that names it holds its row until the rule is there (`hold`).
         names = [user.name for user in queries.used_by(audience)]
         waiting = [] if though_waiting else [use.name for use in waiting_uses(audience.id)]
         tags = list(audience.automatic_tags.order_by("tag__name").values_list("tag__name", flat=True))
-        if names or waiting or tags:
-            raise AudienceInUse(names, waiting, tags)
+        ponds = [one.name for one in queries.ponds_of(audience)]
+        if names or waiting or tags or ponds:
+            raise AudienceInUse(names, waiting, tags, ponds)
         audit.record(actor, "audience.archived", "audience", audience.public_id, {}, audience.org_node_id)
     catalogues.forget()
 
@@ -181,15 +182,16 @@ def take_snapshot(audience_id: int) -> AudienceSnapshot:
 
 
 @contextmanager
-def alone(audience_id: int) -> Iterator[None]:
-    """Hold the audience's lock for the session: a transaction would hold all cursors back while the engine works."""
+def alone(row_id: int, what: int = AUDIENCES) -> Iterator[None]:
+    """Hold the lock of an audience (or of a pond set) for the session: a transaction would hold all cursors back while
+    the engine works."""
     with connection.cursor() as cursor:
-        cursor.execute("select pg_advisory_lock(%s, %s)", [_LOCK_CLASS, audience_id])
+        cursor.execute("select pg_advisory_lock(%s, %s)", [what, row_id])
     try:
         yield
     finally:
         with connection.cursor() as cursor:
-            cursor.execute("select pg_advisory_unlock(%s, %s)", [_LOCK_CLASS, audience_id])
+            cursor.execute("select pg_advisory_unlock(%s, %s)", [what, row_id])
 
 
 def _keep(audience: Audience, found: BitMap) -> AudienceSnapshot:

@@ -43,7 +43,7 @@ group by frame.size
 
 def read_members(snapshot_id: int) -> BitMap:
     """The people of a snapshot, as they were numbered then; nobody where it is gone."""
-    rows = _run(_READ, [snapshot_id])
+    rows = run(_READ, [snapshot_id])
     if not rows:
         return BitMap()
     changed = BitMap()
@@ -76,7 +76,7 @@ def write(snapshot: AudienceSnapshot, members: BitMap, difference: BitMap) -> No
     names = ", ".join(f'"{name}"' for name in _COLUMNS)
     places = ", ".join(["%s"] * len(_COLUMNS))
     values = [getattr(snapshot, name) for name in _COLUMNS]
-    rows = _run(f"insert into audiences_audiencesnapshot ({names}) values ({places}) returning id", values)
+    rows = run(f"insert into audiences_audiencesnapshot ({names}) values ({places}) returning id", values)
     snapshot.pk = rows[0][0]
 
 
@@ -84,7 +84,7 @@ def _continues(snapshot: AudienceSnapshot, size: int) -> bool:
     """Whether it may be written as a difference of so many bytes."""
     if snapshot.entered_members is None:
         return False  # the first one
-    found = _run(_CHAIN, {"audience": snapshot.audience_id})
+    found = run(_CHAIN, {"audience": snapshot.audience_id})
     return bool(found) and found[0][1] < CHAIN and found[0][2] + size < found[0][0]
 
 
@@ -92,7 +92,7 @@ def frame_successors(snapshots: Iterable[int]) -> None:
     """Give those everybody who follow one of these snapshots, which are about to be deleted. In the caller's
     transaction."""
     gone = list(snapshots)
-    rows = _run(
+    rows = run(
         "select s.id from audiences_audiencesnapshot g join audiences_audiencesnapshot s"
         " on s.audience_id = g.audience_id and s.sequence = g.sequence + 1"
         " where g.id = any(%s) and s.id <> all(%s) and s.members is null",
@@ -102,8 +102,9 @@ def frame_successors(snapshots: Iterable[int]) -> None:
         AudienceSnapshot.objects.filter(pk=pk).update(members=read_members(pk).serialize(), moved=None)
 
 
-def _run(sql: str, values: Sequence[Any] | dict[str, Any]) -> list[Any]:
+def run(sql: str, values: Sequence[Any] | dict[str, Any]) -> list[Any]:
+    """The rows of a statement whose values go and come in binary; none of one that gives none."""
     connection.ensure_connection()
     with psycopg.Cursor(connection.connection) as cursor:  # Django's own cursors write everything as text
         cursor.execute(sql, values, binary=True)
-        return cursor.fetchall()
+        return cursor.fetchall() if cursor.description else []

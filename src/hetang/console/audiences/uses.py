@@ -102,6 +102,10 @@ def _refusal(used: AudienceInUse) -> str:
         return _("It keeps tags: %(names)s. Stop these first, on the page of the tags.") % {
             "names": ", ".join(used.tags)
         }
+    if used.ponds:
+        return _("Ponds are made of it, in: %(names)s. Give these another audience first.") % {
+            "names": ", ".join(used.ponds)
+        }
     if used.names:
         names = ", ".join(used.names)
         return _("It is used by other audiences: %(names)s. Take it out of their rules first.") % {"names": names}
