@@ -58,6 +58,7 @@ SECTIONS: tuple[Section, ...] = (
             Item(_("Friends lost"), "handovers:lost", "heart", "board:view"),
             Item(_("Tags"), "customers:tags", "tag", "customers:view"),
             Item(_("Audiences"), "audiences:list", "audience", "audiences:view"),
+            Item(_("Ponds"), "ponds:list", "split", "audiences:view"),
             Item(_("Imports"), "imports:list", "import", "imports:run"),
         ),
     ),

@@ -41,6 +41,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("handovers/", include("hetang.console.handovers.urls")),
     path("imports/", include("hetang.console.imports.urls")),
     path("audiences/", include("hetang.console.audiences.urls")),
+    path("ponds/", include("hetang.console.ponds.urls")),
     path("campaigns/", include("hetang.console.campaigns.urls")),
     path("approvals/", include("hetang.console.approvals.urls")),
     path("operations/", include("hetang.console.operations.urls")),

@@ -65,6 +65,7 @@ def sending(**values: Any) -> Of:
 
 
 _of_customer, _of_bulk, _of_audience = by("customer"), by("bulk"), by("audience")
+_of_pond_set = by("pond_set")
 
 
 def _of_member(place: SimpleNamespace) -> Values:
@@ -99,6 +100,11 @@ def _message_form(place: SimpleNamespace) -> Values:
 
 def _audience_form(place: SimpleNamespace) -> Values:
     return {"name": "Renamed", "tree": '{"all": []}', "audience": place.audience.public_id, "version": 1}
+
+
+def _ponds_form(place: SimpleNamespace) -> Values:
+    pond = {"pond_name": "Renamed", "pond_audience": place.audience.public_id, "pond": place.pond.public_id}
+    return {"name": "Renamed ponds", "set": place.pond_set.public_id, "version": 1, **pond}
 
 
 LISTED: dict[str, Listed] = {
@@ -185,6 +191,14 @@ LISTED: dict[str, Listed] = {
     "audiences:refresh": Listed(_of_audience),
     "audiences:archive": Listed(_of_audience, body=sending(unsent="yes")),
     "audiences:restore": Listed(by("archived")),
+    # ponds: who is where is asked of the engine, which is not there
+    **dict.fromkeys(("ponds:list", "ponds:new"), Listed()),
+    "ponds:draw": Listed(body=_ponds_form, silent=True),
+    "ponds:save": Listed(body=_ponds_form),
+    **dict.fromkeys(("ponds:detail", "ponds:history", "ponds:edit"), Listed(_of_pond_set)),
+    "ponds:people": Listed(_of_pond_set, query=sending(row="rest", column="rest")),
+    "ponds:archive": Listed(_of_pond_set),
+    "ponds:restore": Listed(by("archived_ponds")),
     # campaigns and broadcasts
     **dict.fromkeys(("campaigns:list", "campaigns:broadcasts", "campaigns:calendar"), Listed()),
     **dict.fromkeys(("campaigns:quota", "campaigns:quota_left"), Listed()),

@@ -14,7 +14,9 @@ from typing import Any
 
 from pyroaring import BitMap
 
-from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
+from hetang.audiences import pond_days
+from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion, Pond, PondSet
+from hetang.audiences.ponds import Now
 from hetang.campaigns.models import Broadcast, Campaign, Picture
 from hetang.communities.models import GroupChat
 from hetang.connectors.wecom.models import App, Avatar, Corp, GroupWelcome, GroupWelcomeUse, Handover, HandoverItem
@@ -227,6 +229,15 @@ def _audiences(place: SimpleNamespace) -> None:
     members = BitMap([place.customer.pk]).serialize()
     AudienceSnapshot.objects.create(
         audience=place.audience, sequence=1, version=1, at=now, count=1, members=members, entered=1, left=0
+    )
+    at: dict[str, Any] = {"org_node": place.node, "created_at": now, "updated_at": now}
+    place.pond_set = PondSet.objects.create(name=f"{place.thing} ponds", **at)
+    place.archived_ponds = PondSet.objects.create(name=f"{place.thing} old ponds", archived_at=now, **at)
+    place.pond = Pond.objects.create(
+        pond_set=place.pond_set, name=f"{place.thing} pond", audience=place.audience, position=0
+    )
+    pond_days._keep(
+        place.pond_set, now.date(), [place.pond], Now(1, [], [], [], [BitMap([place.customer.pk]), BitMap()])
     )
 
 

@@ -155,7 +155,7 @@ def save(request: HttpRequest) -> HttpResponse:
                 actor_of(request),
                 name=name,
                 rule=drafts.document(rule),
-                org_node=audience.org_node if audience else _home_node(actor_of(request)),
+                org_node=audience.org_node if audience else home_node(actor_of(request)),
                 audience=audience,
                 description=request.POST.get("description", "").strip()[:300],
                 live=request.POST.get("refresh") == "live",
@@ -387,7 +387,7 @@ def _version(request: HttpRequest) -> int:
         return 0
 
 
-def _home_node(actor: Actor) -> OrgNode:
+def home_node(actor: Actor) -> OrgNode:
     """Where a new audience belongs: the brand for headquarters, else the first node of the actor's scope."""
     scope = actor.own_scope("audiences:edit")
     nodes = OrgNode.objects.filter(parent=None) if scope.everything else scope.org_nodes()

@@ -59,6 +59,15 @@ KINDS = [
         figures.sheet_of_report,
     ),
     ExportKind(
+        "ponds",
+        gettext_lazy("Flow between ponds"),
+        "audiences:view",
+        False,
+        figures.choose_ponds,
+        figures.about_ponds,
+        figures.sheet_of_ponds,
+    ),
+    ExportKind(
         "import-problems",
         gettext_lazy("Rows that an import did not take"),
         "imports:run",

@@ -1,0 +1,19 @@
+"""Addresses of the pages of pond sets."""
+
+from django.urls import path
+
+from hetang.console.ponds import composing, views
+
+app_name = "ponds"
+urlpatterns = [
+    path("", views.pond_list, name="list"),
+    path("new", composing.new, name="new"),
+    path("draw", composing.draw, name="draw"),
+    path("save", composing.save, name="save"),
+    path("<uuid:public_id>/", views.detail, name="detail"),
+    path("<uuid:public_id>/people", views.people_page, name="people"),
+    path("<uuid:public_id>/history", views.history, name="history"),
+    path("<uuid:public_id>/edit", composing.edit, name="edit"),
+    path("<uuid:public_id>/archive", views.archive, name="archive"),
+    path("<uuid:public_id>/restore", views.restore, name="restore"),
+]
