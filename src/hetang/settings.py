@@ -70,6 +70,7 @@ LOOPS: list[str] = [
     "hetang.facts.loops:following",
     "hetang.facts.loops:patient",
     "hetang.customers.jobs:daily",
+    "hetang.commerce.rhythm_nightly:nightly",
     "hetang.customers.stage_changes:loop",
     "hetang.audiences.loops:refresh",
     "hetang.audiences.pond_days:loop",
@@ -104,6 +105,7 @@ ENGINE_SERVICES: dict[str, str] = {"sets": "hetang.audiences.engine:service"}
 # Modules whose `@job` handlers the worker runs.
 JOBS: list[str] = [
     "hetang.commerce.jobs",
+    "hetang.commerce.rhythm_nightly",
     "hetang.customers.jobs",
     "hetang.connectors.wecom.sync",
     "hetang.connectors.wecom.handover.judging",

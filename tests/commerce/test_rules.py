@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 
 import pytest
 
 from hetang.commerce import rules
+from hetang.commerce.rhythm import Base, Habit
 
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
+TODAY = date(2026, 6, 1)
+BASE = Base(shape=1000, gaps=1000, days=30)
 
 
-def ago(days: float) -> datetime:
-    return NOW - timedelta(days=days)
+def bought(days: int, first: int, last: int) -> Habit | None:
+    return Habit(days, TODAY - timedelta(days=first), TODAY - timedelta(days=last)) if days else None
 
 
 @pytest.mark.parametrize(
-    ("orders", "first", "last", "expected"),
+    ("days", "first", "last", "expected"),
     [
-        (0, None, None, rules.PROSPECT),
+        (0, 0, 0, rules.PROSPECT),
         (1, 5, 5, rules.NEW),
         (9, 30, 1, rules.NEW),
         (1, 40, 40, rules.SLOWING),
@@ -26,16 +28,11 @@ def ago(days: float) -> datetime:
         (50, 380, 30, rules.ACTIVE),  # each week: thirty days are granted to everybody
         (50, 381, 31, rules.SLOWING),
         (50, 411, 61, rules.LAPSED),
-        (5, 480, 120, rules.ACTIVE),  # each quarter: her own rhythm is slower
-        (5, 541, 181, rules.SLOWING),
-        (5, 721, 361, rules.LAPSED),
+        (5, 588, 228, rules.ACTIVE),  # each quarter, so 390 * (10 ** (1 / 5) - 1) = 228.1 days are nothing unusual
+        (5, 589, 229, rules.SLOWING),
+        (5, 816, 456, rules.SLOWING),
+        (5, 817, 457, rules.LAPSED),
     ],
 )
-def test_stage(orders: int, first: float | None, last: float | None, expected: str) -> None:
-    at = [None if days is None else ago(days) for days in (first, last)]
-    assert rules.stage(orders, at[0], at[1], NOW) == expected
-
-
-def test_the_usual_gap_needs_two_orders() -> None:
-    assert rules.usual_gap(1, ago(9), ago(9)) is None
-    assert rules.usual_gap(4, ago(40), ago(10)) == 10.0
+def test_stage(days: int, first: int, last: int, expected: str) -> None:
+    assert rules.stage(bought(days, first, last), BASE, TODAY) == expected

@@ -102,3 +102,21 @@ class CustomerCategory(models.Model):
     category = models.CharField(max_length=120)
     lines = models.IntegerField()
     amount = models.BigIntegerField()
+
+
+class RhythmFit(models.Model):
+    """What one night read from the base's purchases; the newest counts. See `commerce.rhythm` and `rhythm_fit`.
+
+    `shape` and `base_gaps` are in thousandths, `base_days` in days. `calibration` is empty while the history is short.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    computed_at = models.DateTimeField()
+    customers = models.IntegerField()  # that were read
+    gaps = models.IntegerField()  # between their purchases
+    shape = models.IntegerField()
+    base_gaps = models.IntegerField()
+    base_days = models.IntegerField()
+    leave = models.FloatField()
+    stay = models.FloatField()
+    calibration = models.JSONField(default=dict)

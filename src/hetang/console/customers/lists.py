@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET
 
 from hetang.commerce import queries as commerce
 from hetang.commerce.models import CustomerMetric
+from hetang.commerce.rhythm import Base, Habit
 from hetang.commerce.rules import stage
 from hetang.connectors.wecom import avatars
 from hetang.console.customers import words
@@ -71,13 +72,13 @@ class Row:
     tags: list[str]
     sums: CustomerMetric | None
     foreign: bool  # another company's: drawn without identity
+    habit: Habit | None
+    base: Base
 
     @property
     def stage(self) -> tuple[str, str]:
         """Where she stands, and its tone."""
-        known = self.sums
-        orders, first, last = (known.orders, known.first_order_at, known.last_order_at) if known else (0, None, None)
-        label, tone = words.STAGES[stage(orders, first, last, clock.now())]
+        label, tone = words.STAGES[stage(self.habit, self.base, clock.today())]
         return str(label), tone
 
     @property
@@ -127,13 +128,14 @@ def avatars_of(numbers: Sequence[int], actor: Actor) -> set[int]:
 
 
 def rows(page: Page[Customer], actor: Actor) -> list[Row]:
-    """What lists show of customers whom the actor sees (`customers:view`); five or six queries for the whole page."""
+    """What lists show of customers whom the actor sees (`customers:view`); seven or eight queries in all."""
     numbers = [customer.number for customer in page]
     foreign = foreign_among(actor, "customers:view", numbers)
     own = [number for number in numbers if number not in foreign]
     under_age = minors.among(own, clock.today())
     names, sums, tags = queries.names_of(own, under_age), commerce.sums_of(numbers), _tags_of(numbers)
     known_by = recognised_by(own, under_age)  # masked names look alike; a number tells people apart
+    habits, base = commerce.habits_of(numbers), commerce.rhythm_base()
     return [
         Row(
             one,
@@ -142,6 +144,8 @@ def rows(page: Page[Customer], actor: Actor) -> list[Row]:
             tags[one.number],
             sums.get(one.number),
             one.number in foreign,
+            habits.get(one.number),
+            base,
         )
         for one in page
     ]

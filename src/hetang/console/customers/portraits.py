@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,8 @@ from hetang.audiences.errors import history_is_away
 from hetang.audiences.queries import audiences_of
 from hetang.commerce import queries as commerce
 from hetang.commerce.queries import Metrics
-from hetang.commerce.rules import stage, usual_gap
+from hetang.commerce.rhythm import EARLY, LATE, MIDDLE, Base, Habit
+from hetang.commerce.rules import stage
 from hetang.communities.timeline import group_stays
 from hetang.connectors.wecom import avatars, mass_messages
 from hetang.console import figures
@@ -70,6 +71,7 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
     now = clock.now()
     known = queries.portrait(public_id, now)
     metrics = commerce.metrics_of(customer.number, now)
+    habit, base = commerce.habits_of([customer.number]).get(customer.number), commerce.rhythm_base()
     household = households.members_of(customer.number, clock.local_day(now))
     values = {
         "person": known,
@@ -78,8 +80,9 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "avatar": _has_avatar(actor, customer.number),
         "metrics": metrics,
         "sentence": sentence(metrics),
-        "stage": words.STAGES[stage(metrics.orders, metrics.first_order_at, metrics.last_order_at, now)],
-        "rhythm": rhythm(metrics),
+        "stage": words.STAGES[stage(habit, base, clock.local_day(now))],
+        "rhythm": rhythm(habit, base),
+        "expected": expected(habit, base, clock.local_day(now)),
         "months": _months(customer.number) if metrics.orders else [],
         "identities": [(words.IDENTITIES.get(one.kind, one.kind), one) for one in known.identities],
         "attributes": [(_attribute_label(one), one) for one in known.attributes],
@@ -178,13 +181,28 @@ def sentence(metrics: Metrics) -> str:
     return between.join(said) % values
 
 
-def rhythm(metrics: Metrics) -> str:
-    """How often she buys by herself, in words; empty before the second order."""
-    gap = usual_gap(metrics.orders, metrics.first_order_at, metrics.last_order_at)
-    if gap is None:
+def rhythm(habit: Habit | None, base: Base) -> str:
+    """How often she buys by herself, in words; empty before the second day of a purchase."""
+    if habit is None or not habit.gaps:
         return ""
-    days = max(1, round(gap))
-    return ngettext("usually every day", "usually every %(n)s days", days) % {"n": days}
+    days = habit.wait(MIDDLE, base)
+    often = ngettext("usually every day", "usually every %(n)s days", days) % {"n": days}
+    known = ngettext("by %(n)s time between purchases", "by %(n)s times between purchases", habit.gaps)
+    return _("%(often)s (%(known)s)") % {"often": often, "known": known % {"n": habit.gaps}}
+
+
+def expected(habit: Habit | None, base: Base, today: date) -> tuple[str, str] | None:
+    """When she is expected next, and how late she is, in words; None before the second day of a purchase."""
+    if habit is None or (late := habit.lateness(base, today)) is None:
+        return None
+    first, last = habit.expected(base, EARLY), habit.expected(base, LATE)
+    assert first and last  # noqa: S101 - who has a lateness has these
+    between = _("%(first)s to %(last)s") % {"first": figures.short_day(first), "last": figures.short_day(last)}
+    if today > last:
+        return between, _("late: in %(n)s of 100 times she had bought by now, if she stays") % {"n": late}
+    if today < first:
+        return between, _("in eight of ten times, if she stays")
+    return between, _("due: in %(n)s of 100 times she had bought by now, if she stays") % {"n": late}
 
 
 def _months(number: int) -> list[tuple[str, int, str]]:

@@ -6,7 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from hetang.console.homes import watched, which
+from hetang.console.homes import calibrated, watched, which
 from hetang.console.insights.board_page import board_context
 from hetang.console.paging import capped_count, keyset
 from hetang.platform import audit
@@ -38,6 +38,7 @@ def look_at(request: HttpRequest, code: str) -> HttpResponse:
         "page": page,
         "lines": watched.lines_of(watch, page.rows, charge),
         "count": capped_count(rows),
+        "calibration": calibrated.shown() if watch is watched.LATE else None,
         "others": [{"url": one.url, "label": one.label, "current": one is watch} for one in watched.WATCHES.values()],
     }
     return render(request, "console/homes/look_at.html", values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,6 @@ from django.utils.translation import gettext_lazy as _
 
 from hetang.commerce import queries as commerce
 from hetang.commerce.models import CustomerMetric
-from hetang.commerce.rules import usual_gap
 from hetang.console import figures
 from hetang.console.customers.lists import titles_of
 from hetang.console.homes.which import Charge
@@ -127,10 +126,9 @@ def _since(row: Relation) -> str:
     return gettext("friend since %(day)s") % {"day": figures.short_day(clock.local_day(row.since))}
 
 
-def _how_late(row: CustomerMetric) -> str:
-    assert row.last_order_at is not None  # noqa: S101 - who is late has bought
-    gone = (clock.now() - row.last_order_at).days
-    gap = max(1, round(usual_gap(row.orders, row.first_order_at, row.last_order_at) or 0))
+def _how_late(row: Any) -> str:
+    day, gap = row.rhythm
+    gone = (clock.today() - date.fromisoformat(day)).days
     usual = ngettext("usually every %(n)d day", "usually every %(n)d days", gap) % {"n": gap}
     last = ngettext("last bought %(n)d day ago", "last bought %(n)d days ago", gone) % {"n": gone}
     return gettext("%(last)s, %(usual)s") % {"last": last, "usual": usual}
@@ -159,7 +157,10 @@ NEW_FRIENDS = Watch(
 LATE = Watch(
     "late",
     _("Later than usual"),
-    _("Twice their usual time without an order, and a month at least. Who has spent most stands first."),
+    _(
+        "Nine in ten times they had bought again by now, and it is a month at least. Who has spent most stands first; "
+        "who is gone for twice that time is no longer here."
+    ),
     _("Nobody is later than usual."),
     ("-gmv", "customer_id"),
     _late,
