@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,8 +23,10 @@ from hetang.audiences.moments import Moment
 from hetang.audiences.people import GroupStay, Line, Move, Noted, Person, Purchase, Received, Visit
 from hetang.audiences.plans import Query
 from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule, StageModel
+from hetang.commerce.rhythm import Base
 from hetang.customers.friendships import Known
 from hetang.customers.life_stages import TEMPLATES, course_from
+from hetang.customers.tag_words import Word
 from hetang.platform import clickhouse
 
 NO_DAYS = ("", "soon", "20260228")
@@ -60,6 +63,7 @@ CATALOGUE = Catalogue(
         "age": StageModel("Age", NINE, "born", ""),
         "both": StageModel("Both", NINE, "born", "any"),
     },
+    rhythm=Base(1000, 1000, 30),
     audiences={"regulars": SavedRule(1, "Regulars", SAVED)},
 )
 
@@ -85,6 +89,7 @@ class Human:
     friendships: list[Known] = field(default_factory=list)
     moves: list[tuple[datetime, bool, bool, bool]] = field(default_factory=list)  # in and out of "regulars"
     household: list[tuple[str, date]] = field(default_factory=list)
+    tagged: dict[str, tuple[str, datetime]] = field(default_factory=dict)  # by which source, when
 
 
 def day(at: datetime) -> date:
@@ -139,6 +144,7 @@ def invent(rng: random.Random, number: int) -> Human:
     human.moves = moves(rng)
     days = [date(2024, 2, 29), date(2026, 3, 1), date(2026, 12, 6), date(2012, 3, 1), date(2012, 3, 2)]
     days += [TODAY + timedelta(days=rng.randrange(-5200, 300)) for _ in range(5)]
+    human.tagged = {tag: (rng.choice(["console", "wecom", "crm"]), moment()) for tag in sorted(human.tags)}
     human.household = [(rng.choice(["child", "pet"]), rng.choice(days)) for _ in range(rng.choice([0, 1, 1, 2, 3]))]
     return human
 
@@ -188,6 +194,14 @@ class Population:
             return BitMap(h.number for h in living if len(h.friends & named) >= number)
         if family == "groups":
             return BitMap(h.number for h in living if self._in_groups(h, *keys))
+        if family == "tagged":
+            ids, sources, since = keys
+            return BitMap(
+                h.number
+                for h in living
+                for tag, (source, at) in h.tagged.items()
+                if TAGS.index(tag) + 1 in ids and source in (sources or [source]) and (since is None or at >= since)
+            )
         if family == "friendship":
             return BitMap(h.number for h in living if any(self._is_such(one, *keys) for one in h.friendships))
         if family == "household":
@@ -277,6 +291,7 @@ def person(h: Human) -> Person:
         tuple(Received(day(at), channel, at) for at, channel in h.received),
         tuple(Noted(kind, day(at), at) for at, kind in h.noted),
         tuple(h.friendships),
+        tuple(Word(tag, *said) for tag, said in h.tagged.items()),
         {"regulars": tuple(Move(*move) for move in h.moves)},
         tuple(GroupStay(code, code, GROUPS[code], on) for code, on in h.groups),
         tuple(h.household),
@@ -304,7 +319,11 @@ def relates(found: Any, op: str, value: Any) -> bool:
 
 
 def fits_tag(rule: dict[str, Any], h: Human) -> bool:
-    has = [tag in h.tags for tag in rule["tags"]]
+    has = []
+    for tag in rule["tags"]:
+        source, at = h.tagged.get(tag, ("", None))
+        named = "sources" not in rule or source in rule["sources"]
+        has.append(tag in h.tags and named and (at is None or (TODAY - day(at)).days < rule.get("days", 10**6)))
     return not any(has) if rule["op"] == "none" else (all(has) if rule["op"] == "all" else any(has))
 
 
@@ -430,8 +449,29 @@ def _dates(value: Any) -> Any:
     return [date.fromisoformat(v) for v in value] if isinstance(value, list) else date.fromisoformat(value)
 
 
+def rhythm_of(h: Human) -> tuple[int, date] | None:
+    """The percent of times in which she had bought by now, and the day of the fiftieth percentile: of gaps of
+    shape one, with a base that counts as one of thirty days, so that there is a closed form."""
+    days = sorted({day(at) for at, _, _ in h.orders})
+    if len(days) < 2:
+        return None
+    total, weight = 30 + (days[-1] - days[0]).days, len(days)
+
+    def quantile(share: float) -> int:
+        return max(1, math.ceil(total * ((1 - share) ** (-1 / weight) - 1)))
+
+    since = (TODAY - days[-1]).days
+    late = max(percent for percent in range(100) if percent == 0 or since >= quantile(percent / 100))
+    return late, days[-1] + timedelta(days=quantile(0.5))
+
+
 def fits_metric(rule: dict[str, Any], h: Human) -> bool:
     name, op, value = rule["metric"], rule["op"], rule.get("value")
+    if name == "lateness":
+        known = rhythm_of(h)
+        if op in ("empty", "not_empty"):
+            return (known is None) == (op == "empty")
+        return op == "!=" if known is None else relates(known[0], op, value)
     if name.startswith("favourite"):
         values = (
             [s for _, s, _ in h.orders if s]
@@ -468,6 +508,11 @@ def fits_date(rule: dict[str, Any], h: Human) -> bool:
         if text in NO_DAYS:
             return False
         found = date.fromisoformat(text)
+    elif rule["of"] == "expected_order":
+        known = rhythm_of(h)
+        if known is None:
+            return False
+        found = known[1]
     elif not times:
         return False
     else:

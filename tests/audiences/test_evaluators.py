@@ -87,7 +87,9 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
     )
     match kind:
         case "tag":
-            return {"type": kind, "op": draw(st.sampled_from(["any", "all", "none"])), "tags": draw(some(TAGS))}
+            rule = {"type": kind, "op": draw(st.sampled_from(["any", "all", "none"])), "tags": draw(some(TAGS))}
+            rule |= {"days": draw(st.sampled_from([1, 7, 8]))} if draw(st.booleans()) else {}
+            return rule | ({"sources": draw(some(("console", "crm")))} if draw(st.integers(0, 2)) == 0 else {})
         case "consent":
             channel = draw(st.sampled_from(["wecom", "sms", "email"]))
             return {"type": kind, "purpose": "marketing", "channel": channel, "given": draw(st.booleans())}
@@ -137,7 +139,7 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
             op = draw(st.sampled_from(["home", "favourite", "bought_at"]))
             return {"type": kind, "op": op, **({"stores": where} if isinstance(where, list) else {"node": where})}
         case "date":
-            of = draw(st.sampled_from(["first_order", "last_order", "last_visit", "attribute:born"]))
+            of = draw(st.sampled_from(["first_order", "last_order", "last_visit", "expected_order", "attribute:born"]))
             yearly = ["anniversary_within"] * 2 if of == "attribute:born" else []
             op = draw(st.sampled_from(["within_last", "more_than_ago", "within_next", "before", "after", *yearly]))
             if op in ("before", "after"):
@@ -162,6 +164,7 @@ def metric(draw: st.DrawFn) -> dict[str, Any]:
                 "average_order_value",
                 "days_since_last_order",
                 "days_since_last_visit",
+                "lateness",
                 "favourite_category",
             ]
         )
@@ -170,6 +173,8 @@ def metric(draw: st.DrawFn) -> dict[str, Any]:
     if name == "favourite_category":
         op = draw(st.sampled_from(["in", "empty", "not_empty"]))
         return {**base, "op": op, **({"value": draw(some(CATEGORIES))} if op == "in" else {})}
+    if name == "lateness":
+        return draw(compared(base, st.sampled_from([0, 1, 10, 50, 75, 90, 98, 99, 100]), ("empty", "not_empty")))
     if name.startswith("days"):
         return draw(compared(base, st.sampled_from([0, 1, 8, 31, 366]), ("empty", "not_empty")))
     money = st.sampled_from([-100, 0, 100, 350, 999, 1250])
@@ -291,6 +296,10 @@ def population(history: None) -> Population:
 @example(rule={"type": "date", "of": "last_order", "op": "after", "date": "9999-12-31"}, scoped=False)
 @example(rule={"type": "metric", "metric": "days_since_last_order", "op": ">=", "value": 10**9}, scoped=False)
 @example(rule={"type": "metric", "metric": "days_since_last_order", "op": "<", "value": 10**9}, scoped=False)
+@example(rule={"type": "metric", "metric": "lateness", "op": ">=", "value": 90}, scoped=False)
+@example(rule={"type": "metric", "metric": "lateness", "op": "between", "value": [10, 75]}, scoped=False)
+@example(rule={"type": "date", "of": "expected_order", "op": "within_next", "days": 30}, scoped=False)
+@example(rule={"type": "date", "of": "expected_order", "op": "more_than_ago", "days": 7}, scoped=False)
 def test_the_readings_agree(population: Population, rule: dict[str, Any], scoped: bool) -> None:
     node = parse({"version": 1, "rule": rule}, CATALOGUE)
     scope = BitMap(range(1, 150)) if scoped else None

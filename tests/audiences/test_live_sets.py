@@ -19,7 +19,7 @@ from hetang.audiences.matching import matches
 from hetang.audiences.moments import Moment
 from hetang.audiences.people import Person
 from hetang.audiences.reading import parse
-from hetang.customers import friendships
+from hetang.customers import friendships, tag_words
 from hetang.customers.models import Customer, Tag, TagGroup
 from hetang.customers.subscriptions import customers
 from hetang.facts.intake import Draft, record
@@ -273,3 +273,38 @@ def test_friendships_are_asked_for_by_how_and_when_they_began_or_were_lost(tmp_p
             person = Person(number, friendships=friendships.of_customer(number))
             assert matches(node, person, known, moment) == (member in expected), (rule, member)
     assert friendships.channel_states(["i"], 5) == ["till"]
+
+
+def test_tags_are_asked_for_by_when_and_by_whom_they_were_put_on(tmp_path: Path) -> None:
+    def put(source: str, member: str, tag: str, key: str, days: int, **more: Any) -> None:
+        at = NOW - timedelta(days=days)
+        draft = Draft("tag.changed", key, at, [("member", member)], {"tag": tag, "on": True, **more})
+        assert record(source, [draft]).rejected == []
+
+    put("console", "ann", "gold", "1", 2)
+    put("crm", "bea", "gold", "2", 40)
+    put("wecom", "bea", "silver", "3", 1)
+    put("console", "cat", "gold", "4", 1, expires_at=(NOW - timedelta(hours=1)).isoformat())  # over
+    put("crm", "dan", "gold", "5", 9)
+    put("console", "dan", "gold", "6", 3)  # the newest word counts
+    apply()
+    service = SetService(tmp_path)
+    people = {member: number_of(member) for member in ("ann", "bea", "cat", "dan")}
+    moment, known = Moment(clock.today(), clock.zone().key), catalogue(fresh=True)
+    for rule, expected in (
+        ({"days": 7}, ["ann", "dan"]),
+        ({"days": 3}, ["ann"]),
+        ({"sources": ["crm"]}, ["bea"]),
+        ({"sources": ["console", "crm"], "days": 41}, ["ann", "bea", "dan"]),
+        ({"op": "all", "tags": ["gold", "silver"], "sources": ["crm", "wecom"]}, ["bea"]),
+        ({"op": "none", "days": 7}, ["bea", "cat"]),
+    ):
+        document = {"version": 1, "rule": {"type": "tag", "tags": ["gold"], **rule}}
+        found = service.handle("evaluate", {"rule": document, "scope": None, "sample": 10})["sample"]
+        assert found == sorted(people[member] for member in expected), rule
+        node = parse(document, known)
+        for member, number in people.items():
+            words = tag_words.of_customer(number)
+            person = Person(number, tags=frozenset(one.tag for one in words), tag_words=words)
+            assert matches(node, person, known, moment) == (member in expected), (rule, member)
+    assert tag_words.sources(["c"], 5) == ["console", "crm", "wecom"]

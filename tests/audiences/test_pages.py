@@ -155,7 +155,7 @@ def test_what_is_wrong_is_said_at_its_place(client: Client) -> None:
     assert counted(html) == "3"
 
 
-@pytest.mark.parametrize("code", ["lapsed", "category", "new-friends", "visited", "birthday", "reachable"])
+@pytest.mark.parametrize("code", ["lapsed", "category", "new-friends", "visited", "birthday", "reachable", "late"])
 def test_templates_can_be_counted(client: Client, code: str) -> None:
     assert 'template=birthday"' not in client.get("/audiences/new").content.decode()
     AttributeDefinition.objects.create(

@@ -50,7 +50,7 @@ LOOPED = replace(
         "kept": SavedRule(3, "Kept", {"version": 1, "rule": {"type": "tag", "op": "any", "tags": ["baby"]}}),
         "broken": SavedRule(2, "Broken", {"version": 1, "rule": {"type": "tag", "op": "any", "tags": ["gone"]}}),
     },
-    kept={"baby": "kept"},
+    kept={"baby": "kept", "lost": "fine"},
 )
 
 CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
@@ -67,6 +67,9 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     ({**TAG, "tags": ["gone"]}, "unknown_tag", ("rule", "tags")),
     ({**TAG, "tags": "gold"}, "not_a_list", ("rule", "tags")),
     ({**TAG, "op": "some"}, "not_an_option", ("rule", "op")),
+    ({**TAG, "days": 0}, "not_a_number", ("rule", "days")),
+    ({**TAG, "sources": "wecom"}, "not_a_list", ("rule", "sources")),
+    ({**TAG, "tags": ["lost"], "days": 7}, "tag_is_kept", ("rule", "tags")),
     ({"type": "attribute", "code": "shoe", "op": "="}, "unknown_attribute", ("rule", "code")),
     ({"type": "attribute", "code": "city", "op": "=", "value": "x" * 201}, "not_a_text", ("rule", "value")),
     ({"type": "attribute", "code": "city", "op": "<", "value": "x"}, "not_an_option", ("rule", "op")),
@@ -208,6 +211,26 @@ def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
             {"type": "friendship", "state": "lost", "days": 30, "staff": ["lin"]},
             "最近 30 天内（含今天）与“lin”的好友关系已解除",
             "lost the friendship with “lin” within the last 30 days (today included)",
+        ),
+        (
+            metric(metric="lateness", op=">=", value=90),
+            "按本人购买节奏的逾期程度至少 90%",
+            "lateness for her own rhythm is at least 90%",
+        ),
+        (
+            metric(metric="lateness", op="empty"),
+            "还没有自己的购买节奏（不足两天有购买）",
+            "has no rhythm of her own (fewer than two days of purchases)",
+        ),
+        (
+            {"type": "date", "of": "expected_order", "op": "more_than_ago", "days": 7},
+            "预计下次购买日期在 7 天以前",
+            "expected next purchase more than 7 days ago",
+        ),
+        (
+            {**TAG, "days": 7, "sources": ["console", "crm"]},
+            "有最近 7 天内（含今天）由“人工（控制台）”、“crm”打上的标签“gold”",
+            "has the tag “gold”, put on within the last 7 days (today included) by “hand (console)”, “crm”",
         ),
         (then(unit="hours"), "到访后 3 小时内购买", "visited, and within 3 hours bought"),
     ],

@@ -12,6 +12,7 @@ from django.db import connection
 
 from hetang.audiences.models import Audience, AutomaticTag
 from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule, StageModel, named_in
+from hetang.commerce.queries import rhythm_base
 from hetang.communities.models import GroupChat
 from hetang.customers import life_stages
 from hetang.customers.models import AttributeDefinition, Tag
@@ -81,6 +82,7 @@ def _read() -> Catalogue:
             str(one.public_id): StageModel(one.name, life_stages.course_of(one), one.attribute, one.member_kind)
             for one in life_stages.active()
         },
+        rhythm=rhythm_base(),
         currency_digits=known.currency_digits,
         currency=known.currency,
     )

@@ -33,7 +33,7 @@ from hetang.audiences.reading import parse
 from hetang.audiences.rules import Catalogue, InvalidRule, Node
 from hetang.audiences.sets import Evaluation, each, evaluate
 from hetang.communities import queries as communities
-from hetang.customers import friendships, kept
+from hetang.customers import friendships, kept, tag_words
 from hetang.platform import clock, environment, outages
 from hetang.platform.engine_client import ServiceError
 
@@ -112,6 +112,8 @@ class View:
             return self._still.friends(int(str(number)), staff)  # type: ignore[arg-type]
         if family == "friendship":
             return friendships.customers_with(*cast("friendships.Wanted", keys)) & self.universe
+        if family == "tagged":
+            return tag_words.customers_tagged(*cast("tag_words.Wanted", keys)) & self.universe
         if family == "groups":
             return communities.customers_in(*cast("communities.InGroups", keys)) & self.universe
         if family == "household":

@@ -109,6 +109,10 @@ MESSAGES: dict[str, str | Promise] = {
     "stage_model_has_no_such_date": _("“{name}” does not count from this date."),
     "broken_audience": _("The rule of the audience “{name}” can no longer be evaluated. Repair it first."),
     "tag_cycle": _("The tag “{tag}” is kept by the audience “{name}”, whose rule would ask for itself."),
+    "tag_is_kept": _(
+        "The tag “{tag}” is kept by the audience “{name}”, so nobody put it on at a time. "
+        "Ask who came into that audience."
+    ),
     "cycle": _("The audience “{name}” would contain itself."),
 }
 

@@ -19,7 +19,9 @@ from hetang.audiences.rules import (
     ADDED,
     ANNIVERSARY,
     DAYS_SINCE,
+    EXPECTED,
     FAVOURITES,
+    LATENESS,
     All,
     AnyOf,
     AtStore,
@@ -48,6 +50,7 @@ from hetang.audiences.rules import (
     Tagged,
     WasMember,
 )
+from hetang.commerce.rhythm import Base, Habit, habit
 from hetang.customers.friendships import STATES, Known
 from hetang.customers.stages import Course, read_day
 
@@ -101,7 +104,7 @@ def _condition(  # noqa: PLR0911, PLR0912 - one for each kind
 ) -> tuple[Any, bool]:
     match node:
         case Tagged(op, tags):
-            worn = [tag for tag in tags if tag in person.tags]
+            worn = [tag for tag in tags if tag in person.tags and _put_on(node, tag, person, moment)]
             return worn, {"any": bool(worn), "all": len(worn) == len(tags), "none": not worn}[op]
         case ConsentGiven(purpose, channel, given):
             has = (purpose, channel) in person.consents
@@ -130,10 +133,10 @@ def _condition(  # noqa: PLR0911, PLR0912 - one for each kind
             found = person.attributes.get(node.code, "")
             return found, _attribute(node, found)
         case Metric():
-            found = metric(node.metric, person, moment)
+            found = metric(node.metric, person, moment, catalogue.rhythm)
             return _shown(node, found, person), _metric(node, found, person)
         case DateOf():
-            return _date(node, person, moment)
+            return _date(node, person, moment, catalogue.rhythm)
         case LifeStage():
             return _life_stage(node, person, catalogue, moment)
         case Behaviour():
@@ -144,6 +147,15 @@ def _condition(  # noqa: PLR0911, PLR0912 - one for each kind
             return behaviour_matching.followed(node, person, moment)
         case _:
             raise TypeError(f"no condition: {node!r}")
+
+
+def _put_on(node: Tagged, tag: str, person: Person, moment: Moment) -> bool:
+    """Whether the word that put the tag on is one that is asked for."""
+    since = None if node.days is None else moment.instant(first_day(node.days, moment.today))
+    if since is None and not node.sources:
+        return True
+    said = [one for one in person.tag_words if one.tag == tag and (not node.sources or one.source in node.sources)]
+    return any(since is None or one.at >= since for one in said)
 
 
 def _was_member(node: WasMember, person: Person, moment: Moment) -> tuple[Any, bool]:
@@ -249,8 +261,11 @@ def _number(text: str) -> float | None:
         return None
 
 
-def metric(name: str, person: Person, moment: Moment) -> Any:
+def metric(name: str, person: Person, moment: Moment, rhythm: Base) -> Any:
     """The value of a metric; None where it does not exist. The average order value comes as (gmv, orders)."""
+    if name == LATENESS:
+        known = _habit(person)
+        return None if known is None else known.lateness(rhythm, moment.today)
     if name in DAYS_SINCE:
         day = {
             "days_since_last_order": person.last_order,
@@ -284,15 +299,23 @@ def _shown(node: Metric, found: Any, person: Person) -> Any:
     return found
 
 
-def _date(node: DateOf, person: Person, moment: Moment) -> tuple[Any, bool]:
+def _habit(person: Person) -> Habit | None:
+    return habit([purchase.day for purchase in person.purchases])
+
+
+def _date(node: DateOf, person: Person, moment: Moment, rhythm: Base) -> tuple[Any, bool]:
     if node.of.startswith("attribute:"):
         found = person.attributes.get(node.of.removeprefix("attribute:"), "")
         if _DAY.fullmatch(found) is None:
             return found, False
     else:
-        day = {"first_order": person.first_order, "last_order": person.last_order, "last_visit": person.last_visit}[
-            node.of
-        ]
+        known = _habit(person) if node.of == EXPECTED else None
+        day = {
+            "first_order": person.first_order,
+            "last_order": person.last_order,
+            "last_visit": person.last_visit,
+            EXPECTED: known.expected(rhythm) if known else None,
+        }[node.of]
         if day is None:
             return "", False
         found = day.isoformat()

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from hetang.customers.friendships import Known
+from hetang.customers.tag_words import Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class Person:
     received: tuple[Received, ...] = ()
     noted: tuple[Noted, ...] = ()
     friendships: tuple[Known, ...] = ()
+    tag_words: tuple[Word, ...] = ()
     moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)  # by audience: those whose past is asked for
     groups: tuple[GroupStay, ...] = ()
     household: tuple[tuple[str, date], ...] = ()  # kind of a member, and the day that stages count from

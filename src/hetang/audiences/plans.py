@@ -26,11 +26,14 @@ from hetang.audiences.moments import (
     day_bounds,
     first_day,
 )
+from hetang.audiences.rhythm_sql import expected_sql, has_rhythm_sql, late_sql
 from hetang.audiences.rules import (
     ADDED,
     ANNIVERSARY,
     DAYS_SINCE,
+    EXPECTED,
     FAVOURITES,
+    LATENESS,
     AtStore,
     Attribute,
     Behaviour,
@@ -55,13 +58,14 @@ from hetang.audiences.rules import (
     WasMember,
 )
 from hetang.commerce.attribute_columns import column as attribute_column
+from hetang.commerce.rhythm import Base
 from hetang.customers.stages import Course, Span
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """Everybody in any of the live sets of a family: tag, consent, left_alone, home_store, friends, bucket, groups,
-    friendship, household; and of an audience's past: was_member, moved."""
+    """Everybody in any of the live sets of a family: tag, tagged, consent, left_alone, home_store, friends, bucket,
+    groups, friendship, household; and of an audience's past: was_member, moved."""
 
     family: str
     keys: tuple[Hashable, ...]
@@ -99,8 +103,8 @@ Plan = Live | Query | Complement | Intersection | Union
 def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  # noqa: PLR0911, PLR0912 - one for each kind
     """The plan of one condition (not of membership: the caller reads that as the audience's own tree)."""
     match condition:
-        case Tagged(op, tags):
-            return _tagged(op, tuple(catalogue.tags[tag].id for tag in tags))
+        case Tagged():
+            return _tagged(condition, tuple(catalogue.tags[tag].id for tag in condition.tags), moment)
         case ConsentGiven(purpose, channel, given):
             return _unless(Live("consent", ((purpose, channel),)), not given)
         case LeftAlone(on):
@@ -123,9 +127,9 @@ def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  #
         case Attribute():
             return _attribute(condition)
         case Metric():
-            return _metric(condition, moment)
+            return _metric(condition, moment, catalogue.rhythm)
         case DateOf():
-            return _date(condition, moment)
+            return _date(condition, moment, catalogue.rhythm)
         case Behaviour(op=op, value=value):
             return _selected(counted_sql(condition, QUANTIFIED[op], (value,), moment))
         case DeedAt():
@@ -142,10 +146,17 @@ def _unless(inner: Plan, negated: bool) -> Plan:
     return Complement(inner) if negated else inner
 
 
-def _tagged(op: str, ids: tuple[int, ...]) -> Plan:
-    if op == "all":
-        return Intersection(tuple(Live("tag", (tag,)) for tag in ids))
-    return _unless(Live("tag", ids), op == "none")
+def _tagged(condition: Tagged, ids: tuple[int, ...], moment: Moment) -> Plan:
+    if condition.op == "all":
+        return Intersection(tuple(_wearing(condition, (tag,), moment) for tag in ids))
+    return _unless(_wearing(condition, ids, moment), condition.op == "none")
+
+
+def _wearing(condition: Tagged, ids: tuple[int, ...], moment: Moment) -> Live:
+    if condition.days is None and not condition.sources:
+        return Live("tag", ids)
+    since = None if condition.days is None else moment.instant(first_day(condition.days, moment.today))
+    return Live("tagged", (ids, tuple(sorted(condition.sources)), since))
 
 
 def _friendship(condition: Friendship, catalogue: Catalogue, moment: Moment) -> Plan:
@@ -228,10 +239,12 @@ _SINCE_COLUMN = {
 _WINDOWS = {"orders_30": 30, "orders_90": 90, "orders_365": 365}
 
 
-def _metric(condition: Metric, moment: Moment) -> Plan:
+def _metric(condition: Metric, moment: Moment, rhythm: Base) -> Plan:  # noqa: PLR0911 - one for each kind
     metric, op, values = condition.metric, condition.op, condition.values
     if op in {"!=", "empty"}:
-        return Complement(_metric(Metric(metric, "=" if op == "!=" else "not_empty", values), moment))
+        return Complement(_metric(Metric(metric, "=" if op == "!=" else "not_empty", values), moment, rhythm))
+    if metric == LATENESS:
+        return _query(*(has_rhythm_sql() if op == "not_empty" else late_sql(op, values, rhythm, moment.today)))
     if metric in FAVOURITES:
         return _favourite(condition)
     if metric in DAYS_SINCE:
@@ -300,7 +313,9 @@ def _average(op: str, values: Sequence[Scalar]) -> Plan:
     return profile_query(f"orders > 0 and gmv {op} {{value:Int128}} * orders", {"value": values[0]})
 
 
-def _date(condition: DateOf, moment: Moment) -> Plan:
+def _date(condition: DateOf, moment: Moment, rhythm: Base) -> Plan:
+    if condition.of == EXPECTED:
+        return _query(*expected_sql(condition, rhythm, moment.today))
     if condition.op == ANNIVERSARY:
         return _anniversary(condition, moment)
     low, high = day_bounds(condition.op, condition.days, condition.on, moment.today)

@@ -32,7 +32,7 @@ from hetang.audiences.rules import (
     named_in,
 )
 from hetang.audiences.rules import is_personal as personal_rule
-from hetang.customers import friendships, kept
+from hetang.customers import friendships, kept, tag_words
 from hetang.customers.access import visible as visible_customers
 from hetang.customers.models import Customer, Tag
 from hetang.platform import clock, engine_client
@@ -224,6 +224,7 @@ def person(number: int, past_of: Iterable[str] = ()) -> Person:
         moves=_moves(number, set(past_of)),
         groups=stays_of(number),
         friendships=friendships.of_customer(number),
+        tag_words=tag_words.of_customer(number),
         household=tuple((kind, date.fromisoformat(day)) for kind, day in household),
         **did,
     )

@@ -17,7 +17,6 @@ from hetang.audiences.rules import (
     BUCKETS,
     COMPARISONS,
     DATE_OPS,
-    DAYS_SINCE,
     FAVOURITES,
     FRIENDSHIPS,
     MAX_CONDITIONS,
@@ -26,6 +25,7 @@ from hetang.audiences.rules import (
     MAX_NUMBER,
     MAX_TEXT,
     MAX_VALUES,
+    MAY_BE_MISSING,
     METRICS,
     MONEY,
     PURPOSES,
@@ -313,12 +313,20 @@ def short(value: Any) -> str:
 
 
 def _tagged(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
-    r.only(raw, {"type", "op", "tags"}, path)
+    r.only(raw, {"type", "op", "tags", "days", "sources"}, path)
     tags = r.texts(raw, "tags", path)
     r.known(tags, r.catalogue.tags, "tag", (*path, "tags"))
     r.no_circle(tags, (*path, "tags"))
     op: Any = r.choice(raw, "op", ("any", "all", "none"), path, "any")
-    return Tagged(op, tags)
+    days, sources = raw.get("days"), r.texts(raw, "sources", path, required=False)
+    within = None if days is None else r.whole(days, (*path, "days"), 1, MAX_DAYS)
+    for code in tags if within or sources else ():
+        if code in r.catalogue.kept and code in r.catalogue.tags:
+            keeper = r.catalogue.audiences.get(r.catalogue.kept[code])
+            r.problem(
+                (*path, "tags"), "tag_is_kept", tag=r.catalogue.tags[code].name, name=keeper.name if keeper else "?"
+            )
+    return Tagged(op, tags, within, sources)
 
 
 def _attribute(r: Reader, raw: dict[str, Any], path: Path) -> Condition | None:
@@ -351,7 +359,7 @@ def _metric(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
         else:
             r.known(codes, r.catalogue.categories, "category", (*path, "value"))
         return Metric(metric, op, values)
-    op = r.choice(raw, "op", (*COMPARISONS, "empty", "not_empty") if metric in DAYS_SINCE else COMPARISONS, path)
+    op = r.choice(raw, "op", (*COMPARISONS, "empty", "not_empty") if metric in MAY_BE_MISSING else COMPARISONS, path)
     low = -MAX_NUMBER if metric in MONEY else 0
     return Metric(metric, op, r.values(raw, op, lambda value, at: r.whole(value, at, low), path))
 

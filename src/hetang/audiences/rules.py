@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from hetang.commerce.rhythm import Base
 from hetang.customers.stages import Course
 
 VERSION = 1
@@ -25,8 +26,10 @@ BUCKETS = 100
 COUNTS = ("orders", "orders_30", "orders_90", "orders_365", "visits")
 MONEY = ("gmv", "average_order_value", "refunded")
 DAYS_SINCE = ("days_since_last_order", "days_since_first_order", "days_since_last_visit")
+LATENESS = "lateness"  # in percent of times she had bought by now: see `commerce.rhythm`
+MAY_BE_MISSING = (*DAYS_SINCE, LATENESS)
 FAVOURITES = ("favourite_store", "favourite_category")
-METRICS = COUNTS + MONEY + DAYS_SINCE + FAVOURITES
+METRICS = COUNTS + MONEY + MAY_BE_MISSING + FAVOURITES
 COMPARISONS = ("=", "!=", "<", "<=", ">", ">=", "between")
 TEXT_OPS = ("=", "!=", "in", "contains", "empty", "not_empty")
 ATTRIBUTE_OPS: Mapping[str, tuple[str, ...]] = {
@@ -41,7 +44,8 @@ UNITS = {"hours": 3600, "days": 86400}  # in seconds
 DEED_OPS = ("within_last", "more_than_ago", "before", "after")
 ANNIVERSARY = "anniversary_within"  # of dates of attributes, such as a birthday
 DATE_OPS = ("within_last", "more_than_ago", "within_next", "before", "after")
-TIMES = ("first_order", "last_order", "last_visit")
+EXPECTED = "expected_order"
+TIMES = ("first_order", "last_order", "last_visit", EXPECTED)
 EVENTS = ("bought", "spent", "visited", "received", "fact")
 DEEDS = ("bought", "visited", "received", "fact")  # what has a first and a last time, and comes after something else
 # Facts that name a person, other than those that are an event of their own here.
@@ -119,8 +123,14 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
+    """Wears any, all or none of these tags. With `days` or `sources` only tags count that were put on in the last days,
+    or by one of these sources (`console`: by hand, `wecom`, or the name under which another system or file says it);
+    the newest word counts. Tags that a rule keeps cannot be asked so."""
+
     op: Literal["any", "all", "none"]
     tags: tuple[str, ...]
+    days: int | None = None
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +145,8 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """`days_since_*` and the average order value do not exist before the first order (visit): only `!=` holds then."""
+    """`days_since_*` and the average order value do not exist before the first order (visit), lateness not before the
+    second day of a purchase: only `!=` holds then."""
 
     metric: str
     op: str
@@ -144,9 +155,10 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class DateOf:
-    """A day of a customer (`first_order`, `last_order`, `last_visit` or `attribute:<code>`) relative to today or to
-    `on` (ISO date). `before` and `after` exclude the day itself. The anniversary of an attribute's day comes every
-    year; that of 29 February is the first of March in a common year."""
+    """A day of a customer (`first_order`, `last_order`, `last_visit`, `attribute:<code>`, or `expected_order`: the day
+    by which she has bought again in half of all times) relative to today or to `on` (ISO date). `before` and `after`
+    exclude the day itself. The anniversary of an attribute's day comes every year; that of 29 February is the first of
+    March in a common year."""
 
     of: str
     op: str
@@ -407,6 +419,7 @@ class Catalogue:
     kept: Mapping[str, str] = field(default_factory=dict)  # tags that an audience keeps, and which one
     groups: Mapping[str, Named] = field(default_factory=dict)
     stage_models: Mapping[str, StageModel] = field(default_factory=dict)
+    rhythm: Base = field(default_factory=Base)  # of the brand's purchases
     currency_digits: int = 2
     currency: str = "CNY"
 

@@ -80,7 +80,10 @@ def _one_of(values: Sequence[str]) -> Shape:
 
 def _conditions() -> dict[str, Shape]:
     shapes = {
-        "tag": _object({"tags": _SOME}, {"op": _one_of(("any", "all", "none"))}),
+        "tag": _object(
+            {"tags": _SOME},
+            {"op": _one_of(("any", "all", "none")), "days": _or_null(_DAYS), "sources": _NAMES},
+        ),
         "attribute": {"anyOf": _attribute()},
         "metric": {"anyOf": _metric()},
         "date": {"anyOf": _date()},
@@ -165,7 +168,7 @@ def _metric() -> list[Shape]:
     return [
         *of(rules.COUNTS, rules.COMPARISONS, _COUNT),
         *of(rules.MONEY, rules.COMPARISONS, _SIGNED),
-        *of(rules.DAYS_SINCE, (*rules.COMPARISONS, "empty"), _COUNT),
+        *of(rules.MAY_BE_MISSING, (*rules.COMPARISONS, "empty"), _COUNT),
         *favourite,
     ]
 

@@ -11,6 +11,7 @@ from hetang.audiences.rules import (
     BUCKETS,
     DAYS_SINCE,
     FAVOURITES,
+    LATENESS,
     MONEY,
     All,
     AnyOf,
@@ -51,6 +52,7 @@ METRIC_NAMES = {
     "days_since_last_order": ("距最近一次下单天数", "days since the last order"),
     "days_since_first_order": ("距首次下单天数", "days since the first order"),
     "days_since_last_visit": ("距最近一次到访天数", "days since the last visit"),
+    "lateness": ("按本人购买节奏的逾期程度", "lateness for her own rhythm"),
     "favourite_store": ("最常光顾的门店", "favourite store"),
     "favourite_category": ("最常购买的品类", "favourite category"),
 }
@@ -58,6 +60,7 @@ TIME_NAMES = {
     "first_order": ("首次下单日期", "first order"),
     "last_order": ("最近一次下单日期", "last order"),
     "last_visit": ("最近一次到访日期", "last visit"),
+    "expected_order": ("预计下次购买日期", "expected next purchase"),
 }
 CHANNEL_NAMES = {
     "wecom": ("企业微信", "WeCom"),
@@ -78,6 +81,7 @@ ADDED_NAMES = {
     "assigned": ("管理员分配", "assignment by an administrator"),
     "unknown": ("未知来源", "an unknown way"),
 }
+TAG_SOURCE_NAMES = {"console": ("人工（控制台）", "hand (console)"), "wecom": ("企业微信", "WeCom")}
 PURPOSE_NAMES = {
     "marketing": ("营销", "marketing"),
     "service": ("服务", "service"),
@@ -173,14 +177,25 @@ class Writer:
 
 
 def _tagged(w: Writer, node: Tagged) -> str:
-    names = w.listed([w.catalogue.tags[tag].name for tag in node.tags])
+    names, (chinese, english) = w.listed([w.catalogue.tags[tag].name for tag in node.tags]), _put_on(w, node)
     if node.op == "none":
-        return w.say(f"没有标签{names}", f"has none of the tags {names}")
+        return w.say(f"没有{chinese}标签{names}", f"has none of the tags {names}{english}")
     if node.op == "all" and len(node.tags) > 1:
-        return w.say(f"同时有标签{names}", f"has all of the tags {names}")
+        return w.say(f"同时有{chinese}标签{names}", f"has all of the tags {names}{english}")
     if len(node.tags) > 1:
-        return w.say(f"有任一标签{names}", f"has any of the tags {names}")
-    return w.say(f"有标签{names}", f"has the tag {names}")
+        return w.say(f"有任一{chinese}标签{names}", f"has any of the tags {names}{english}")
+    return w.say(f"有{chinese}标签{names}", f"has the tag {names}{english}")
+
+
+def _put_on(w: Writer, node: Tagged) -> tuple[str, str]:
+    """When and by whom, before the tags in Chinese and behind them in English."""
+    if not node.days and not node.sources:
+        return "", ""
+    sources = w.listed([w.name(TAG_SOURCE_NAMES.get(one, (one, one))) for one in node.sources])
+    when = f"最近 {node.days} 天内（含今天）" if node.days else ""
+    chinese = f"{when}{f'由{sources}' if sources else ''}打上的"
+    english = f" within the last {node.days} days (today included)" if node.days else ""
+    return chinese, f", put on{english}{f' by {sources}' if sources else ''}"
 
 
 def _attribute(w: Writer, node: Attribute) -> str:
@@ -201,6 +216,17 @@ def _metric(w: Writer, node: Metric) -> str:
             shown = [w.name(w.catalogue.categories[str(code)]) for code in node.values]
     elif node.metric in MONEY:
         shown = [w.money(value) for value in node.values]
+    elif node.metric == LATENESS:
+        shown = [f"{value}%" for value in node.values]
+        if node.op in {"empty", "not_empty"}:
+            if node.op == "empty":
+                return w.say(
+                    "还没有自己的购买节奏（不足两天有购买）",
+                    "has no rhythm of her own (fewer than two days of purchases)",
+                )
+            return w.say(
+                "有自己的购买节奏（至少两天有购买）", "has a rhythm of her own (at least two days of purchases)"
+            )
     else:
         shown = [str(value) for value in node.values]
     if node.metric in DAYS_SINCE and node.op in {"empty", "not_empty"}:

@@ -14,7 +14,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import TruncMonth
 
 from hetang.commerce.models import CustomerCategory, CustomerMetric, CustomerStore, Order, RhythmFit
-from hetang.commerce.rhythm import LATE, MIDDLE, MOST_GAPS, Base, Habit, factors
+from hetang.commerce.rhythm import FINE, LATE, MIDDLE, MOST_GAPS, Base, Habit, factors
 from hetang.commerce.rules import LEAST_PATIENCE_DAYS, NEW_DAYS
 from hetang.platform import clock
 
@@ -104,6 +104,7 @@ def slowing(now: datetime) -> QuerySet[CustomerMetric]:
         "late": list(factors(base.shape, base.gaps, LATE)),
         "middle": list(factors(base.shape, base.gaps, MIDDLE)),
         "most": MOST_GAPS,
+        "fine": FINE,
         "base_days": base.days,
         "base_gaps": base.gaps,
         "shape": base.shape,
@@ -130,7 +131,7 @@ _HABIT = """(
 ) h"""
 _WAIT = (
     "greatest(1, ceil((%({factors})s::bigint[])[least(h.days - 1, %(most)s)] * (%(base_days)s + h.last - h.first)"
-    "::numeric / (%(base_gaps)s + (h.days - 1) * %(shape)s)))"
+    "::numeric / (%(fine)s * (%(base_gaps)s + (h.days - 1) * %(shape)s))))"
 )
 _RHYTHM = f"(select jsonb_build_array(h.last, {_WAIT.format(factors='middle')}) from {_HABIT})"
 _SLOWING = f"""

@@ -24,6 +24,8 @@ MOST_GAPS = 40  # beyond that the factor hardly changes
 LATE = 90  # percent: who is later than that is called late where nobody says how late
 EARLY, MIDDLE = 10, 50  # with `LATE` the days between which the next purchase is expected, and the usual time
 MILLI = 1000
+FINE = 1000  # factors are finer than the weights that they belong to: a day is not decided by their rounding
+MOST_WAIT = 100_000  # days: a date may be expected no later
 
 # What the base's rhythm is read from, and compared with.
 LEAST_GAPS = 200  # of the base, before anything is read from them
@@ -48,7 +50,7 @@ class Base:
         """The days since her last purchase from which on she is that late; `gaps` of hers (at least one) lasted `span`
         days together. At least one."""
         factor = factors(self.shape, self.gaps, percent)[min(gaps, MOST_GAPS) - 1]
-        return max(1, -(-factor * (self.days + span) // (self.gaps + gaps * self.shape)))
+        return max(1, -(-factor * (self.days + span) // (FINE * (self.gaps + gaps * self.shape))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Habit:
     def expected(self, base: Base, percent: int = MIDDLE) -> date | None:
         """The day by which she has bought again with this percent of certainty, if she stays; None before the second
         day of a purchase."""
-        return None if self.gaps < 1 else self.last + timedelta(days=min(self.wait(percent, base), 100_000))
+        return None if self.gaps < 1 else self.last + timedelta(days=min(self.wait(percent, base), MOST_WAIT))
 
     def lateness(self, base: Base, today: date) -> int | None:
         """In what percent of times she would have bought by now, if she stays (0 to 99, rounded down); None before the
@@ -135,12 +137,12 @@ def wilson(hits: int, of: int) -> tuple[float, float]:
 @lru_cache(maxsize=512)
 def factors(shape: int, gaps: int, percent: int) -> tuple[int, ...]:
     """For 1 to `MOST_GAPS` gaps of her own, the percentile of the days until the next purchase as a whole number: times
-    (the base's days and hers), through (the base's gaps and hers times the shape, in thousandths). About 10 ms, once
-    for each percent."""
+    (the base's days and hers), through `FINE` times (the base's gaps and hers times the shape, in thousandths). About
+    10 ms, once for each percent."""
     import numpy as np
 
     from hetang.commerce.rhythm_fit import beta_quantiles
 
     weights = gaps + shape * np.arange(1, MOST_GAPS + 1)
     share = beta_quantiles(percent / 100, shape / MILLI, weights / MILLI)
-    return tuple(round(float(one)) for one in share / (1 - share) * weights)
+    return tuple(round(float(one)) for one in share / (1 - share) * weights * FINE)

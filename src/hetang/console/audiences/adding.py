@@ -12,9 +12,11 @@ from django.utils.translation import override
 
 from hetang.audiences import behaviour_sentences, rules, sentences
 from hetang.audiences.rules import Catalogue
+from hetang.commerce.rhythm import LATE
 from hetang.console.audiences.fields import label_of, named, new_conditions
 
 Both = tuple[str, str]
+_WHEN = {rules.EXPECTED: {"op": "within_next", "days": 7}}
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def new_condition(what: str, known: Catalogue) -> dict[str, Any]:
     leaves: dict[str, dict[str, Any]] = {
         "tag": {"type": "tag", "op": "any", "tags": [about]},
         "attribute": {"type": "attribute", "code": about, "op": "not_empty"},
-        "date": {"type": "date", "of": about, "op": "within_last", "days": 30},
+        "date": {"type": "date", "of": about, **_WHEN.get(about, {"op": "within_last", "days": 30})},
         "fact": {**often, "event": "fact", "kind": about},
         "category": {**often, "event": "bought", "days": 30, "category": about},
         "audience": {"type": "audience", "audience": about},
@@ -93,7 +95,8 @@ def new_condition(what: str, known: Catalogue) -> dict[str, Any]:
 def _metric(metric: str) -> dict[str, Any]:
     if metric in rules.FAVOURITES:
         return {"type": "metric", "metric": metric, "op": "not_empty"}
-    return {"type": "metric", "metric": metric, "op": ">=", "value": 100_00 if metric in rules.MONEY else 1}
+    value = 100_00 if metric in rules.MONEY else LATE if metric == rules.LATENESS else 1
+    return {"type": "metric", "metric": metric, "op": ">=", "value": value}
 
 
 def _offer(code: str, heading: str, names: Both, more: str = "") -> Offer:

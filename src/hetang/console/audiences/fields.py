@@ -18,7 +18,7 @@ from hetang.platform.access import Actor
 from hetang.resources.models import Staff, Store
 
 INLINE = 300
-SEARCHED = frozenset({"products", "groups", "channel_states"})
+SEARCHED = frozenset({"products", "groups", "channel_states", "tag_sources"})
 
 
 def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: PLR0911, PLR0912 - one for each kind
@@ -162,6 +162,7 @@ def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
         "staff": [(userid, staff.name) for userid, staff in known.staff.items()],
         "categories": sorted(((c, names[place]) for c, names in known.categories.items()), key=lambda pair: pair[1]),
         "ways": [(code, named(names)) for code, names in sentences.ADDED_NAMES.items()],
+        "tag_sources": [(code, named(names)) for code, names in sentences.TAG_SOURCE_NAMES.items()],
         "channel_states": [],  # there may be thousands: searched, and called by themselves
         "audiences": [(public_id, saved.name) for public_id, saved in known.audiences.items()],
         "groups": [(public_id, group.name) for public_id, group in known.groups.items()],
@@ -217,6 +218,10 @@ def _tag(leaf: dict[str, Any]) -> list[Field]:
     return [
         Field("op", _("How"), "select", leaf.get("op", "any"), ops),
         Field("tags", _("Tags"), "pick", leaf.get("tags", []), source="tags", many=True),
+        Field("days", _("Put on in the last days"), "number", leaf.get("days"), optional=True, blank=_("ever")),
+        Field(
+            "sources", _("Put on by"), "pick", leaf.get("sources", []), source="tag_sources", many=True, optional=True
+        ),
     ]
 
 
@@ -256,7 +261,7 @@ def _metric(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
     if metric in rules.FAVOURITES:
         ops: Sequence[str] = ("in", "empty", "not_empty")
     else:
-        ops = (*rules.COMPARISONS, "empty", "not_empty") if metric in rules.DAYS_SINCE else rules.COMPARISONS
+        ops = (*rules.COMPARISONS, "empty", "not_empty") if metric in rules.MAY_BE_MISSING else rules.COMPARISONS
     op = leaf.get("op") if leaf.get("op") in ops else (ops[0] if metric in rules.FAVOURITES else ">=")
     leaf = {**leaf, "op": op}
     how = Field("op", _("Compare"), "select", op, _comparisons(ops), shape=True)
@@ -268,7 +273,8 @@ def _metric(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
         return [which, how, Field("value", _("Values"), "pick", value, source=source, many=True)]
     if metric in rules.MONEY:
         return [which, how, *_compared(leaf, "money", known.currency_digits, known.currency)]
-    return [which, how, *_compared(leaf, "number", hint=_("days") if metric in rules.DAYS_SINCE else "")]
+    hint = _("days") if metric in rules.DAYS_SINCE else "%" if metric == rules.LATENESS else ""
+    return [which, how, *_compared(leaf, "number", hint=hint)]
 
 
 def _attribute(leaf: dict[str, Any], known: Catalogue) -> list[Field]:

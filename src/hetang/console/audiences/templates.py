@@ -8,7 +8,8 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from hetang.audiences.rules import ANNIVERSARY, Catalogue
+from hetang.audiences.rules import ANNIVERSARY, LATENESS, Catalogue
+from hetang.commerce.rhythm import LATE
 from hetang.console.audiences.behaviour_fields import VISITED_THEN_BOUGHT
 
 Rule = dict[str, Any]
@@ -36,6 +37,19 @@ STARTS: tuple[Start, ...] = (
             "all": [
                 {"type": "metric", "metric": "orders_365", "op": ">=", "value": 4},
                 {"type": "date", "of": "last_order", "op": "more_than_ago", "days": 60},
+                _QUIET,
+                _UNDISTURBED,
+            ]
+        },
+    ),
+    Start(
+        "late",
+        _("Late for her own rhythm"),
+        _("Would have bought again by now nine in ten times, bought within a year, not written to this week"),
+        {
+            "all": [
+                {"type": "metric", "metric": LATENESS, "op": ">=", "value": LATE},
+                {"type": "date", "of": "last_order", "op": "within_last", "days": 365},
                 _QUIET,
                 _UNDISTURBED,
             ]

@@ -13,11 +13,13 @@ from django.views.decorators.http import require_GET
 
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.rules import Catalogue
+from hetang.audiences.sentences import TAG_SOURCE_NAMES
 from hetang.communities.models import GroupChat
 from hetang.communities.queries import visible as groups_of
 from hetang.console.audiences import adding
 from hetang.console.audiences.fields import named, product_label, sources, within
 from hetang.console.figures import number
+from hetang.customers import tag_words
 from hetang.customers.friendships import channel_states
 from hetang.platform.access import Actor, actor_of, needs
 from hetang.resources.models import Product
@@ -40,6 +42,8 @@ def values(request: HttpRequest, source: str) -> JsonResponse:
         found = _groups(words, actor_of(request))
     elif source == "channel_states":
         found = [(state, state) for state in channel_states(words, SHOWN + 1)]
+    elif source == "tag_sources":
+        found = _tag_sources(words)
     elif source == "conditions":
         found = adding.matching(within(known, actor_of(request)), words)
     elif source in (offered := sources(within(known, actor_of(request)))):
@@ -87,6 +91,13 @@ def _group_label(group: GroupChat) -> str:
     where = group.store.name if group.store else group.owner.name if group.owner else ""
     said = [group.name or _("Without a name"), where, _("%(n)s people") % {"n": number(group.size)}]
     return " · ".join(part for part in said if part)
+
+
+def _tag_sources(words: list[str]) -> list[Option]:
+    """Those with names of their own first, then the other sources that put on tags, called by themselves."""
+    own = {code: named(names) for code, names in TAG_SOURCE_NAMES.items()}
+    others = [source for source in tag_words.sources(words, SHOWN + 1) if source not in own]
+    return [*_matching(own.items(), words), *((source, source) for source in others)]
 
 
 def _holds(word: str, known: Catalogue) -> Q:

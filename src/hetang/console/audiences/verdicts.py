@@ -73,6 +73,8 @@ def _moment(found: str) -> str:
 def _metric(node: Metric, found: Any, known: Catalogue) -> str:
     if found in (None, ""):
         return _("nothing")
+    if node.metric == rules.LATENESS:
+        return figures.percent(found / 100, 0)
     if node.metric in rules.MONEY:
         return figures.money(found)
     if node.metric == "favourite_store":
