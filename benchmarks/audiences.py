@@ -12,6 +12,7 @@ history cached and without ClickHouse's query condition cache; the live sets are
 - `snapshot_diff`: three million members (or half of the people), of whom half a per cent of the people came or went
   since the snapshot before: that one read, both compared, the new one and its facts committed.
 - `preview`: rules of one to six new conditions in the console, as `benchmarks.preview` draws them (at a million).
+- `ponds`: see `benchmarks.pond_flow`.
 - `tag_changes`, `six_tags_busy_ratio`, `live_p99`: see `benchmarks.changes`. Words of single people and the live
   audience at a million only.
 """
@@ -32,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import beside, changes, crowd, preview
+from benchmarks import beside, changes, crowd, pond_flow, preview
 from benchmarks.product import Product
 from benchmarks.report import report
 
@@ -81,6 +82,7 @@ def measure(people: int) -> None:
         bench.first("rfm", bench.rfm, target=400)
         bench.first("behaviour", bench.behaviour, target=700)
         bench.snapshot()
+        pond_flow.measure(people, suffix)
         if people == SIZES["small"][0]:
             bench.previews(product)
         tags = changes.kept_tags(people)

@@ -66,11 +66,11 @@ def test_composing_counts_what_earlier_ponds_have_and_lines_change_places(client
     two = lines(("Gold", golden), ("Others", everybody), ("", None))
     told = text_of(client.post("/ponds/draw", two))
     assert "1 person is here" in told
-    assert "2 people are here · 3 fit the audience; earlier ponds have: Gold 1" in told
+    assert "2 people are here · 3 fit the audience · earlier ponds have: Gold 1" in told
     assert "Everybody else 0 0.0%" in told
     turned = client.post("/ponds/draw", {**two, "do": "up:1"}).content.decode()
     assert re.findall(r'name="pond_name" maxlength="80" value="([^"]*)"', turned) == ["Others", "Gold", ""]
-    assert "0 people are here · 1 fit the audience; earlier ponds have: Others 1" in re.sub(r"<[^>]+>", "", turned)
+    assert "0 people are here · 1 fit the audience · earlier ponds have: Others 1" in re.sub(r"<[^>]+>", "", turned)
     gone = client.post("/ponds/draw", {**two, "do": "remove:0"}).content.decode()
     assert re.findall(r'name="pond_name" maxlength="80" value="([^"]*)"', gone) == ["Others", ""]
     for wrong in ("up:9", "sideways:1", "remove:x"):

@@ -19,8 +19,7 @@ class Split:
 
 
 def split(rules: Iterable[BitMap], base: BitMap) -> Split:
-    """Give everybody of the base to the first rule that she fits. With n rules n²/2 intersections: 12 rules over a
-    million people take 10 ms."""
+    """Give everybody of the base to the first rule that she fits. With n rules up to n²/2 intersections."""
     parts: list[BitMap] = []
     fits, lost, left = [], [], base
     for rule in rules:

@@ -68,7 +68,8 @@ def ponds_of(pond_set: PondSet) -> list[Pond]:
 
 def now(audiences: Sequence[Audience], scope: Scope, *, members: bool = False, fresh: bool = False) -> Now:
     """Where everybody in scope is, by the rules of these audiences in their order. `members` fills `parts`, `fresh`
-    counts all that is committed by now. Raises like `queries.preview`. 1 M people in 6 ponds of tags: 30 ms."""
+    counts all that is committed by now. Raises like `queries.preview`. 1 M people in 6 ponds of tags: 75 ms on a busy
+    machine (`benchmarks.pond_flow`)."""
     payload = {
         "rules": [one.rule for one in audiences],
         "scope": queries.paths_of(scope),

@@ -10,6 +10,7 @@ from django.core.exceptions import BadRequest, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_GET, require_POST
 
 from hetang.audiences import ponds, queries
@@ -166,7 +167,7 @@ def _shares(counted: list[Line], now: ponds.Now) -> list[dict[str, Any]]:
     for place, people in enumerate(now.people):
         width = 100 * people / now.of if now.of else 0.0
         rest = place == len(counted)
-        name = _("Everybody else") if rest else counted[place].name or counted[place].label
+        name = pgettext("pond", "Everybody else") if rest else counted[place].name or counted[place].label
         pieces.append(
             {
                 "colour": "rest" if rest else str(place),

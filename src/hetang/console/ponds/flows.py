@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from django.utils.translation import gettext, pgettext
+from django.utils.translation import pgettext
 from pyroaring import BitMap
 
 from hetang.audiences import pond_days, ponds, queries
@@ -136,7 +136,7 @@ def spots(wanted: Sequence[int | None], order: Sequence[int | None], names: dict
     """Ponds by id as spots; a pond keeps its colour by its place in `order`."""
     places = {pond: place for place, pond in enumerate(one for one in order if one is not None)}
     return [
-        Spot(REST, gettext("Everybody else"), REST)
+        Spot(REST, pgettext("pond", "Everybody else"), REST)
         if pond is None
         else Spot(str(pond), names.get(pond, f"#{pond}"), str(places[pond] % COLOURS))
         for pond in wanted

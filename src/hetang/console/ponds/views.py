@@ -23,7 +23,7 @@ from hetang.console.audiences.building import trouble
 from hetang.console.audiences.past import page_of
 from hetang.console.ponds import picture
 from hetang.console.ponds.access import own_or_404, seen_or_404
-from hetang.console.ponds.flows import NOW, Flow, Side, Spot, flow, flow_of, read_day, seen_by, sides_of, spots
+from hetang.console.ponds.flows import NOW, OUT, Flow, Side, Spot, flow, flow_of, read_day, seen_by, sides_of, spots
 from hetang.platform import clock
 from hetang.platform.access import Actor, actor_of, needs
 from hetang.platform.engine_client import EngineUnavailable, ServiceError
@@ -243,12 +243,12 @@ def _sums(found: Flow) -> dict[str, Any]:
             "spot": spot,
             "people": sum(row),
             "cells": [
-                {"people": people, "key": other.key, "name": other.name, "stayed": other.key == spot.key}
+                {"people": people, "key": other.key, "name": other.name, "stayed": other.key == spot.key != OUT}
                 for people, other in zip(row, found.after, strict=True)
             ],
         }
         for spot, row in zip(found.before, found.matrix, strict=True)
-        if any(row) or spot.key != "out"
+        if any(row) or spot.key != OUT
     ]
     return {"rows": rows, "columns": [sum(column) for column in zip(*found.matrix, strict=True)], "all": found.people}
 
