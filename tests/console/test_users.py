@@ -11,6 +11,7 @@ from django.test import Client
 from hetang.platform import clock
 from hetang.platform.models import AuditEntry, Grant, OrgNode, OwnRole, User
 from hetang.platform.roles import AUDITOR, STORE_MANAGER
+from hetang.resources.models import Store
 from tests.console.cast import Cast, user
 from tests.console.conftest import client_of
 
@@ -99,6 +100,25 @@ def test_an_own_administrator_of_a_store_sees_and_changes_only_there(headquarter
     local.post(grants, {"role": STORE_MANAGER, "org_node": cast.store_a.org_node.pk})
     assert Grant.objects.filter(user=cast.nobody).count() == 1
     assert local.post("/settings/roles/new", values | {"name": "x"}).status_code == 403
+
+
+def test_a_store_says_where_it_is_and_on_which_map(headquarters: Client, cast: Cast) -> None:
+    address = f"/settings/organisation/{cast.store_b.org_node_id}/"
+    values = {"name": cast.store_b.name, "latitude": "31.230416", "longitude": "121.473701", "datum": "gcj02"}
+    for wrong, said in (
+        ({"datum": ""}, "Say in which system"),
+        ({"latitude": "121.473701", "longitude": "31.230416"}, "seem to be swapped"),
+        ({"longitude": ""}, "Fill in both coordinates"),
+    ):
+        answer = headquarters.post(address, values | wrong)
+        assert (answer.status_code, said in answer.content.decode()) == (422, True)
+    assert headquarters.post(address, values).status_code == 302
+    assert "31.230416, 121.473701 · GCJ-02" in headquarters.get("/settings/organisation/").content.decode()
+    assert AuditEntry.objects.get(action="store.placed").changes["datum"] == ["", "gcj02"]
+    assert headquarters.post(address, {"name": "Store B"}).status_code == 302
+    assert headquarters.post(address, values | {"latitude": "", "longitude": ""}).status_code == 302
+    store = Store.objects.get(pk=cast.store_b.pk)
+    assert (store.latitude, store.datum) == (None, "")
 
 
 def test_a_place_becomes_another_companys(headquarters: Client, cast: Cast) -> None:

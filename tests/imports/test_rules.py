@@ -127,23 +127,6 @@ def test_columns_are_recognised_in_both_languages() -> None:
     assert rules.suggest_columns(TARGETS[STORES], ["Store ID", "Store Name", "Lat", "Lng"])["code"] == "Store ID"
 
 
-@pytest.mark.parametrize(
-    ("latitude", "longitude", "country", "verdict"),
-    [
-        ("31.23", "121.47", "CN", ""),
-        ("121.47", "31.23", "CN", "swapped_coordinates"),
-        ("40.71", "-74.00", "CN", "outside_country"),
-        ("0", "0", "CN", "null_island"),
-        ("121.47", "31.23", "", "swapped_coordinates"),
-        ("31.23", None, "CN", "half_a_place"),
-        (None, None, "CN", ""),
-    ],
-)
-def test_places_are_judged(latitude: str | None, longitude: str | None, country: str, verdict: str) -> None:
-    degrees = [None if text is None else Decimal(text) for text in (latitude, longitude)]
-    assert rules.judge_place(degrees[0], degrees[1], country) == verdict
-
-
 def test_a_renumbering_of_stores_is_noticed() -> None:
     assert rules.nearly_all_changed(known=100, in_file=100, in_both=3)
     assert not rules.nearly_all_changed(known=100, in_file=100, in_both=60)

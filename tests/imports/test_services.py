@@ -25,8 +25,11 @@ from tests.imports.files import checked, csv_bytes, imported, uploaded
 
 pytestmark = pytest.mark.django_db
 
-STORES = [["门店编号", "门店名称", "区域", "国家", "纬度", "经度"]]
-SHANGHAI = [["S1", "静安店", "华东", "CN", "31.23", "121.44"], ["S2", "徐汇店", "华东", "CN", "31.19", "121.43"]]
+STORES = [["门店编号", "门店名称", "区域", "国家", "纬度", "经度", "坐标系"]]
+SHANGHAI = [
+    ["S1", "静安店", "华东", "CN", "31.23", "121.44", "高德"],
+    ["S2", "徐汇店", "华东", "CN", "31.19", "121.43", "BD-09"],
+]
 
 
 def test_stores_come_in_with_their_places_and_regions() -> None:
@@ -35,23 +38,39 @@ def test_stores_come_in_with_their_places_and_regions() -> None:
     store = Store.objects.select_related("org_node__parent").get(code="S1")
     region = store.org_node.parent
     assert region is not None
-    assert (store.name, str(store.latitude), region.name) == ("静安店", "31.230000", "华东")
+    assert (store.name, str(store.latitude), store.datum, region.name) == ("静安店", "31.230000", "gcj02", "华东")
 
 
 def test_swapped_and_foreign_coordinates_must_be_confirmed_and_are_left_out() -> None:
-    rows = [["S3", "浦东店", "", "CN", "121.5", "31.2"], ["S4", "远方店", "", "CN", "51.5", "-0.1"]]
+    rows = [
+        ["S3", "浦东店", "", "CN", "121.5", "31.2", "GPS"],
+        ["S4", "远方店", "", "CN", "51.5", "-0.1", "GPS"],
+        ["S5", "无名店", "", "CN", "31.2", "121.5", ""],
+    ]
     owner = checked(uploaded("stores", csv_bytes([*STORES, *SHANGHAI, *rows])))
-    assert services.unconfirmed(owner) == ["swapped_coordinates", "outside_country"]
+    assert services.unconfirmed(owner) == ["swapped_coordinates", "outside_country", "no_datum"]
+    found = owner.check_result["first_problems"]
+    assert [(one["row"], one["field"], one["code"]) for one in found] == [
+        (4, "latitude", "swapped_coordinates"),
+        (5, "latitude", "outside_country"),
+        (6, "datum", "no_datum"),
+    ]
     with pytest.raises(NotReady) as refused:
         services.start_run(owner)
     assert refused.value.code == "warnings_unconfirmed"
     owner = imported("stores", csv_bytes([*STORES, *SHANGHAI, *rows]))
-    assert [store.latitude for store in Store.objects.filter(code__in=["S3", "S4"])] == [None, None]
+    assert [store.latitude for store in Store.objects.filter(code__in=["S3", "S4", "S5"])] == [None, None, None]
+
+
+def test_coordinates_need_their_system() -> None:
+    with pytest.raises(BadMapping) as refused:
+        uploaded("stores", csv_bytes([STORES[0][:-1], SHANGHAI[0][:-1]]))
+    assert refused.value.code == "datum_undeclared"
 
 
 def test_renumbered_stores_are_noticed() -> None:
     resources.upsert_stores(StoreRow(f"OLD{number}", "店") for number in range(20))
-    rows = [[f"NEW{number}", "店", "", "CN", "", ""] for number in range(20)]
+    rows = [[f"NEW{number}", "店", "", "CN", "", "", ""] for number in range(20)]
     owner = checked(uploaded("stores", csv_bytes([*STORES, *rows])))
     assert [warning["code"] for warning in owner.check_result["warnings"]] == ["stores_changed"]
     assert owner.check_result["warnings"][0]["parameters"] == {"known": 20, "in_file": 20, "both": 0}

@@ -10,6 +10,7 @@ import msgspec
 from hetang.imports import rules
 from hetang.imports.errors import BadMapping
 from hetang.imports.targets import CUSTOMERS, TARGETS, Target
+from hetang.platform.positions import datum_of
 
 PURPOSES = ("marketing", "service", "transaction")
 CONSENT_CHANNELS = ("wecom", "sms", "email")
@@ -99,6 +100,10 @@ def check(target: Target, mapping: Mapping, headers: Sequence[str], currency: st
     for field in target.fields:
         if field.required and field.name not in given:
             raise BadMapping("field_unmapped", {"field": field.name})
+    if target.needs_datum(given):
+        raise BadMapping("datum_undeclared")
+    if (said := mapping.constants.get("datum", "").strip()) and not datum_of(said):
+        raise BadMapping("unknown_datum", {"datum": said[:20]})
     for group in target.needs_one_of:
         if not given.intersection(group):
             raise BadMapping("one_of_unmapped", {"fields": ", ".join(group)})

@@ -63,6 +63,30 @@ _PROBLEMS = {
         gettext_noop("This is not a coordinate in degrees."),
         gettext_noop("Write decimal degrees such as 31.230416."),
     ),
+    "unknown_datum": (
+        gettext_noop("This is not a coordinate system that is known."),
+        gettext_noop("Write WGS-84, GCJ-02 or BD-09."),
+    ),
+    "swapped_coordinates": (
+        gettext_noop("Latitude and longitude seem to be swapped; the store is taken without its position."),
+        gettext_noop("Choose the other column for each of the two, or correct the row."),
+    ),
+    "outside_country": (
+        gettext_noop("The position lies outside the store's country; the store is taken without it."),
+        gettext_noop("Correct the coordinates or the country."),
+    ),
+    "half_a_place": (
+        gettext_noop("One of the two coordinates is missing; the store is taken without its position."),
+        gettext_noop("Fill in latitude and longitude, or neither."),
+    ),
+    "null_island": (
+        gettext_noop("The coordinates 0, 0 stand for an unknown position; the store is taken without it."),
+        gettext_noop("Leave both cells empty, or write the true coordinates."),
+    ),
+    "no_datum": (
+        gettext_noop("Nothing says in which system the coordinates are; the store is taken without its position."),
+        gettext_noop("Write WGS-84, GCJ-02 or BD-09: GCJ-02 is what Amap, Tencent and WeChat give, BD-09 Baidu."),
+    ),
     "nobody_named": (
         gettext_noop("The row names nobody."),
         gettext_noop("Give a member number, phone or another identity."),
@@ -113,6 +137,14 @@ _REFUSALS = {
     "unknown_field": gettext_noop("There is no field “%(field)s”."),
     "field_unmapped": gettext_noop("Choose a column for the required field “%(field)s”."),
     "one_of_unmapped": gettext_noop("Choose a column for at least one of these fields: %(fields)s."),
+    "datum_undeclared": gettext_noop(
+        "Say in which system the coordinates are: choose a column for “Coordinate system”, or write WGS-84, GCJ-02"
+        " (Amap, Tencent, WeChat) or BD-09 (Baidu) there for all rows."
+    ),
+    "unknown_datum": gettext_noop(
+        "“%(datum)s” is no coordinate system that is known. Write WGS-84, GCJ-02 (Amap, Tencent, WeChat) or BD-09"
+        " (Baidu)."
+    ),
     "bad_source": gettext_noop(
         "The name of the source may have lower-case letters, digits, dots, dashes and underscores, at most 60."
     ),
@@ -185,6 +217,11 @@ _WARNINGS: dict[str, str | Promise] = {
     "null_island": ngettext_lazy(
         "%(count)s store has the coordinates 0, 0. If you go on, they are left empty.",
         "%(count)s stores have the coordinates 0, 0. If you go on, they are left empty.",
+        "count",
+    ),
+    "no_datum": ngettext_lazy(
+        "%(count)s store has coordinates without their coordinate system. If you go on, they are left empty.",
+        "%(count)s stores have coordinates without their coordinate system. If you go on, they are left empty.",
         "count",
     ),
     "stores_changed": ngettext_lazy(

@@ -14,6 +14,7 @@ from hetang.facts.intake import Draft
 from hetang.imports import rules
 from hetang.imports.mapping import LegalBasis
 from hetang.imports.targets import CUSTOMERS, IDENTITY_FIELDS, PRODUCTS, REFUNDS, STAFF, STORES, VISITS
+from hetang.platform import positions
 from hetang.resources import services as resources
 from hetang.resources.rules import ProductRow, StaffRow, StoreRow
 
@@ -141,14 +142,20 @@ def _without_empty(**values: Any) -> Record:
 # -- rows of resources ---------------------------------------------------------------------------------------------
 
 
-def store_row(record: Record, country: str) -> tuple[StoreRow, str]:
-    """A store, and what is wrong with its place (see `rules.judge_place`); a wrong place is left out."""
+def judge(record: Record, country: str) -> str:
+    """What is wrong with the place of a row: empty for nothing, else one of `positions.FAULTS`."""
     latitude, longitude = record.get("latitude"), record.get("longitude")
-    fault = rules.judge_place(latitude, longitude, record.get("country") or country)
+    fault = positions.judge(latitude, longitude, country)
+    return fault or ("no_datum" if latitude is not None and "datum" not in record else "")
+
+
+def store_row(record: Record, country: str) -> tuple[StoreRow, str]:
+    """A store, and what is wrong with its place (see `judge`); a wrong place is left out."""
+    fault = judge(record, record.get("country") or country)
     fields = ("code", "name", "region", "address", "city", "country", "time_zone", "opened_on", "closed_on")
     values: dict[str, Any] = {name: record.get(name) for name in fields}
     if not fault:
-        values |= {"latitude": latitude, "longitude": longitude}
+        values |= {name: record.get(name) for name in ("latitude", "longitude", "datum")}
     return StoreRow(**values), fault
 
 

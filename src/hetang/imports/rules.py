@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from hetang.imports.targets import ATTRIBUTES, BIRTHDAY, CUSTOMERS, Target
+from hetang.platform.positions import datum_of
 
 SOURCE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
 MAX_CELL = 2000
@@ -206,6 +207,14 @@ def parse_coordinate(text: str) -> Decimal:
     return number.quantize(Decimal("0.000001"), rounding=ROUND_HALF_UP)
 
 
+def parse_datum(text: str) -> str:
+    """The datum that a text names: WGS-84, GCJ-02 or BD-09, or a map that uses it."""
+    datum = datum_of(text)
+    if not datum:
+        raise BadValue("unknown_datum")
+    return datum
+
+
 def quantity_text(quantity: Decimal) -> str:
     """`2` for 2.000, `0.355` for 0.355: the form in which facts carry quantities."""
     text = f"{quantity:f}"
@@ -314,6 +323,7 @@ PARSERS: dict[str, Parser] = {
     "zone": lambda text, _: parse_zone(text),
     "yes_no": lambda text, _: parse_yes_no(text),
     "coordinate": lambda text, _: parse_coordinate(text),
+    "datum": lambda text, _: parse_datum(text),
     "money": parse_money,
     "price": parse_price,
     "quantity": parse_quantity,
@@ -365,50 +375,7 @@ def headers_with_spaces(headers: Sequence[str]) -> list[str]:
     return [header for header in headers if header != header.strip() or not header.isprintable() or "\ufeff" in header]
 
 
-# -- places --------------------------------------------------------------------------------------------------------
-
-# Bounding boxes (south, west, north, east) of countries that brands run shops in; an absent country is not judged.
-BOXES: dict[str, tuple[float, float, float, float]] = {
-    "CN": (18.0, 73.4, 53.6, 135.1),
-    "HK": (22.1, 113.8, 22.6, 114.5),
-    "MO": (22.1, 113.5, 22.3, 113.7),
-    "TW": (21.8, 118.1, 26.5, 122.1),
-    "SG": (1.1, 103.5, 1.5, 104.2),
-    "MY": (0.8, 99.5, 7.5, 119.4),
-    "TH": (5.5, 97.3, 20.6, 105.7),
-    "VN": (8.1, 102.1, 23.5, 109.6),
-    "ID": (-11.1, 94.9, 6.2, 141.1),
-    "PH": (4.5, 116.8, 21.3, 126.7),
-    "JP": (24.0, 122.9, 45.6, 146.0),
-    "KR": (33.0, 124.5, 38.7, 131.9),
-    "US": (18.8, -179.2, 71.5, -66.9),
-    "CA": (41.6, -141.1, 83.2, -52.5),
-    "GB": (49.8, -8.7, 60.9, 1.8),
-    "FR": (41.3, -5.2, 51.2, 9.6),
-    "DE": (47.2, 5.8, 55.1, 15.1),
-    "AU": (-43.7, 112.9, -10.6, 153.7),
-}
-
-
-def judge_place(latitude: Decimal | None, longitude: Decimal | None, country: str) -> str:
-    """Empty when nothing is wrong, else `half_a_place`, `swapped_coordinates`, `outside_country` or `null_island`."""
-    if latitude is None and longitude is None:
-        return ""
-    if latitude is None or longitude is None:
-        return "half_a_place"
-    if latitude == 0 and longitude == 0:
-        return "null_island"
-    box = BOXES.get(country)
-    if box is None:
-        return "swapped_coordinates" if abs(latitude) > 90 else ""
-    if _inside(latitude, longitude, box):
-        return ""
-    return "swapped_coordinates" if _inside(longitude, latitude, box) else "outside_country"
-
-
-def _inside(latitude: Decimal, longitude: Decimal, box: tuple[float, float, float, float]) -> bool:
-    south, west, north, east = box
-    return south <= latitude <= north and west <= longitude <= east
+# -- files ---------------------------------------------------------------------------------------------------------
 
 
 def nearly_all_changed(known: int, in_file: int, in_both: int) -> bool:

@@ -31,7 +31,7 @@ from hetang.imports.columns import Decoder, Problem, Rows
 from hetang.imports.errors import NotReady
 from hetang.imports.models import Import, ImportChunk
 from hetang.imports.targets import ORDERS, PRODUCTS, STAFF, STORES, TARGETS
-from hetang.platform import clock
+from hetang.platform import clock, positions
 from hetang.platform.brand import brand
 from hetang.platform.environment import home
 from hetang.platform.ids import fact_key_hash
@@ -214,7 +214,10 @@ def _check_rows(work: Reading, watch: Watch, tally: Tally) -> None:
         if name in {STORES, PRODUCTS, STAFF}:
             tally.counts["rows_taken"] += len(records)
             if name == STORES:
-                tally.places.update(rows.store_row(record, work.country)[1] for _, record in records)
+                misplaced = [problem for row, record in records if (problem := _misplaced(row, record, work.country))]
+                tally.places.update(problem.code for problem in misplaced)
+                tally.note(misplaced)
+                found += misplaced
         else:
             facts = _drafts(work, records)
             refused = facts.problems + _foresee(work, facts, tally)
@@ -223,6 +226,14 @@ def _check_rows(work: Reading, watch: Watch, tally: Tally) -> None:
             tally.note(refused)
         _log(work.owner, "check", f"a-{place:06d}", found)
     tally.counts["rows_refused"] = tally.counts["rows"] - tally.counts["rows_taken"]
+
+
+def _misplaced(row: int, record: dict[str, Any], country: str) -> Problem | None:
+    """What is wrong with a store's place: the store is taken without it."""
+    _store, fault = rows.store_row(record, country)
+    field = "datum" if fault == "no_datum" else "latitude"
+    said = ", ".join(str(record.get(name, "")) for name in ("latitude", "longitude"))
+    return Problem(row, field, said, fault) if fault else None
 
 
 def _foresee(work: Reading, facts: _Facts, tally: Tally) -> list[Problem]:
@@ -277,7 +288,7 @@ def _warnings(owner: Import, tally: Tally) -> list[dict[str, Any]]:
         warn("duplicate_headers", count=len(repeated), first=repeated[0])
     if again := _repetitions(tally):
         warn("duplicate_keys", count=again)
-    for fault in ("swapped_coordinates", "outside_country", "half_a_place", "null_island"):
+    for fault in positions.FAULTS:
         if tally.places[fault]:
             warn(fault, count=tally.places[fault])
     found += _store_warnings(owner, tally)

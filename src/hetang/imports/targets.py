@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 STORES, PRODUCTS, STAFF, CUSTOMERS, ORDERS, REFUNDS, VISITS = (
@@ -44,6 +45,10 @@ class Target:
     key: str
     needs_one_of: tuple[tuple[str, ...], ...] = ()
 
+    def needs_datum(self, given: Collection[str]) -> bool:
+        """Whether these fields hold coordinates of which nothing says in which system they are."""
+        return "datum" not in given and not {"latitude", "longitude"}.isdisjoint(given)
+
     def field(self, name: str) -> Field:
         """The declared field of that name; KeyError if there is none."""
         return {field.name: field for field in self.fields}[name]
@@ -72,6 +77,13 @@ _STORE = _f("store", "code", "Store code", "门店编号",
 _CHANNEL = _f(
     "channel", "channel", "Channel", "渠道", "channel saleschannel orderchannel platform 渠道 销售渠道 来源渠道 平台"
 )
+_DATUM = _f(
+    "datum",
+    "datum",
+    "Coordinate system",
+    "坐标系",
+    "datum coordinatesystem coordsystem coordtype crs 坐标系 坐标系统 坐标类型",
+)
 
 _STORE_FIELDS = (
     _f("code", "code", "Store code", "门店编号",
@@ -83,6 +95,7 @@ _STORE_FIELDS = (
     _f("country", "country", "Country (two letters)", "国家（两位代码）", "country countrycode 国家 国家代码"),
     _f("latitude", "coordinate", "Latitude", "纬度", "latitude lat 纬度"),
     _f("longitude", "coordinate", "Longitude", "经度", "longitude lon lng long 经度"),
+    _DATUM,
     _f("time_zone", "zone", "Time zone", "时区", "timezone tz 时区"),
     _f("opened_on", "day", "Opened on", "开业日期", "openedon opened opendate openingdate 开业日期 开店日期 开业时间"),
     _f("closed_on", "day", "Closed on", "闭店日期", "closedon closed closedate closingdate 闭店日期 关店日期"),

@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
+class PositionRefused(Exception):
+    """A store cannot stand there; `code` says why: one of `positions.FAULTS`, or `out_of_range`."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 class UnknownStores(Exception):
     """Rows name stores that do not exist; `codes` lists them. Nothing was written."""
 

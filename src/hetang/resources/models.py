@@ -11,7 +11,11 @@ from hetang.platform.models import OrgNode, User
 
 
 class Store(models.Model):
-    """A shop. Its place in the organisation is its node; orders keep the store of then."""
+    """A shop. Its place in the organisation is its node; orders keep the store of then.
+
+    Its position is kept as it was given, with the datum (`platform.positions`) that it was given in; empty where nobody
+    said which one: then no rule measures from it.
+    """
 
     id = models.BigAutoField(primary_key=True)
     public_id = models.UUIDField(default=public_id, unique=True)
@@ -23,6 +27,7 @@ class Store(models.Model):
     country = models.CharField(max_length=2, blank=True, default="")
     latitude = models.DecimalField(max_digits=9, decimal_places=6, null=True)
     longitude = models.DecimalField(max_digits=9, decimal_places=6, null=True)
+    datum = models.CharField(max_length=5, blank=True, default="")
     time_zone = models.CharField(max_length=64, blank=True, default="")
     opened_on = models.DateField(null=True)
     closed_on = models.DateField(null=True)

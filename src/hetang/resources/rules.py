@@ -11,7 +11,10 @@ from typing import TypeVar
 
 @dataclass(frozen=True, slots=True)
 class StoreRow:
-    """A store. What is None is left as it is (or empty for a new store). `region` is the name of its region."""
+    """A store. What is None is left as it is (or empty for a new store). `region` is the name of its region.
+
+    A position is a whole: coordinates without a `datum` put one in the place of the old one whose datum nobody said.
+    """
 
     code: str
     name: str | None = None
@@ -21,6 +24,7 @@ class StoreRow:
     country: str | None = None
     latitude: Decimal | None = None
     longitude: Decimal | None = None
+    datum: str | None = None
     time_zone: str | None = None
     opened_on: date | None = None
     closed_on: date | None = None

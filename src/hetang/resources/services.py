@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 from django.db import connection, transaction
 
-from hetang.platform import organisation
-from hetang.resources.errors import UnknownStores
+from hetang.platform import audit, organisation, positions
+from hetang.platform.access import Actor
+from hetang.resources.errors import PositionRefused, UnknownStores
+from hetang.resources.models import Store
 from hetang.resources.rules import CategoryRow, ProductRow, StaffRow, StoreRow, last_of_each
 
 
@@ -33,6 +36,28 @@ def upsert_stores(rows: Iterable[StoreRow]) -> Upserted:
     _run(_NEW_STORE_NODES, incoming, root=organisation.root().pk)
     _run(_MOVED_STORE_NODES, incoming)
     return _counted(_STORES, incoming)
+
+
+@transaction.atomic
+def place(actor: Actor, store: Store, latitude: Decimal | None, longitude: Decimal | None, datum: str) -> None:
+    """Say where a store is, or (without coordinates) that nobody knows. Raises PositionRefused."""
+    fault = positions.judge(latitude, longitude, store.country)
+    if not fault and latitude is not None:
+        out = abs(latitude) > 90 or abs(longitude or 0) > 180
+        fault = "out_of_range" if out else "" if datum in positions.DATUMS else "no_datum"
+    if fault:
+        raise PositionRefused(fault)
+    after = {"latitude": latitude, "longitude": longitude, "datum": datum if latitude is not None else ""}
+    now = Store.objects.select_for_update().get(pk=store.pk)
+    before = {name: getattr(now, name) for name in after}
+    changes = {name: [_plain(before[name]), _plain(after[name])] for name in after if before[name] != after[name]}
+    if changes:
+        Store.objects.filter(pk=store.pk).update(**after)
+        audit.record(actor, "store.placed", "store", store.code, changes, org_node_id=store.org_node_id)
+
+
+def _plain(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 @transaction.atomic
@@ -109,11 +134,12 @@ where n.code = left('store:' || r.code, 64) and current.id = n.parent_id
 """
 _STORES = """
 insert into resources_store as s (public_id, code, name, org_node_id, address, city, country, latitude, longitude,
-                                  time_zone, opened_on, closed_on)
+                                  datum, time_zone, opened_on, closed_on)
 select gen_random_uuid(), r.code, coalesce(r.name, r.code), n.id, coalesce(r.address, ''), coalesce(r.city, ''),
-       coalesce(r.country, ''), r.latitude, r.longitude, coalesce(r.time_zone, ''), r.opened_on, r.closed_on
+       coalesce(r.country, ''), r.latitude, r.longitude, coalesce(r.datum, ''),
+       coalesce(r.time_zone, ''), r.opened_on, r.closed_on
 from jsonb_to_recordset(%(rows)s::jsonb) as r(code text, name text, address text, city text, country text,
-       latitude numeric(9, 6), longitude numeric(9, 6), time_zone text, opened_on date, closed_on date)
+       latitude numeric(9, 6), longitude numeric(9, 6), datum text, time_zone text, opened_on date, closed_on date)
 join platform_orgnode n on n.code = left('store:' || r.code, 64)
 on conflict (code) do update set
   name = case when excluded.name <> excluded.code then excluded.name else s.name end,
@@ -121,14 +147,17 @@ on conflict (code) do update set
   city = coalesce(nullif(excluded.city, ''), s.city),
   country = coalesce(nullif(excluded.country, ''), s.country),
   latitude = coalesce(excluded.latitude, s.latitude), longitude = coalesce(excluded.longitude, s.longitude),
+  datum = case when excluded.latitude is null and excluded.datum = '' then s.datum else excluded.datum end,
   time_zone = coalesce(nullif(excluded.time_zone, ''), s.time_zone),
   opened_on = coalesce(excluded.opened_on, s.opened_on), closed_on = coalesce(excluded.closed_on, s.closed_on)
-where (s.name, s.address, s.city, s.country, s.latitude, s.longitude, s.time_zone, s.opened_on, s.closed_on)
+where (s.name, s.address, s.city, s.country, s.latitude, s.longitude, s.datum, s.time_zone, s.opened_on, s.closed_on)
   is distinct from (
     case when excluded.name <> excluded.code then excluded.name else s.name end,
     coalesce(nullif(excluded.address, ''), s.address), coalesce(nullif(excluded.city, ''), s.city),
     coalesce(nullif(excluded.country, ''), s.country), coalesce(excluded.latitude, s.latitude),
-    coalesce(excluded.longitude, s.longitude), coalesce(nullif(excluded.time_zone, ''), s.time_zone),
+    coalesce(excluded.longitude, s.longitude),
+    case when excluded.latitude is null and excluded.datum = '' then s.datum else excluded.datum end,
+    coalesce(nullif(excluded.time_zone, ''), s.time_zone),
     coalesce(excluded.opened_on, s.opened_on), coalesce(excluded.closed_on, s.closed_on))
 returning xmax = 0
 """

@@ -81,6 +81,7 @@ ACTIONS: dict[str, str | Promise] = {
     "role.changed": _("changed a role"),
     "role.deleted": _("deleted a role"),
     "org_node.changed": _("changed a place of the organisation"),
+    "store.placed": _("said where a store is"),
     "brand.changed": _("changed the brand's settings"),
     "api_key.created": _("made an API key"),
     "api_key.limits": _("changed the limits of an API key"),

@@ -61,7 +61,7 @@ COUNTS: tuple[tuple[str, str | Promise, bool], ...] = (
     ("known", gettext_lazy("Already known"), False),
     ("held", gettext_lazy("Held for later"), False),
 )
-_CONSTANTS = {"channel", "store", "country"}  # fields that one value for the whole file makes sense of
+_CONSTANTS = {"channel", "store", "country", "datum"}  # fields that one value for the whole file makes sense of
 
 
 @require_GET
@@ -161,7 +161,8 @@ def _mapping_page(owner: Import, current: Mapping) -> dict[str, Any]:
         }
         for field in target.fields
     ]
-    in_use = [one for one in fields if one["header"] or one["required"] or one["constant"]]
+    needed = {"datum"} if target.needs_datum(header_of) else set()
+    in_use = [one for one in fields if one["header"] or one["required"] or one["constant"] or one["name"] in needed]
     groups = [[messages.field_label(target, name) for name in group] for group in target.needs_one_of]
     return {
         "owner": owner,
