@@ -48,7 +48,7 @@ def test_two_rooms_do_not_say_one_thing_differently(report: messages.Report) -> 
 def test_chinese_is_set_with_chinese_marks(report: messages.Report) -> None:
     """Half-width commas, colons and brackets between Chinese characters look like a mistake to a reader."""
     assert report.half_width == []
-    assert {"客户资料：属性、所属门店、归属顾问。以最新一次为准。", "{} 不是目录，请用 --home 另选"} <= {
+    assert {"客户要求免打扰（永久或至某时），或解除。", "{} 不是目录，请用 --home 另选"} <= {
         text
         for _, text in messages.spoken()  # texts in the code are looked at too
     }

@@ -10,11 +10,11 @@ from django.utils import translation
 
 from hetang.customers.models import Consent, CustomerAttribute, DoNotDisturb
 from hetang.facts.models import Fact
-from hetang.imports import mapping, queries, services
+from hetang.imports import mapping, problems, queries, services
 from hetang.imports.errors import BadMapping, ImportRefused, NotReady, Unreadable
 from hetang.imports.mapping import LegalBasis
 from hetang.imports.models import Import, Preset
-from hetang.platform import files
+from hetang.platform import files, positions
 from hetang.platform.environment import home
 from hetang.platform.models import StoredFile
 from hetang.resources import services as resources
@@ -116,6 +116,27 @@ def people(**changes: Any) -> Import:
     owner = imported("customers", csv_bytes(CUSTOMERS), source="crm", attributes={"city": "城市"}, **changes)
     fold_after(before)
     return owner
+
+
+def test_customers_bring_their_positions() -> None:
+    rows = [
+        ["会员号", "纬度", "经度"],
+        ["900", "31.230416", "121.473701"],
+        ["901", "121.473701", "31.230416"],
+        ["902", "31.23", ""],
+        ["903", "", ""],
+    ]
+    before = last_id()
+    owner = imported("customers", csv_bytes(rows), source="crm", constants={"datum": "高德"})
+    fold_after(before)
+    assert owner.result["counts"]["rows_taken"] == 2
+    bad = [(one.row, one.field, one.value, one.code) for one in problems.read(owner.public_id, "run")]
+    assert bad == [(3, "latitude", "", "swapped_coordinates"), (4, "latitude", "", "half_a_place")]
+    kept = CustomerAttribute.objects.get()
+    assert (kept.customer_id, kept.value) == (
+        number_of("member", "900"),
+        positions.written(31.230416, 121.473701, "gcj02"),
+    )
 
 
 def test_without_a_legal_basis_no_yes_is_recorded() -> None:

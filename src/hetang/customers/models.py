@@ -220,7 +220,7 @@ class EvidencePolicy(models.Model):
 class AttributeDefinition(models.Model):
     """A typed attribute of a customer that rules may use."""
 
-    TYPES: ClassVar = [(kind, kind) for kind in ("text", "number", "date", "boolean", "choice")]
+    TYPES: ClassVar = [(kind, kind) for kind in ("text", "number", "date", "boolean", "choice", "place")]
 
     code = models.CharField(max_length=60, primary_key=True)
     type = models.CharField(max_length=10, choices=TYPES)

@@ -46,6 +46,7 @@ def _fold_all() -> None:
 
 
 def _describe() -> None:
+    _execute(_NEW_PLACES)
     latest.ATTRIBUTES.fold(_ATTRIBUTES)
     latest.HOME_STORE.fold(_HOME_STORES)
     latest.OWNER.fold(_OWNERS)
@@ -145,7 +146,8 @@ _OF_WHOM = """
 from window_fact w join customers_identity i on i.kind = w.subject_kind and i.key = w.subject_key"""
 _WORD = "i.customer_id, w.occurred_at, w.fact_key"
 _TYPE_FITS = """(d.code is null or jsonb_typeof(a.value) = 'null' or jsonb_typeof(a.value) =
-  case d.type when 'number' then 'number' when 'boolean' then 'boolean' else 'string' end)"""
+  case d.type when 'number' then 'number' when 'boolean' then 'boolean' else 'string' end
+  and (d.type <> 'place' or a.value #>> '{}' like 'geo:%%'))"""
 _DEFINED = "left join customers_attributedefinition d on d.code = a.code"
 
 _WHO_SPOKE = f"select i.customer_id {_OF_WHOM} where w.kind in ('consent.changed', 'consent.basis_stated')"
@@ -153,6 +155,16 @@ _ATTRIBUTES = f"""
 select {_WORD}, a.code, nullif(a.value, 'null') as value {_OF_WHOM}
 cross join lateral jsonb_each(w.body->'attributes') as a(code, value) {_DEFINED}
 where w.kind = 'customer.described' and {_TYPE_FITS}
+"""
+# A position is defined by its first value: where somebody lives is sensitive, whoever sends it.
+_NEW_PLACES = """
+insert into customers_attributedefinition (code, type, label_zh, label_en, choices, sensitive, birth_date)
+select distinct a.code, 'place', case a.code when 'place' then '位置' else a.code end,
+       case a.code when 'place' then 'Position' else a.code end, '[]'::jsonb, true, false
+from window_fact w cross join lateral jsonb_each_text(w.body->'attributes') as a(code, value)
+where w.kind = 'customer.described' and a.value like 'geo:%%'
+  and not exists (select from customers_attributedefinition d where d.code = a.code)
+on conflict do nothing
 """
 _HOME_STORES = f"""
 select {_WORD}, s.id as value {_OF_WHOM} join resources_store s on s.code = w.body->>'home_store'

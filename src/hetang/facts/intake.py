@@ -325,6 +325,7 @@ def _row(source: str, draft: Draft, now: datetime, door: str) -> _Row:
     rules.check_time(draft.occurred_at, now)
     body = draft.body if isinstance(draft.body, bytes) else _encode(draft.body)
     kinds.check_body(draft.kind, body)
+    body = kinds.settled(draft.kind, body)
     limit = rules.MAX_DECIDED if draft.kind == "customer.kept_apart" else rules.MAX_IDENTITIES
     who = rules.normalise_identities(draft.who, limit) if draft.who else []
     _check_subject(kind, who, draft)

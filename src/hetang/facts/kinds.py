@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from hetang.facts.errors import Refusal
+from hetang.platform import positions
 
 Code = Annotated[str, Meta(min_length=1, max_length=64)]
 Channel = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[a-z0-9_.-]+$")]
@@ -36,6 +37,10 @@ class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaul
 
     def check(self) -> None:
         """Rules that the types cannot say. Raises Refusal."""
+
+    def settled(self) -> Body:
+        """The body as it is kept."""
+        return self
 
     def remark(self) -> str:
         """What the sender of a good body should know: a code of `facts.messages`, or nothing."""
@@ -79,10 +84,41 @@ class VisitRecorded(Body):
     simulated: bool = False
 
 
+class Coordinates(Body):
+    latitude: float
+    longitude: float
+    datum: Literal["wgs84", "gcj02", "bd09"]
+
+    def check_at(self, path: str) -> None:
+        """Whether there is such a place. Raises Refusal, without the numbers: they say where somebody lives."""
+        if abs(self.latitude) <= 90 and abs(self.longitude) <= 180:
+            return
+        if abs(self.latitude) <= 180 and abs(self.longitude) <= 90:
+            raise Refusal("swapped_coordinates", {"path": path})
+        raise Refusal("bad_body", {"path": path, "problem": "degrees out of range"})
+
+
 class CustomerDescribed(Body):
     attributes: dict[Annotated[str, Meta(max_length=60)], AttributeValue] = {}
     home_store: Code | None = None
     owner: Code | None = None
+    places: dict[Annotated[str, Meta(min_length=1, max_length=60)], Coordinates | None] = {}
+
+    def check(self) -> None:
+        for code, place in self.places.items():
+            if place is not None:
+                place.check_at(f"places.{code}")
+        for code, value in self.attributes.items():
+            if isinstance(value, str) and value.startswith("geo:") and positions.read(value) is None:
+                raise Refusal("bad_body", {"path": f"attributes.{code}", "problem": "no position: send it in places"})
+
+    def settled(self) -> Body:
+        """Positions become attributes in one datum: so merges, erasure and copies treat them as what they are."""
+        written = {
+            code: place and positions.written(place.latitude, place.longitude, place.datum)
+            for code, place in self.places.items()
+        }
+        return msgspec.structs.replace(self, attributes={**self.attributes, **written}, places={})
 
 
 class CustomerIdentified(Body):
@@ -280,11 +316,18 @@ def _person_kinds() -> list[FactKind]:
         FactKind(
             "customer.described",
             CustomerDescribed,
-            "What is known of a customer: attributes, home store, the adviser who serves her. The newest word counts.",
-            "客户资料：属性、所属门店、归属顾问。以最新一次为准。",
+            "What is known of a customer: attributes, home store, the adviser who serves her, and `places`: positions,"
+            " such as that of a delivery address, by a code (`place` is the usual one) with the `datum` of the numbers."
+            " They are kept as attributes in WGS-84. The newest word counts; null takes one away.",
+            "客户资料：属性、所属门店、归属顾问，以及 places：位置（如收货地址的坐标），按编号填写（常用 place）并注明"
+            "坐标系 datum，统一换算为 WGS-84，作为属性保存。以最新一次为准，null 表示删除。",
             "Profile updated",
             "资料更新",
-            {"attributes": {"household_size": 2}, "home_store": "330"},
+            {
+                "attributes": {"household_size": 2},
+                "home_store": "330",
+                "places": {"place": {"latitude": 31.230416, "longitude": 121.473701, "datum": "gcj02"}},
+            },
         ),
         FactKind(
             "customer.identified",
@@ -559,6 +602,7 @@ def _set_kinds() -> list[FactKind]:
 
 _ALL = (*_sale_kinds(), *_person_kinds(), *_contact_kinds(), *_decision_kinds(), *_household_kinds(), *_set_kinds())
 KINDS: dict[str, FactKind] = {kind.name: kind for kind in _ALL}
+SETTLED = frozenset(name for name, kind in KINDS.items() if kind.body.settled is not Body.settled)
 REMARKED = frozenset(name for name, kind in KINDS.items() if kind.body.remark is not Body.remark)
 _DECODERS = {name: msgspec.json.Decoder(kind.body) for name, kind in KINDS.items()}
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # PostgreSQL cannot hold it in a text
@@ -577,6 +621,13 @@ def check_body(kind: str, body: bytes | msgspec.Raw) -> None:
     plain = body if isinstance(body, bytes) else bytes(body)
     if b"\\u0000" in plain and _NUL.search(plain):
         raise Refusal("bad_body", {"path": "$", "problem": "a text holds the character NUL"})
+
+
+def settled(kind: str, body: bytes) -> bytes:
+    """The JSON of a good body as it is kept: positions in one datum, among the attributes. Others stay as they came."""
+    if kind not in SETTLED or b'"places"' not in body:
+        return body
+    return msgspec.json.encode(_DECODERS[kind].decode(body).settled())
 
 
 def remark(kind: str, body: bytes | msgspec.Raw) -> str:

@@ -28,6 +28,9 @@ _REFUSALS = {
         " and its “basis”, or state the basis in the register of consents."
     ),
     "net_is_not_sum_of_lines": gettext_noop("“net” is %(net)s, but the lines add up to %(sum)s. Send them equal."),
+    "swapped_coordinates": gettext_noop(
+        "Field “%(path)s” of the body: latitude and longitude seem to be swapped. Send each in the other's place."
+    ),
     "bad_body": gettext_noop("Field “%(path)s” of the body: %(problem)s."),
     "bad_fact": gettext_noop("Field “%(path)s”: %(problem)s."),
     "bad_json": gettext_noop("The request cannot be read (%(path)s): %(problem)s."),

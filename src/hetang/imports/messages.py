@@ -68,23 +68,23 @@ _PROBLEMS = {
         gettext_noop("Write WGS-84, GCJ-02 or BD-09."),
     ),
     "swapped_coordinates": (
-        gettext_noop("Latitude and longitude seem to be swapped; the store is taken without its position."),
+        gettext_noop("Latitude and longitude seem to be swapped."),
         gettext_noop("Choose the other column for each of the two, or correct the row."),
     ),
     "outside_country": (
-        gettext_noop("The position lies outside the store's country; the store is taken without it."),
+        gettext_noop("The position lies outside the country."),
         gettext_noop("Correct the coordinates or the country."),
     ),
     "half_a_place": (
-        gettext_noop("One of the two coordinates is missing; the store is taken without its position."),
+        gettext_noop("One of the two coordinates is missing."),
         gettext_noop("Fill in latitude and longitude, or neither."),
     ),
     "null_island": (
-        gettext_noop("The coordinates 0, 0 stand for an unknown position; the store is taken without it."),
+        gettext_noop("The coordinates 0, 0 stand for an unknown position."),
         gettext_noop("Leave both cells empty, or write the true coordinates."),
     ),
     "no_datum": (
-        gettext_noop("Nothing says in which system the coordinates are; the store is taken without its position."),
+        gettext_noop("Nothing says in which system the coordinates are."),
         gettext_noop("Write WGS-84, GCJ-02 or BD-09: GCJ-02 is what Amap, Tencent and WeChat give, BD-09 Baidu."),
     ),
     "nobody_named": (

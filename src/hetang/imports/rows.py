@@ -13,7 +13,7 @@ from typing import Any
 from hetang.facts.intake import Draft
 from hetang.imports import rules
 from hetang.imports.mapping import LegalBasis
-from hetang.imports.targets import CUSTOMERS, IDENTITY_FIELDS, PRODUCTS, REFUNDS, STAFF, STORES, VISITS
+from hetang.imports.targets import CUSTOMERS, IDENTITY_FIELDS, PLACE, PRODUCTS, REFUNDS, STAFF, STORES, VISITS
 from hetang.platform import positions
 from hetang.resources import services as resources
 from hetang.resources.rules import ProductRow, StaffRow, StoreRow
@@ -58,8 +58,11 @@ def _customer(row: int, record: Record, context: Context) -> list[Draft]:
     at: datetime = record.get("updated_at") or context.as_of + timedelta(microseconds=row)
     subject = f"{who[0][0]}:{who[0][1]}"
     mark = _digest(record)
+    attributes = {name.partition(":")[2]: value for name, value in record.items() if name.startswith("attribute:")}
+    if (position := _position(record, context.country)) is not None:
+        attributes[PLACE] = position
     body = _without_empty(
-        attributes={name.partition(":")[2]: value for name, value in record.items() if name.startswith("attribute:")},
+        attributes=attributes,
         home_store=record.get("home_store"),
         owner=record.get("owner"),
     )
@@ -75,6 +78,18 @@ def _customer(row: int, record: Record, context: Context) -> list[Draft]:
         body = {"on": record["do_not_disturb"]}
         drafts.append(Draft("do_not_disturb.changed", _key("quiet", subject, mark), at, who[:1], body))
     return drafts
+
+
+def _position(record: Record, country: str) -> str | None:
+    """Where she is, in the one datum; somebody may live abroad. Raises rules.BadValue where the row is wrong."""
+    fault = judge(record, country)
+    if fault == "outside_country":
+        fault = "swapped_coordinates" if abs(record["latitude"]) > 90 else "" if "datum" in record else "no_datum"
+    if fault:
+        raise rules.BadValue(fault, "datum" if fault == "no_datum" else "latitude")
+    if "latitude" not in record:
+        return None
+    return positions.written(record["latitude"], record["longitude"], record["datum"])
 
 
 def _consent(record: Record, context: Context) -> Record | None:

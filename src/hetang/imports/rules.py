@@ -27,9 +27,10 @@ REPLACEMENT = "�"  # what the reader puts where bytes are no text
 class BadValue(ValueError):
     """A cell cannot be read as what its column is said to hold."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, field: str = "") -> None:
         super().__init__(code)
         self.code = code
+        self.field = field  # where more than one was looked at
 
 
 @dataclass(frozen=True)

@@ -432,7 +432,7 @@ def _drafts(work: Reading, records: list[tuple[int, dict[str, Any]]]) -> _Facts:
         try:
             made = rows.drafts_of(work.owner.target, row, record, work.context)
         except rules.BadValue as fault:
-            facts.problems.append(Problem(row, "", "", fault.code))
+            facts.problems.append(Problem(row, fault.field, "", fault.code))
             continue
         facts.drafts += made
         facts.rows += [row] * len(made)

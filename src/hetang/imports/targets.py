@@ -10,6 +10,7 @@ STORES, PRODUCTS, STAFF, CUSTOMERS, ORDERS, REFUNDS, VISITS = (
     "stores", "products", "staff", "customers", "orders", "refunds", "visits",
 )  # fmt: skip
 BIRTHDAY = "birthday"  # the attribute that says who is under fourteen (`customers.minors`)
+PLACE = "place"  # the attribute that holds a position
 ATTRIBUTES = {  # codes of what brands usually keep of a customer, and the headers that name them
     BIRTHDAY: "birthday birthdate dateofbirth dob 生日 出生日期 出生年月 出生年月日 会员生日",
     "gender": "gender sex 性别 会员性别",
@@ -121,6 +122,9 @@ _CUSTOMER_FIELDS = (
     _f("name", "text", "Name", "姓名", "name fullname customername 姓名 名字 会员姓名 客户姓名", personal="name"),
     _f("home_store", "code", "Home store", "归属门店", "homestore store storeid storecode 所属门店 门店 归属门店 开卡门店 注册门店"),
     _f("owner", "code", "Owner adviser (userid)", "归属导购（userid）", "owner adviser advisor owneruserid staff guide 归属顾问 归属导购 导购 顾问 专属导购"),
+    _f("latitude", "coordinate", "Latitude", "纬度", "latitude lat 纬度 收货纬度 地址纬度", personal="position"),
+    _f("longitude", "coordinate", "Longitude", "经度", "longitude lon lng long 经度 收货经度 地址经度", personal="position"),
+    _DATUM,
     _f("updated_at", "time", "Updated at", "更新时间", "updatedat updated lastmodified modified 更新时间 修改时间"),
     _f("tags", "codes", "Tags", "标签", "tags tag labels 标签"),
     _f("consent", "yes_no", "Consent given", "是否同意", "consent optin marketingconsent subscribed agree 同意 是否同意 营销授权 授权 同意营销 是否授权"),

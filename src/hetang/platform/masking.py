@@ -33,5 +33,7 @@ def mask(kind: str, plain: str, *, strict: bool = False) -> str:
     """
     if strict:
         return HIDDEN if kind in {"name", "email"} or len(plain) < 6 else HIDDEN + plain[-2:]
+    if kind == "position":
+        return HIDDEN
     masks = {"phone": mask_phone, "email": mask_email, "name": mask_name}
     return masks[kind](plain) if kind in masks else plain

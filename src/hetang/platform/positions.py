@@ -63,7 +63,7 @@ def judge(latitude: Degrees | None, longitude: Degrees | None, country: str) -> 
         return "null_island"
     box = BOXES.get(country)
     if box is None:
-        return "swapped_coordinates" if abs(latitude) > 90 else ""
+        return "" if -90 <= latitude <= 90 else "swapped_coordinates"
     if _inside(latitude, longitude, box):
         return ""
     return "swapped_coordinates" if _inside(longitude, latitude, box) else "outside_country"
@@ -166,6 +166,12 @@ def read(text: str) -> Position | None:
     """The WGS-84 position that a text of `written` names; None where it is none."""
     found = _TEXT.match(text)
     return Position(float(found[1]), float(found[2])) if found else None
+
+
+def shown(text: str) -> str:
+    """A text of `written` as people read it; any other text as it is."""
+    position = read(text)
+    return text if position is None else f"{position.latitude:.6f}, {position.longitude:.6f} · {NAMES['wgs84']}"
 
 
 def origin(text: str) -> str:

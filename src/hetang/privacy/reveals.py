@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from hetang.customers import households
 from hetang.customers.errors import MemberGone
 from hetang.customers.models import Customer, CustomerAttribute, Identity
-from hetang.platform import audit, clock
+from hetang.platform import audit, clock, positions
 from hetang.platform.access import Actor, Forbidden
 from hetang.platform.sealing import unseal
 from hetang.privacy import limits
@@ -106,7 +106,7 @@ def _value(customer: Customer, which: str) -> tuple[str, str]:
         code = which.removeprefix(ATTRIBUTE)
         found = CustomerAttribute.objects.filter(customer=customer, code=code).exclude(value=None).first()
         if found is not None:
-            return which, str(found.value)
+            return which, positions.shown(str(found.value))
     if which.startswith(MEMBER) and which.removeprefix(MEMBER).isdigit():
         with contextlib.suppress(MemberGone):
             return which, households.in_full(customer.pk, int(which.removeprefix(MEMBER)[:18]))

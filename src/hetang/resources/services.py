@@ -42,8 +42,8 @@ def upsert_stores(rows: Iterable[StoreRow]) -> Upserted:
 def place(actor: Actor, store: Store, latitude: Decimal | None, longitude: Decimal | None, datum: str) -> None:
     """Say where a store is, or (without coordinates) that nobody knows. Raises PositionRefused."""
     fault = positions.judge(latitude, longitude, store.country)
-    if not fault and latitude is not None:
-        out = abs(latitude) > 90 or abs(longitude or 0) > 180
+    if not fault and latitude is not None and longitude is not None:
+        out = abs(latitude) > 90 or abs(longitude) > 180
         fault = "out_of_range" if out else "" if datum in positions.DATUMS else "no_datum"
     if fault:
         raise PositionRefused(fault)

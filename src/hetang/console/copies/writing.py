@@ -14,7 +14,7 @@ from hetang.console.copies.fields import BODY, TABLES, Field, Table, Text
 from hetang.console.figures import money, number
 from hetang.customers.models import AttributeDefinition, Tag
 from hetang.customers.wording import channel_word, message, purpose_word, relation_word
-from hetang.platform import clock
+from hetang.platform import clock, positions
 from hetang.privacy.copies import Part
 from hetang.resources.models import Product
 from hetang.resources.queries import staff_names, store_names
@@ -138,7 +138,7 @@ def _any(value: Any) -> str:
         return ", ".join(f"{name}: {_any(one)}" for name, one in value.items())
     if isinstance(value, list):
         return ", ".join(_any(one) for one in value)
-    return value.isoformat() if isinstance(value, date) else str(value)
+    return value.isoformat() if isinstance(value, date) else positions.shown(str(value))
 
 
 def _moment(value: datetime | str) -> str:

@@ -147,7 +147,8 @@ def place_edit(request: HttpRequest, node_id: int) -> HttpResponse:
         except PlaceRefused as refused:
             form.add_error(None, str(REFUSALS[refused.code]))
         except PositionRefused as refused:
-            cast(PositionForm, where).add_error(*MISPLACED[refused.code])
+            field, said = MISPLACED[refused.code]
+            cast(PositionForm, where).add_error(field, str(said))
         else:
             messages.success(request, _("Saved."))
             return redirect("settings:organisation")
