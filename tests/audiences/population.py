@@ -22,7 +22,7 @@ from hetang.audiences.live import LiveSets
 from hetang.audiences.moments import Moment
 from hetang.audiences.people import GroupStay, Line, Move, Noted, Person, Purchase, Received, Visit
 from hetang.audiences.plans import Query
-from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule, StageModel
+from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule, StageModel, StorePlace
 from hetang.commerce.rhythm import Base
 from hetang.customers.friendships import Known
 from hetang.customers.life_stages import TEMPLATES, course_from
@@ -43,6 +43,7 @@ SAVED = {"version": 1, "rule": {"any": [{"type": "tag", "op": "any", "tags": ["g
 KINDS = ("order.refunded", "tag.changed")
 NINE = course_from(TEMPLATES["child"])
 CODES = tuple(stage.code for stage in NINE.stages)
+SPOTS = {"s1": (31_230_000, 121_470_000), "s2": (31_240_000, 121_480_000), "s3": (31_236_000, 121_476_000)}
 CATALOGUE = Catalogue(
     tags={code: Named(i, code) for i, code in enumerate(TAGS, 1)},
     attributes={
@@ -51,8 +52,10 @@ CATALOGUE = Catalogue(
         "born": AttributeType("date", "生日", "Birthday"),
         "member": AttributeType("boolean", "会员", "Member"),
         "level": AttributeType("choice", "等级", "Level", ("a", "b")),
+        "spot": AttributeType("place", "位置", "Position"),
     },
-    stores={code: Named(i, code) for i, code in enumerate(STORES, 1)},
+    places={code: StorePlace(at, code != "s3") for code, at in SPOTS.items()},
+    stores={code: Named(i, code) for i, code in enumerate((*STORES, "s4"), 1)},
     nodes={"north": OrgStores("North", ("s1", "s2")), "empty": OrgStores("Empty", ())},
     staff={userid: Named(i, userid) for i, userid in enumerate(STAFF, 1)},
     categories={code: (code, code) for code in CATEGORIES},
@@ -145,6 +148,10 @@ def invent(rng: random.Random, number: int) -> Human:
     days = [date(2024, 2, 29), date(2026, 3, 1), date(2026, 12, 6), date(2012, 3, 1), date(2012, 3, 2)]
     days += [TODAY + timedelta(days=rng.randrange(-5200, 300)) for _ in range(5)]
     human.tagged = {tag: (rng.choice(["console", "wecom", "crm"]), moment()) for tag in sorted(human.tags)}
+    if rng.random() < 0.8:
+        human.attributes["spot"] = rng.choice([f"geo:{rng.uniform(31.19, 31.28):.6f},{rng.uniform(121.43, 121.52):.6f}",
+                                               "geo:31.230000,121.470000", "geo:-33.868800,151.209300;from=gcj02",
+                                               "geo:-0.000001,-0.000001", "near the park"])  # fmt: skip
     human.household = [(rng.choice(["child", "pet"]), rng.choice(days)) for _ in range(rng.choice([0, 1, 1, 2, 3]))]
     return human
 
@@ -426,8 +433,29 @@ def fits_store(rule: dict[str, Any], h: Human) -> bool:
     return (h.home if rule["op"] == "home" else favourite([s for _, s, _ in h.orders if s])) in codes
 
 
+def fits_place(rule: dict[str, Any], h: Human) -> bool:
+    """By vectors to points on a sphere, not by haversines."""
+
+    def vector(north: float, east: float) -> tuple[float, float, float]:
+        north, east = math.radians(north), math.radians(east)
+        return math.cos(north) * math.cos(east), math.cos(north) * math.sin(east), math.sin(north)
+
+    text = h.attributes.get("spot", "")
+    if not text.startswith("geo:"):
+        return False
+    spot = vector(*map(float, text[4:].partition(";")[0].split(",")))
+    away = {code: 2 * 6_371_008.8 * math.asin(math.dist(spot, vector(*(one / 1e6 for one in at))) / 2)
+            for code, at in SPOTS.items()}  # fmt: skip
+    if rule["op"] == "within":
+        return any(away[code] <= rule["km"] * 1000 for code in rule["stores"])
+    near = min(("s1", "s2"), key=lambda code: away[code])  # s3 is not open
+    return near in rule["stores"] and away[near] <= 50_000
+
+
 def fits_attribute(rule: dict[str, Any], h: Human) -> bool:
     text, op, value = h.attributes.get(rule["code"], ""), rule["op"], rule.get("value")
+    if rule["code"] == "spot" and not text.startswith("geo:"):
+        text = ""
     if rule["code"] == "born" and text in NO_DAYS:
         text = ""
     if op in ("empty", "not_empty"):

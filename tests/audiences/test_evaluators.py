@@ -64,6 +64,7 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
                 "group_chat",
                 "friendship",
                 "store",
+                "place",
                 "metric",
                 "metric",
                 "attribute",
@@ -138,6 +139,10 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
             where = draw(st.one_of(some(STORES), st.sampled_from(["north", "empty"])))
             op = draw(st.sampled_from(["home", "favourite", "bought_at"]))
             return {"type": kind, "op": op, **({"stores": where} if isinstance(where, list) else {"node": where})}
+        case "place":
+            near = {"op": "within", "km": draw(st.sampled_from([0.01, 0.7, 3, 25, 500]))}
+            rule = near if draw(st.integers(0, 2)) else {"op": "nearest"}
+            return {"type": kind, "of": "spot", "stores": draw(some(STORES)), **rule}
         case "date":
             of = draw(st.sampled_from(["first_order", "last_order", "last_visit", "expected_order", "attribute:born"]))
             yearly = ["anniversary_within"] * 2 if of == "attribute:born" else []
@@ -183,7 +188,7 @@ def metric(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def attribute(draw: st.DrawFn) -> dict[str, Any]:
-    code = draw(st.sampled_from(["city", "score", "born", "member", "level"]))
+    code = draw(st.sampled_from(["city", "score", "born", "member", "level", "spot"]))
     base = {"type": "attribute", "code": code}
     if code == "score":
         return draw(compared(base, st.sampled_from([0, 0.1, 7, -3.5, 12.0]), ("empty", "not_empty")))
@@ -191,6 +196,8 @@ def attribute(draw: st.DrawFn) -> dict[str, Any]:
         return draw(compared(base, st.sampled_from(["1990-02-28", "2026-02-27", "2026-03-03"]), ("empty", "not_empty")))
     if code == "member":
         return {**base, "op": "=", "value": draw(st.booleans())}
+    if code == "spot":
+        return {**base, "op": draw(st.sampled_from(["empty", "not_empty"]))}
     values = ("a", "b") if code == "level" else ("上海", "O'Hare \\ %", "海")
     ops = ["=", "!=", "in", "empty", "not_empty"] + (["contains"] if code == "city" else [])
     op = draw(st.sampled_from(ops))

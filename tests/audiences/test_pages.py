@@ -155,12 +155,16 @@ def test_what_is_wrong_is_said_at_its_place(client: Client) -> None:
     assert counted(html) == "3"
 
 
-@pytest.mark.parametrize("code", ["lapsed", "category", "new-friends", "visited", "birthday", "reachable", "late"])
+@pytest.mark.parametrize(
+    "code", ["lapsed", "category", "new-friends", "visited", "birthday", "reachable", "late", "near"]
+)
 def test_templates_can_be_counted(client: Client, code: str) -> None:
     assert 'template=birthday"' not in client.get("/audiences/new").content.decode()
     AttributeDefinition.objects.create(
         code="birthday", type="date", label_zh="生日", label_en="Birthday", birth_date=True
     )
+    AttributeDefinition.objects.create(code="place", type="place", label_zh="位置", label_en="Position")
+    Store.objects.update(latitude="31.23", longitude="121.47", datum="gcj02")
     catalogues.forget()
     html = client.get(f"/audiences/new?template={code}").content.decode()
     assert int(counted(html)) >= 0

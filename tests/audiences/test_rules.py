@@ -28,6 +28,10 @@ def life(**other: Any) -> dict[str, Any]:
     return {"type": "life_stage", "model": "child", "op": "in", "stages": [CODES[0]], **other}
 
 
+def place(**fields: Any) -> dict[str, Any]:
+    return {"type": "place", "of": "spot", "stores": ["s1"], "km": 3, **fields}
+
+
 def behaviour(**fields: Any) -> dict[str, Any]:
     return {"type": "behaviour", "event": "bought", "op": "at_least", "value": 1, **fields}
 
@@ -84,6 +88,10 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     (metric(value=True), "not_a_number", ("rule", "value")),
     (metric(value=1.5), "not_a_number", ("rule", "value")),
     (metric(metric="favourite_store", op="in", value=["s9"]), "unknown_store", ("rule", "value")),
+    (place(stores=["s4"]), "store_without_position", ("rule", "stores")),
+    (place(of="city"), "not_a_place", ("rule", "of")),
+    (place(km=0), "not_a_distance", ("rule", "km")),
+    (place(op="nearest"), "unknown_field", ("rule",)),
     ({"type": "date", "of": "attribute:city", "op": "within_last", "days": 3}, "not_a_date_attribute", ("rule", "of")),
     ({"type": "date", "of": "last_visit", "op": "anniversary_within", "days": 3}, "not_an_option", ("rule", "op")),
     ({"type": "store", "op": "home", "stores": ["s1"], "node": "north"}, "store_or_node", ("rule",)),

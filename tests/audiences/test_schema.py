@@ -23,10 +23,16 @@ VALIDATOR = Draft202012Validator(schema(), format_checker=FormatChecker())
 OF_SHAPE = {
     *("not_a_condition", "empty_group", "unknown_type", "unknown_field", "missing", "not_a_list", "not_a_text"),
     *("not_a_date", "not_a_boolean", "not_a_pair", "not_a_number", "not_a_time", "two_periods", "not_a_deed"),
-    "store_or_node",
+    *("store_or_node", "not_a_distance"),
 }
 OF_NAMES = {f"unknown_{one}" for one in ("tag", "store", "node", "staff", "group", "product", "audience", "stage")}
-BY_TYPE = {"city", "level", "born", "member"}  # attributes: what they may be compared with depends on their type
+BY_TYPE = {
+    "city",
+    "level",
+    "born",
+    "member",
+    "spot",
+}  # attributes: what they may be compared with depends on their type
 
 
 def test_the_schema_is_one_and_knows_every_condition() -> None:

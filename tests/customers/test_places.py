@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
+
 import pytest
 
+from hetang.audiences import catalogues
+from hetang.audiences.queries import nearest_store
 from hetang.customers import queries
 from hetang.customers.models import AttributeDefinition, Customer, CustomerAttribute
 from hetang.facts import intake
 from hetang.facts.models import Fact, HeldFact
 from hetang.platform import clock, positions
+from hetang.resources import services as resources
+from hetang.resources.rules import StoreRow
 from tests.customers.drive import apply, draft, fold_after, last_id
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +56,25 @@ def test_what_is_no_position_is_refused_without_repeating_it(body: dict[str, obj
     outcome = intake.record("crm", [draft("customer.described", "d1", [ANNA], **body)])
     assert [one.code for one in outcome.rejected] == [code]
     assert "121" not in str(outcome.rejected[0].detail)
+
+
+def test_her_nearest_store_follows_the_stores() -> None:
+    def stands(code: str, latitude: str, longitude: str, closed_on: date | None = None) -> None:
+        degrees = Decimal(latitude), Decimal(longitude)
+        resources.upsert_stores([StoreRow(code, code, None, None, None, None, *degrees, "gcj02", closed_on=closed_on)])
+        catalogues.forget()
+
+    apply(draft("customer.described", "d1", [ANNA], places={"place": GIVEN}))
+    number = Customer.objects.get().number
+    assert nearest_store(number) is None
+    stands("A", "31.230416", "121.483701")
+    stands("B", "31.330416", "121.473701")
+    found = nearest_store(number)
+    assert found and (found[0], 940 < found[1] < 965) == ("A", True)
+    stands("B", "31.230516", "121.473701")
+    assert (nearest_store(number) or ("",))[0] == "B"
+    stands("B", "31.230516", "121.473701", date(2020, 1, 1))
+    assert (nearest_store(number) or ("",))[0] == "A"
 
 
 def test_another_text_under_a_position_is_held() -> None:

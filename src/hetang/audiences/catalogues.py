@@ -5,17 +5,30 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import replace
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
+from hetang.audiences import nearness
 from hetang.audiences.models import Audience, AutomaticTag
-from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule, StageModel, named_in
+from hetang.audiences.rules import (
+    AttributeType,
+    Catalogue,
+    Named,
+    OrgStores,
+    SavedRule,
+    StageModel,
+    StorePlace,
+    named_in,
+)
 from hetang.commerce.queries import rhythm_base
 from hetang.communities.models import GroupChat
 from hetang.customers import life_stages
 from hetang.customers.models import AttributeDefinition, Tag
+from hetang.platform import clock, positions
 from hetang.platform.brand import brand
 from hetang.platform.models import OrgNode
 from hetang.resources.models import CategoryLabel, Product, Staff, Store
@@ -69,6 +82,7 @@ def _read() -> Catalogue:
             for one in AttributeDefinition.objects.order_by("code")
         },
         stores={code: Named(pk, name) for pk, code, name in stores},
+        places=_places(),
         nodes=_nodes(),
         staff={userid: Named(pk, name) for pk, userid, name in staff},
         categories=_categories(),
@@ -100,6 +114,22 @@ def _groups(named: set[str]) -> dict[str, Named]:
             ids.append(UUID(one))
     rows = GroupChat.objects.filter(public_id__in=ids).values_list("public_id", "id", "name") if ids else []
     return {str(public): Named(pk, name or str(public)[:8]) for public, pk, name in rows}
+
+
+def _places() -> dict[str, StorePlace]:
+    """Stores that said where they are and on which map, in the order of their codes."""
+    rows = Store.objects.exclude(latitude=None).exclude(datum="").order_by("code")
+    fields = ("code", "latitude", "longitude", "datum", "opened_on", "closed_on")
+    today = clock.today()
+    return {
+        code: StorePlace(_at(north, east, datum), (opened or today) <= today and (closed is None or closed > today))
+        for code, north, east, datum, opened, closed in rows.values_list(*fields)
+    }
+
+
+@lru_cache(maxsize=20_000)
+def _at(latitude: Decimal, longitude: Decimal, datum: str) -> nearness.Micro:
+    return nearness.micro(positions.to_wgs84(latitude, longitude, datum))
 
 
 def _nodes() -> dict[str, OrgStores]:

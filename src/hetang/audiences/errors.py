@@ -97,6 +97,12 @@ MESSAGES: dict[str, str | Promise] = {
     "unknown_tag": _("The tag “{code}” does not exist (any more). Choose another one."),
     "unknown_attribute": _("The attribute “{code}” does not exist (any more). Choose another one."),
     "not_a_date_attribute": _("The attribute “{code}” is not a date."),
+    "not_a_place": _("The attribute “{code}” is not a position."),
+    "store_without_position": _(
+        "It is not known where the store “{name}” is. Say it under Users and roles → Organisation, with its coordinate"
+        " system, or import it."
+    ),
+    "not_a_distance": _("Write a distance from 0.01 to {limit} km."),
     "unknown_store": _("The store “{code}” does not exist."),
     "unknown_node": _("The part of the organisation “{code}” does not exist."),
     "unknown_staff": _("The member of staff “{code}” does not exist."),

@@ -39,7 +39,7 @@ def _together(queries: Sequence[Query], settings: dict[str, Any]) -> dict[Query,
         sql = _PARAMETER.sub(rf"{{q{place}_\1:", query.sql)
         selects.append(f"select toUInt8({place}) as place, groupBitmapState(toUInt32(customer)) from ({sql})")
         for name, value in query.parameters:
-            parameters[f"q{place}_{name}"] = list(value) if isinstance(value, tuple) else value
+            parameters[f"q{place}_{name}"] = _listed(value)
     sql = " union all ".join(selects)
     answers = clickhouse.on_every(lambda one: one.raw_query(sql, parameters, settings, "RowBinary"))
     states: dict[int, list[BitMap]] = {place: [] for place in range(len(queries))}
@@ -47,6 +47,11 @@ def _together(queries: Sequence[Query], settings: dict[str, Any]) -> dict[Query,
         for place, state in read_states(answer):
             states[place].append(state)
     return {queries[place]: BitMap.union(*found) for place, found in states.items()}
+
+
+def _listed(value: Any) -> Any:
+    """Arrays are lists to the driver, tuples something else."""
+    return [_listed(one) for one in value] if isinstance(value, tuple) else value
 
 
 def of_person(number: int) -> dict[str, Any]:

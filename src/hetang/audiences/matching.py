@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from hetang.audiences import behaviour_matching
+from hetang.audiences import behaviour_matching, nearness
 from hetang.audiences.buckets import bucket
 from hetang.audiences.moments import Moment, anniversaries, asked_at, compare, day_bounds, first_day
 from hetang.audiences.people import GroupStay, Person
@@ -43,6 +43,7 @@ from hetang.audiences.rules import (
     MemberOf,
     Metric,
     Moved,
+    NearStore,
     Node,
     Not,
     Period,
@@ -53,6 +54,7 @@ from hetang.audiences.rules import (
 from hetang.commerce.rhythm import Base, Habit, habit
 from hetang.customers.friendships import STATES, Known
 from hetang.customers.stages import Course, read_day
+from hetang.platform import positions
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -129,6 +131,8 @@ def _condition(  # noqa: PLR0911, PLR0912 - one for each kind
             return _moved(node, person, moment)
         case AtStore():
             return _at_store(node, person, catalogue)
+        case NearStore():
+            return _near(node, person, catalogue)
         case Attribute():
             found = person.attributes.get(node.code, "")
             return found, _attribute(node, found)
@@ -230,9 +234,26 @@ def _at_store(node: AtStore, person: Person, catalogue: Catalogue) -> tuple[Any,
     return found, found in codes
 
 
+def _near(node: NearStore, person: Person, catalogue: Catalogue) -> tuple[Any, bool]:
+    """Found: the nearest of the stores that are asked about, and how many metres away it is."""
+    position = positions.read(person.attributes.get(node.of, ""))
+    if position is None:
+        return None, False
+    if node.op == "within":
+        stores = [(code, catalogue.places[code].at) for code in node.stores]
+        found = nearness.nearest(nearness.micro(position), stores, nearness.EARTH_M * 4)
+        near = nearness.nearest(nearness.micro(position), stores, node.metres)
+        return found and [found[0], round(found[1])], near is not None
+    stores = [(code, one.at) for code, one in catalogue.places.items() if one.open]
+    found = nearness.nearest(nearness.micro(position), stores)
+    return found and [found[0], round(found[1])], found is not None and found[0] in node.stores
+
+
 def _attribute(node: Attribute, found: str) -> bool:  # noqa: PLR0911 - one for each comparison
     """What is no number or no day of an attribute that should be one counts as no value."""
     if (node.type == "number" and _number(found) is None) or (node.type == "date" and not _DAY.fullmatch(found)):
+        found = ""
+    if node.type == "place" and positions.read(found) is None:
         found = ""
     match node.op:
         case "empty":

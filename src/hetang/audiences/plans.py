@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from hetang.audiences import nearness
 from hetang.audiences.behaviour_sql import QUANTIFIED, Select, compared_sql, counted_sql, deed_at_sql, followed_sql
 from hetang.audiences.moments import (
     FIRST_DAY,
@@ -26,6 +27,7 @@ from hetang.audiences.moments import (
     day_bounds,
     first_day,
 )
+from hetang.audiences.place_sql import near_sql, nearest_sql
 from hetang.audiences.rhythm_sql import expected_sql, has_rhythm_sql, late_sql
 from hetang.audiences.rules import (
     ADDED,
@@ -52,6 +54,7 @@ from hetang.audiences.rules import (
     LifeStage,
     Metric,
     Moved,
+    NearStore,
     Period,
     Scalar,
     Tagged,
@@ -124,6 +127,8 @@ def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  #
             return Live("moved", (catalogue.audiences[audience].id, way, since.isoformat()))
         case AtStore():
             return _at_store(condition, catalogue)
+        case NearStore():
+            return _near(condition, catalogue)
         case Attribute():
             return _attribute(condition)
         case Metric():
@@ -198,6 +203,32 @@ def _at_store(condition: AtStore, catalogue: Catalogue) -> Plan:
     )
 
 
+def _near(condition: NearStore, catalogue: Catalogue) -> Plan:
+    name = attribute_column(condition.of, "place")
+    if condition.op == "within":
+        stores = tuple(catalogue.places[code].at for code in condition.stores)
+        cover = nearness.around(stores, condition.metres)
+        test = near_sql(name, cover, stores, condition.metres)
+    else:
+        places = [(code, one.at) for code, one in catalogue.places.items() if one.open]
+        stores = tuple(at for _code, at in places)
+        wanted = frozenset(place for place, (code, _at) in enumerate(places) if code in condition.stores)
+        cover = nearness.nearest_to(stores, wanted)
+        test = nearest_sql(name, *_deciding(cover, stores, wanted), nearness.NEAREST_M)
+    return profile_query(*test, (condition.of, "place"))
+
+
+def _deciding(
+    cover: nearness.Cover, stores: tuple[nearness.Micro, ...], wanted: frozenset[int]
+) -> tuple[nearness.Cover, tuple[nearness.Micro, ...], frozenset[int]]:
+    """A cover with those stores only that decide anything: a brand has thousands, a rule names a few."""
+    needed = sorted({one for group in cover.groups for one in group})
+    place = {one: number for number, one in enumerate(needed)}
+    groups = tuple(tuple(place[one] for one in group) for group in cover.groups)
+    mine = frozenset(place[one] for one in wanted if one in place)
+    return nearness.Cover(cover.levels, groups), tuple(stores[one] for one in needed), mine
+
+
 def _attribute(condition: Attribute) -> Plan:
     if condition.op in {"!=", "empty"}:
         opposite = "=" if condition.op == "!=" else "not_empty"
@@ -209,7 +240,8 @@ def _attribute(condition: Attribute) -> Plan:
 def _attribute_test(condition: Attribute, name: str) -> tuple[str, dict[str, Any]]:
     op, values = condition.op, condition.values
     if op == "not_empty":
-        return {"number": f"{name} is not null", "date": f"{name} > 0"}.get(condition.type, f"{name} != ''"), {}
+        tests = {"number": f"{name} is not null", "date": f"{name} > 0", "place": f"{name} > 0"}
+        return tests.get(condition.type, f"{name} != ''"), {}
     if op == "in":
         return f"{name} in {{values:Array(String)}}", {"values": tuple(values)}
     if op == "contains":

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from pyroaring import BitMap
 
-from hetang.audiences import history, past, stored
+from hetang.audiences import history, nearness, past, stored
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.matching import Verdict, matches
 from hetang.audiences.matching import explain as explain_person
@@ -30,12 +30,13 @@ from hetang.audiences.rules import (
     WasMember,
     conditions,
     named_in,
+    position_of,
 )
 from hetang.audiences.rules import is_personal as personal_rule
 from hetang.customers import friendships, kept, tag_words
 from hetang.customers.access import visible as visible_customers
-from hetang.customers.models import Customer, Tag
-from hetang.platform import clock, engine_client
+from hetang.customers.models import Customer, CustomerAttribute, Tag
+from hetang.platform import clock, engine_client, positions
 from hetang.platform.access import Scope
 
 
@@ -228,6 +229,20 @@ def person(number: int, past_of: Iterable[str] = ()) -> Person:
         household=tuple((kind, date.fromisoformat(day)) for kind, day in household),
         **did,
     )
+
+
+def nearest_store(number: int) -> tuple[str, float] | None:
+    """The open store nearest to a customer's position, its name, and how many metres away it is; None where nobody
+    knows, or none is near. One small query; every store is measured, some milliseconds for thousands."""
+    known = catalogue()
+    code = position_of(known)
+    said = CustomerAttribute.objects.filter(customer=number, code=code).values_list("value", flat=True).first()
+    position = positions.read(said) if isinstance(said, str) else None
+    if position is None:
+        return None
+    stores = [(code, one.at) for code, one in known.places.items() if one.open]
+    found = nearness.nearest(nearness.micro(position), stores)
+    return found and (known.stores[found[0]].name, found[1])
 
 
 def numbers_of(number: int) -> list[int]:

@@ -22,12 +22,14 @@ from hetang.audiences.rules import (
     MAX_CONDITIONS,
     MAX_DAYS,
     MAX_DEPTH,
+    MAX_KM,
     MAX_NUMBER,
     MAX_TEXT,
     MAX_VALUES,
     MAY_BE_MISSING,
     METRICS,
     MONEY,
+    NEAR_OPS,
     PURPOSES,
     STAGE_OPS,
     TIMES,
@@ -52,6 +54,7 @@ from hetang.audiences.rules import (
     MemberOf,
     Metric,
     Moved,
+    NearStore,
     Node,
     Not,
     Path,
@@ -410,6 +413,31 @@ def _friends(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     return Friends(r.whole(raw.get("number", 1), (*path, "number"), 1, 1000), staff)
 
 
+def _near(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
+    r.only(raw, {"type", "of", "op", "stores", "km"}, path)
+    of = r.text(raw, "of", path)
+    definition = r.catalogue.attributes.get(of)
+    if of and definition is None:
+        r.problem((*path, "of"), "unknown_attribute", code=short(of))
+    elif definition is not None and definition.type != "place":
+        r.problem((*path, "of"), "not_a_place", code=short(of))
+    op: Any = r.choice(raw, "op", NEAR_OPS, path, "within")
+    stores = r.texts(raw, "stores", path)
+    r.known(stores, r.catalogue.stores, "store", (*path, "stores"))
+    for code in stores:
+        if code in r.catalogue.stores and code not in r.catalogue.places:
+            r.problem((*path, "stores"), "store_without_position", name=r.catalogue.stores[code].name)
+    if op == "nearest":
+        if "km" in raw:
+            r.problem(path, "unknown_field", field="km")
+        return NearStore(of, op, stores)
+    km = raw.get("km")
+    if isinstance(km, bool) or not isinstance(km, int | float) or not 0.01 <= km <= MAX_KM:
+        r.problem((*path, "km"), "not_a_distance", limit=MAX_KM)
+        return NearStore(of, op, stores)
+    return NearStore(of, op, stores, round(km * 1000))
+
+
 def _friendship(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     r.only(raw, {"type", "state", "staff", "ways", "channel_states", "days"}, path)
     staff = r.texts(raw, "staff", path, required=False)
@@ -500,6 +528,7 @@ _CONDITIONS: dict[str, Callable[[Reader, dict[str, Any], Path], Condition | None
     "metric": _metric,
     "date": _date,
     "store": _store,
+    "place": _near,
     "behaviour": behaviour_reading.behaviour,
     "behaviour_at": behaviour_reading.deed_at,
     "behaviour_then": behaviour_reading.followed,

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from hetang.commerce.rhythm import Base
 from hetang.customers.stages import Course
+from hetang.platform.positions import USUAL
 
 VERSION = 1
 MAX_DEPTH = 12
@@ -38,8 +39,11 @@ ATTRIBUTE_OPS: Mapping[str, tuple[str, ...]] = {
     "boolean": ("=", "empty", "not_empty"),
     "number": (*COMPARISONS, "empty", "not_empty"),
     "date": (*COMPARISONS, "empty", "not_empty"),
+    "place": ("empty", "not_empty"),
 }
 ENDS = ("first", "last")
+NEAR_OPS = ("within", "nearest")
+MAX_KM = 500
 UNITS = {"hours": 3600, "days": 86400}  # in seconds
 DEED_OPS = ("within_last", "more_than_ago", "before", "after")
 ANNIVERSARY = "anniversary_within"  # of dates of attributes, such as a birthday
@@ -173,6 +177,17 @@ class AtStore:
     op: Literal["home", "favourite", "bought_at"]
     stores: tuple[str, ...]
     node: str
+
+
+@dataclass(frozen=True, slots=True)
+class NearStore:
+    """A position of hers (the code of an attribute) is within so many metres of any of these stores, or one of them is
+    the nearest of all stores that are open today, at most `nearness.NEAREST_M` away. Who has no position is neither."""
+
+    of: str
+    op: Literal["within", "nearest"]
+    stores: tuple[str, ...]
+    metres: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +359,7 @@ Condition = (
     | Metric
     | DateOf
     | AtStore
+    | NearStore
     | Behaviour
     | DeedAt
     | Followed
@@ -398,6 +414,14 @@ class OrgStores:
 
 
 @dataclass(frozen=True)
+class StorePlace:
+    """Where a store is (WGS-84, millionths of a degree), and whether it is open today."""
+
+    at: tuple[int, int]
+    open: bool = True
+
+
+@dataclass(frozen=True)
 class SavedRule:
     id: int
     name: str
@@ -411,6 +435,7 @@ class Catalogue:
     tags: Mapping[str, Named] = field(default_factory=dict)
     attributes: Mapping[str, AttributeType] = field(default_factory=dict)
     stores: Mapping[str, Named] = field(default_factory=dict)
+    places: Mapping[str, StorePlace] = field(default_factory=dict)  # of stores that said where they are, by code
     nodes: Mapping[str, OrgStores] = field(default_factory=dict)
     staff: Mapping[str, Named] = field(default_factory=dict)
     categories: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -422,6 +447,12 @@ class Catalogue:
     rhythm: Base = field(default_factory=Base)  # of the brand's purchases
     currency_digits: int = 2
     currency: str = "CNY"
+
+
+def position_of(known: Catalogue) -> str:
+    """The attribute that says where customers are, empty where there is none: the usual one, else the first."""
+    codes = [code for code, one in known.attributes.items() if one.type == "place"]
+    return USUAL if USUAL in codes else next(iter(codes), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,7 @@ def _conditions() -> dict[str, Shape]:
         "metric": {"anyOf": _metric()},
         "date": {"anyOf": _date()},
         "store": {"anyOf": _store()},
+        "place": {"anyOf": _near()},
         "behaviour": {"anyOf": _behaviour()},
         "behaviour_at": {"anyOf": _behaviour_at()},
         "behaviour_then": _behaviour_then(),
@@ -198,6 +199,12 @@ def _store() -> list[Shape]:
         _object({"stores": _SOME}, {**op, "node": {"const": ""}}),
         _object({"node": _NAME}, {**op, "stores": _NOTHING}),
     ]
+
+
+def _near() -> list[Shape]:
+    base = {"of": _NAME, "stores": _SOME}
+    km = {"type": "number", "minimum": 0.01, "maximum": rules.MAX_KM}
+    return [_object({**base, "km": km}, {"op": {"const": "within"}}), _object({**base, "op": {"const": "nearest"}})]
 
 
 def _filters(event: str) -> tuple[dict[str, Shape], dict[str, Shape]]:

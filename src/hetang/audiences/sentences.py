@@ -30,6 +30,7 @@ from hetang.audiences.rules import (
     MemberOf,
     Metric,
     Moved,
+    NearStore,
     Node,
     Not,
     Scalar,
@@ -255,6 +256,24 @@ def _store(w: Writer, node: AtStore) -> str:
     }[node.op]
 
 
+def _near(w: Writer, node: NearStore) -> str:
+    definition, stores = w.catalogue.attributes[node.of], w.stores(node.stores)
+    what = w.say(definition.label_zh, definition.label_en)
+    many = len(node.stores) > 1
+    if node.op == "nearest":
+        one_of = w.say("之一", "one of "), w.say("", "")
+        chosen = one_of[0] if many else one_of[1]
+        return w.say(
+            f"离{what}最近的营业门店是{stores}{chosen}（50 公里以内）",
+            f"the open store nearest to the {what.lower()} (up to 50 km) is {chosen}{stores}",
+        )
+    km = f"{node.metres / 1000:g}"
+    return w.say(
+        f"{what}距门店{stores}{'中任一家' if many else ''} {km} 公里以内",
+        f"{what.lower()} within {km} km of {'any of ' if many else ''}{stores}",
+    )
+
+
 def _consent(w: Writer, node: ConsentGiven) -> str:
     purpose, channel = w.name(PURPOSE_NAMES[node.purpose]), w.channel(node.channel)
     given = w.say("已同意", "has agreed to"), w.say("没有同意", "has not agreed to")
@@ -384,6 +403,7 @@ _WRITERS = {
     Metric: _metric,
     DateOf: _date,
     AtStore: _store,
+    NearStore: _near,
     **behaviour_sentences.WRITERS,
     ConsentGiven: _consent,
     LeftAlone: _left_alone,

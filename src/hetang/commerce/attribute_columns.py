@@ -10,12 +10,18 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 
-from hetang.platform import clickhouse
+from hetang.platform import clickhouse, positions
 
 _DAY = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _OF_TYPE = {
     "number": ("Nullable(Float64)", "toFloat64OrNull(?)"),
     "date": ("UInt32", f"toUInt32OrZero(if(match(?, '{_DAY}'), replaceAll(?, '-', ''), ''))"),
+    "place": (
+        "UInt64",  # latitude and longitude in millionths of a degree, from the south pole and the date line on; 0: none
+        f"if(match(?, '{positions.PATTERN}'), bitOr(bitShiftLeft(toUInt64("
+        "toInt64OrZero(replaceAll(extract(?, '^geo:(-{0,1}[0-9.]+)'), '.', '')) + 90000000), 32), toUInt64("
+        "toInt64OrZero(replaceAll(extract(?, ',(-{0,1}[0-9.]+)'), '.', '')) + 180000000)), 0)",
+    ),
     "text": ("String", "?"),
     "choice": ("LowCardinality(String)", "?"),
     "boolean": ("LowCardinality(String)", "?"),
@@ -23,8 +29,9 @@ _OF_TYPE = {
 
 
 def column(code: str, kind: str) -> str:
-    """The column of an attribute: numbers as Nullable(Float64), days as UInt32 (20260131; 0: no day), everything else
-    as text ('' where she has no value). A code may be any text, so the name holds its digest."""
+    """The column of an attribute: numbers as Nullable(Float64), days as UInt32 (20260131; 0: no day), positions
+    as one UInt64, everything else as text ('' where she has no value). A code may be any text, so the name holds its
+    digest."""
     return f"{kind}_{hashlib.blake2b(code.encode(), digest_size=8).hexdigest()}"
 
 

@@ -62,6 +62,13 @@ def number(value: Any) -> str:
     return str(value)
 
 
+def distance(metres: float) -> str:
+    """`850 m`, `2.4 km`, `37 km`: to ten metres below a kilometre, so that nobody's door is told."""
+    if metres < 995:
+        return f"{round(metres, -1):.0f} m"
+    return f"{metres / 1000:.1f} km" if metres < 9_950 else f"{metres / 1000:.0f} km"
+
+
 def percent(share: Any, places: int = 1) -> str:
     """`0.1234` -> `12.3%`."""
     return UNKNOWN if share is None or share == "" else f"{share * 100:.{places}f}%".replace("-", "−")

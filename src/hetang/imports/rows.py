@@ -13,7 +13,7 @@ from typing import Any
 from hetang.facts.intake import Draft
 from hetang.imports import rules
 from hetang.imports.mapping import LegalBasis
-from hetang.imports.targets import CUSTOMERS, IDENTITY_FIELDS, PLACE, PRODUCTS, REFUNDS, STAFF, STORES, VISITS
+from hetang.imports.targets import CUSTOMERS, IDENTITY_FIELDS, PRODUCTS, REFUNDS, STAFF, STORES, VISITS
 from hetang.platform import positions
 from hetang.resources import services as resources
 from hetang.resources.rules import ProductRow, StaffRow, StoreRow
@@ -60,7 +60,7 @@ def _customer(row: int, record: Record, context: Context) -> list[Draft]:
     mark = _digest(record)
     attributes = {name.partition(":")[2]: value for name, value in record.items() if name.startswith("attribute:")}
     if (position := _position(record, context.country)) is not None:
-        attributes[PLACE] = position
+        attributes[positions.USUAL] = position
     body = _without_empty(
         attributes=attributes,
         home_store=record.get("home_store"),

@@ -10,7 +10,6 @@ STORES, PRODUCTS, STAFF, CUSTOMERS, ORDERS, REFUNDS, VISITS = (
     "stores", "products", "staff", "customers", "orders", "refunds", "visits",
 )  # fmt: skip
 BIRTHDAY = "birthday"  # the attribute that says who is under fourteen (`customers.minors`)
-PLACE = "place"  # the attribute that holds a position
 ATTRIBUTES = {  # codes of what brands usually keep of a customer, and the headers that name them
     BIRTHDAY: "birthday birthdate dateofbirth dob 生日 出生日期 出生年月 出生年月日 会员生日",
     "gender": "gender sex 性别 会员性别",

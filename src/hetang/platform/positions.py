@@ -13,6 +13,7 @@ from decimal import Decimal
 from math import atan2, cos, hypot, pi, sin, sqrt
 from typing import NamedTuple
 
+USUAL = "place"  # the attribute that holds a customer's position, where she has but one
 DATUMS = ("wgs84", "gcj02", "bd09")
 NAMES = {"wgs84": "WGS-84", "gcj02": "GCJ-02", "bd09": "BD-09"}
 DATUM_WORDS = {  # how files write a datum, without spaces, dashes and case
@@ -151,7 +152,8 @@ _FROM_WGS84: dict[str, Callable[[Position], Position]] = {"gcj02": _gcj02, "bd09
 #
 # A `geo` URI (RFC 5870), whose coordinates are WGS-84 by its definition; six decimals, and the datum that they came in.
 
-PATTERN = r"^geo:(-?[0-9]{1,2}\.[0-9]{6}),(-?[0-9]{1,3}\.[0-9]{6})(;from=[a-z0-9]+)?$"
+# Without a question mark and backslash: in SQL they mean something else.
+PATTERN = "^geo:(-{0,1}[0-9]{1,2}[.][0-9]{6}),(-{0,1}[0-9]{1,3}[.][0-9]{6})(;from=[a-z0-9]+){0,1}$"
 _TEXT = re.compile(PATTERN.removesuffix("$") + r"\Z")
 
 

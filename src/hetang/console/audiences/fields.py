@@ -40,6 +40,8 @@ def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: P
             return _date(leaf, known)
         case "store":
             return _store(leaf)
+        case "place":
+            return _near(leaf, known)
         case "relation":
             return _relation(leaf)
         case "friendship":
@@ -86,6 +88,7 @@ def label_of(leaf: dict[str, Any]) -> str:
         "attribute": _("Attribute"),
         "date": _("Date"),
         "store": _("Store"),
+        "place": _("Near a store"),
         "relation": _("WeCom friend"),
         "friendship": _("How and when she was added"),
         "group_chat": _("Group chat"),
@@ -127,6 +130,9 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
     if first_attribute:
         leaf = {"type": "attribute", "code": first_attribute, "op": "not_empty"}
         offered.insert(7, ("attribute", leaf))
+    if known.places and (position := rules.position_of(known)):
+        near: dict[str, Any] = {"type": "place", "of": position, "op": "within", "km": 3, "stores": []}
+        offered.insert(11, ("place", near))
     for model, defined in list(known.stage_models.items())[:1]:
         first = [defined.course.stages[0].code]
         offered.append(
@@ -140,7 +146,7 @@ def kinds(known: Catalogue) -> list[tuple[str, list[tuple[str, str]]]]:
     offered = {code: label for code, label, _leaf in new_conditions(known)}
     headings = [
         (_("What she did"), ("bought", "spent", "visited", "received", "first_or_last", "then", "fact")),
-        (_("Who she is"), ("tag", "metric", "date", "life_stage", "attribute", "store")),
+        (_("Who she is"), ("tag", "metric", "date", "life_stage", "attribute", "store", "place")),
         (_("May she be reached"), ("relation", "friendship", "group_chat", "consent", "do_not_disturb")),
         (_("People of other lists"), ("audience", "audience_moved", "audience_at", "bucket")),
     ]
@@ -158,6 +164,7 @@ def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
     return {
         "tags": [(code, tag.name) for code, tag in known.tags.items()],
         "stores": [(code, store.name) for code, store in known.stores.items()],
+        "placed_stores": [(code, store.name) for code, store in known.stores.items() if code in known.places],
         "nodes": [(code, node.name) for code, node in known.nodes.items()],
         "staff": [(userid, staff.name) for userid, staff in known.staff.items()],
         "categories": sorted(((c, names[place]) for c, names in known.categories.items()), key=lambda pair: pair[1]),
@@ -348,6 +355,24 @@ def _groups(leaf: dict[str, Any]) -> list[Field]:
         Field("stores", _("Of these stores"), "pick", stores, source="stores", many=True, optional=True),
         Field("days", _("Joined in the last days"), "number", days, optional=True, blank=_("ever")),
     ]
+
+
+def _near(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
+    of, op = leaf.get("of", ""), leaf.get("op", "within")
+    positions = [
+        (code, one.label_zh if _chinese() else one.label_en)
+        for code, one in known.attributes.items()
+        if one.type == "place"
+    ]
+    ops = [("within", _("is near")), ("nearest", _("has as its nearest open store"))]
+    fields = [
+        Field("of", _("Whose position"), "select", of, positions),
+        Field("op", _("How"), "select", op, ops, shape=True),
+        Field("stores", _("Stores"), "pick", leaf.get("stores", []), source="placed_stores", many=True),
+    ]
+    if op == "within":
+        fields.insert(2, Field("km", _("At most so far"), "decimal", leaf.get("km", 3), hint=_("km")))
+    return fields
 
 
 def _relation(leaf: dict[str, Any]) -> list[Field]:

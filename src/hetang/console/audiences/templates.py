@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from hetang.audiences.rules import ANNIVERSARY, LATENESS, Catalogue
+from hetang.audiences.rules import ANNIVERSARY, LATENESS, Catalogue, position_of
 from hetang.commerce.rhythm import LATE
 from hetang.console.audiences.behaviour_fields import VISITED_THEN_BOUGHT
 
@@ -106,12 +106,19 @@ STARTS: tuple[Start, ...] = (
 
 def offered(known: Catalogue) -> list[Start]:
     """The templates for this brand: that of birthdays only where an attribute says them."""
+    found = list(STARTS)
+    if known.places and (position := position_of(known)):
+        first = next((code for code in known.places if code in known.stores), "")
+        near = {"type": "place", "of": position, "op": "within", "km": 3, "stores": [first]}
+        silent = {"type": "date", "of": "last_order", "op": "more_than_ago", "days": 30}
+        purpose = _("Within 3 km of stores that you choose, nothing for 30 days")
+        found.append(Start("near", _("Near a store and silent"), purpose, {"all": [near, silent, _UNDISTURBED]}))
     birthday = next((code for code, one in known.attributes.items() if one.birth_date and one.type == "date"), "")
     if not birthday:
-        return list(STARTS)
+        return found
     soon = {"type": "date", "of": f"attribute:{birthday}", "op": ANNIVERSARY, "days": 7}
     name, purpose = _("Birthday next week"), _("A birthday within seven days, not on do-not-disturb")
-    return [*STARTS, Start("birthday", name, purpose, {"all": [soon, _UNDISTURBED]})]
+    return [*found, Start("birthday", name, purpose, {"all": [soon, _UNDISTURBED]})]
 
 
 def start(code: str, known: Catalogue) -> Rule | None:

@@ -24,6 +24,7 @@ from hetang.audiences.rules import (
     LifeStage,
     Metric,
     Moved,
+    NearStore,
     Node,
     Tagged,
     WasMember,
@@ -38,6 +39,8 @@ def shown_value(node: Node, found: Any, known: Catalogue) -> str:  # noqa: PLR09
     if isinstance(node, AtStore):
         codes = found if isinstance(found, list) else [found] if found else []
         return _listed([known.stores[code].name if code in known.stores else code for code in codes])
+    if isinstance(node, NearStore):
+        return _near(found, known)
     if isinstance(node, Friends | Friendship):
         return _listed([known.staff[userid].name if userid in known.staff else userid for userid in found])
     if isinstance(node, InGroups):
@@ -64,6 +67,16 @@ def shown_value(node: Node, found: Any, known: Catalogue) -> str:  # noqa: PLR09
     if isinstance(node, Followed):
         return " → ".join(_moment(at) for at in found) or _("nothing")
     return str(found) if found not in (None, "") else _("nothing")
+
+
+def _near(found: list[Any] | None, known: Catalogue) -> str:
+    if not found:
+        return _("no position, or no store near it")
+    code, metres = found
+    return _("%(store)s, %(distance)s away") % {
+        "store": known.stores[code].name if code in known.stores else code,
+        "distance": figures.distance(metres),
+    }
 
 
 def _moment(found: str) -> str:

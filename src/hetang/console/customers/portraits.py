@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET
 
 from hetang.audiences.automatic import Keeper, keepers
 from hetang.audiences.errors import history_is_away
-from hetang.audiences.queries import audiences_of
+from hetang.audiences.queries import audiences_of, nearest_store
 from hetang.commerce import queries as commerce
 from hetang.commerce.queries import Metrics
 from hetang.commerce.rhythm import EARLY, LATE, MIDDLE, Base, Habit
@@ -73,6 +73,7 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
     metrics = commerce.metrics_of(customer.number, now)
     habit, base = commerce.habits_of([customer.number]).get(customer.number), commerce.rhythm_base()
     household = households.members_of(customer.number, clock.local_day(now))
+    near = nearest_store(customer.number)
     values = {
         "person": known,
         "title": known.name or recognised_by([known.number]).get(known.number) or f"#{known.number}",
@@ -86,6 +87,8 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "months": _months(customer.number) if metrics.orders else [],
         "identities": [(words.IDENTITIES.get(one.kind, one.kind), one) for one in known.identities],
         "attributes": [(_attribute_label(one), one) for one in known.attributes],
+        "nearest": near
+        and _("%(store)s, %(distance)s away") % {"store": near[0], "distance": figures.distance(near[1])},
         "relations": [(one, relation_word(one.state), words.RELATION_TONES[one.state]) for one in known.relations],
         "consents": [(one, purpose_word(one.purpose), channel_word(one.channel)) for one in known.consents],
         "disturb": disturb(known, now),
