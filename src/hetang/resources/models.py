@@ -27,7 +27,7 @@ class Store(models.Model):
     country = models.CharField(max_length=2, blank=True, default="")
     latitude = models.DecimalField(max_digits=9, decimal_places=6, null=True)
     longitude = models.DecimalField(max_digits=9, decimal_places=6, null=True)
-    datum = models.CharField(max_length=5, blank=True, default="")
+    datum = models.CharField(max_length=5, blank=True, default="", db_default="")
     time_zone = models.CharField(max_length=64, blank=True, default="")
     opened_on = models.DateField(null=True)
     closed_on = models.DateField(null=True)
