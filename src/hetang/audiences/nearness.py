@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import asin, cos, pi, sin, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hetang.platform.positions import Position
 
@@ -22,7 +22,7 @@ EARTH_M = 6_371_008.8  # mean radius; a great circle is at most 0.5 % beside the
 NEAREST_M = 50_000  # further away no store is the nearest
 SIDES = (640_000, 160_000, 40_000, 10_000, 2_500)  # of cells, in millionths of a degree: 71 km to 280 m of latitude
 FEW = 6  # so many stores may be measured at a border, instead of dividing it further
-MOST_CELLS = 12_000  # at one level: beyond, borders are measured in larger cells
+MOST_CELLS = 8_000  # to look at on one level: beyond, borders are measured in larger cells
 
 Micro = tuple[int, int]  # latitude and longitude in millionths of a degree
 
@@ -98,91 +98,118 @@ def nearest_to(stores: tuple[Micro, ...], wanted: frozenset[int]) -> Cover:
 
 
 def _cover(stores: tuple[Micro, ...], wanted: frozenset[int], within: float, *, alone: bool) -> Cover:
-    """`alone`: stores that are not wanted take points away. Level by level, from whole degrees down."""
+    """`alone`: stores that are not wanted take points away. Level by level, from cells of 71 km down; pairs of a cell
+    and a store that may decide it are looked at all at once, sorted by their cell.
+
+    Every point of a cell is within its radius of its middle, so no distance differs by more from that of there.
+    """
+    import numpy as np
+
     if not wanted:
         return Cover((), ())
-    at = _Stores(stores, wanted, within, alone)
+    north, east = (np.array([one[axis] for one in stores]) * pi / 180_000_000 for axis in (0, 1))
+    asked = np.zeros(len(stores), dtype=bool)
+    asked[list(wanted)] = True
+    rows, across = _first_cells([stores[one] for one in sorted(wanted)], within)
+    of = np.repeat(np.arange(len(rows)), len(stores) if alone else len(wanted))
+    store = np.tile(np.arange(len(stores)) if alone else np.flatnonzero(asked), len(rows))
     groups: dict[tuple[int, ...], int] = {}
     levels: list[Level] = []
-    frontier = at.begin(SIDES[0])
-    for depth, side in enumerate(SIDES):
-        last = depth == len(SIDES) - 1 or 16 * len(frontier) > MOST_CELLS
-        known: dict[int, int] = {}
-        following: list[tuple[int, int, np.ndarray]] = []
-        for row, column, near in frontier:
-            inside, deciding = at.judge(row, column, side, near)
-            if inside:
-                known[row * columns(side) + column] = 1
-            elif len(deciding) == 0:
-                continue
-            elif last or (len(deciding) <= FEW and (alone or side * 0.11 <= within / 8)):
-                group = tuple(int(one) for one in deciding)
-                known[row * columns(side) + column] = groups.setdefault(group, len(groups) + 2)
-            else:
-                following += [(row * 4 + i, column * 4 + j, deciding) for i in range(4) for j in range(4)]
+    for side in SIDES:
+        middle, radius = _circles(rows, across, side)
+        away = _metres(middle[0][of], middle[1][of], north[store], east[store])
+        nearest = np.minimum.reduceat(away, np.flatnonzero(np.diff(of, prepend=-1)))
+        reach = np.minimum(within, nearest + radius) if alone else np.full(len(rows), float(within))
+        deciding = away - radius[of] <= reach[of]
+
+        def count(pairs: np.ndarray, of: np.ndarray = of, cells: int = len(rows)) -> np.ndarray:
+            return np.bincount(of[pairs], minlength=cells)
+
+        number, mine = count(deciding), count(deciding & asked[store])
+        inside = (count(away + radius[of] <= within) > 0) & (mine > 0)
+        if alone:
+            inside &= mine == number
+        open_ = (mine > 0) & ~inside
+        settled = number <= FEW if alone or side * 0.11 <= within / 8 else np.zeros(len(rows), dtype=bool)
+        if side == SIDES[-1] or 16 * int((open_ & ~settled).sum()) > MOST_CELLS:
+            settled = np.ones(len(rows), dtype=bool)
+        known = {int(one): 1 for one in (rows * columns(side) + across)[inside]}
+        known |= _measured(rows * columns(side) + across, open_ & settled, of[deciding], store[deciding], groups)
         if known:
             cells = tuple(sorted(known))
             levels.append(Level(side, cells, tuple(known[one] for one in cells)))
-        if last or not following:
+        divided = open_ & ~settled
+        if not divided.any():
             break
-        frontier = following
+        rows, across, of, store = _divided(rows, across, divided, of[deciding], store[deciding])
     return Cover(tuple(levels), tuple(groups))
 
 
-class _Stores:
-    """Positions of stores, and what a cell is worth to them."""
+def _first_cells(stores: Sequence[Micro], within: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the largest cells that may hold somebody within reach. What is beyond the date line is not
+    looked for."""
+    import numpy as np
 
-    def __init__(self, stores: tuple[Micro, ...], wanted: frozenset[int], within: float, alone: bool) -> None:
-        import numpy as np
-
-        self._np = np
-        self.north = np.array([one[0] for one in stores]) * pi / 180_000_000
-        self.east = np.array([one[1] for one in stores]) * pi / 180_000_000
-        self.wanted = np.zeros(len(stores), dtype=bool)
-        self.wanted[list(wanted)] = True
-        self.micro = stores
-        self.within = within
-        self.alone = alone
-
-    def begin(self, side: int) -> list[tuple[int, int, Any]]:
-        """The cells of the first level that may hold somebody."""
-        everybody = self._np.arange(len(self.micro))
-        found: set[tuple[int, int]] = set()
-        for one in self._np.flatnonzero(self.wanted).tolist():
-            latitude, longitude = self.micro[one]
-            high = self.within / EARTH_M * 180_000_000 / pi * 1.01
-            wide = min(high / max(cos(min(abs(latitude) + high, 89_000_000) * pi / 180_000_000), 0.01), 180_000_000)
-            rows = range(int(max(latitude - high + 90_000_000, 0)) // side, _up(latitude + high, 90, side))
-            across = range(int(max(longitude - wide + 180_000_000, 0)) // side, _up(longitude + wide, 180, side))
-            found.update((row, column) for row in rows for column in across)
-        return [(row, column, everybody) for row, column in sorted(found)]
-
-    def judge(self, row: int, column: int, side: int, near: Any) -> tuple[bool, Any]:
-        """Whether all points of a cell are inside, and the stores that decide it; neither where none is.
-
-        Every point of a cell is within its radius of its middle, so no distance differs by more from that of there.
-        """
-        np = self._np
-        south, west = row * side - 90_000_000, column * side - 180_000_000
-        middle = (south + side / 2, west + side / 2)
-        corners = ((south, west), (min(south + side, 90_000_000), west))
-        radius = max(metres(middle, corner) for corner in corners) * 1.000001 + 0.01  # type: ignore[arg-type]
-        north, east = middle[0] * pi / 180_000_000, middle[1] * pi / 180_000_000
-        chord = (
-            np.sin((self.north[near] - north) / 2) ** 2
-            + cos(north) * np.cos(self.north[near]) * np.sin((self.east[near] - east) / 2) ** 2
-        )
-        away = 2 * EARTH_M * np.arcsin(np.minimum(1.0, np.sqrt(chord)))
-        reach = min(self.within, float(away.min()) + radius) if self.alone else self.within
-        deciding = near[away - radius <= reach]
-        if len(deciding) == 0 or not self.wanted[deciding].any():
-            return False, deciding[:0]
-        whole = away + radius <= self.within
-        if self.alone:
-            return bool(self.wanted[deciding].all() and whole.any()), deciding
-        return bool(whole.any()), deciding
+    side = SIDES[0]
+    found: set[tuple[int, int]] = set()
+    high = within / EARTH_M * 180_000_000 / pi * 1.01
+    for latitude, longitude in stores:
+        wide = min(high / max(cos(min(abs(latitude) + high, 89_000_000) * pi / 180_000_000), 0.01), 180_000_000)
+        rows = range(_cut(latitude - high, 90) // side, _cut(latitude + high, 90) // side + 1)
+        across = range(_cut(longitude - wide, 180) // side, _cut(longitude + wide, 180) // side + 1)
+        found.update((row, column) for row in rows for column in across)
+    cells = np.array(sorted(found), dtype=np.int64)
+    return cells[:, 0], cells[:, 1]
 
 
-def _up(micro_degrees: float, half: int, side: int) -> int:
-    """Behind the last cell that reaches so far."""
-    return int(min(micro_degrees + half * 1_000_000, 2 * half * 1_000_000)) // side + 1
+def _cut(micro_degrees: float, half: int) -> int:
+    """Counted from the south pole (the date line), inside the map."""
+    return int(min(max(micro_degrees + half * 1_000_000, 0), 2 * half * 1_000_000 - 1))
+
+
+def _circles(rows: np.ndarray, across: np.ndarray, side: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """Middle (radians) and radius (metres, a little more) of cells: their corners are the furthest from there."""
+    import numpy as np
+
+    south, west = (rows * side - 90_000_000) * pi / 180_000_000, (across * side - 180_000_000) * pi / 180_000_000
+    half = side / 2 * pi / 180_000_000
+    north, east = south + half, west + half
+    corners = [_metres(north, east, np.minimum(corner, pi / 2), west) for corner in (south, south + 2 * half)]
+    return (north, east), np.maximum(*corners) * 1.000001 + 0.01
+
+
+def _metres(north: np.ndarray, east: np.ndarray, other_north: np.ndarray, other_east: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    chord = np.sin((north - other_north) / 2) ** 2
+    chord = chord + np.cos(north) * np.cos(other_north) * np.sin((east - other_east) / 2) ** 2
+    away: np.ndarray = 2 * EARTH_M * np.arcsin(np.minimum(1.0, np.sqrt(chord)))
+    return away
+
+
+def _measured(
+    numbers: np.ndarray, chosen: np.ndarray, of: np.ndarray, store: np.ndarray, groups: dict[tuple[int, ...], int]
+) -> dict[int, int]:
+    """The group of each chosen cell; new groups are noted."""
+    pairs = chosen[of]
+    deciding: dict[int, list[int]] = {}
+    for cell_, one in zip(of[pairs].tolist(), store[pairs].tolist(), strict=True):
+        deciding.setdefault(cell_, []).append(one)
+    return {int(numbers[cell_]): groups.setdefault(tuple(of_it), len(groups) + 2) for cell_, of_it in deciding.items()}
+
+
+def _divided(
+    rows: np.ndarray, across: np.ndarray, chosen: np.ndarray, of: np.ndarray, store: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The chosen cells in sixteen parts each, with the pairs of each part."""
+    import numpy as np
+
+    part = np.arange(16)
+    new_rows = (rows[chosen][:, None] * 4 + part // 4).ravel()
+    new_across = (across[chosen][:, None] * 4 + part % 4).ravel()
+    place = np.cumsum(chosen) - 1
+    pairs = chosen[of]
+    new_of = (place[of[pairs]][:, None] * 16 + part).ravel()
+    new_store = np.repeat(store[pairs], 16)
+    order = np.argsort(new_of, kind="stable")
+    return new_rows, new_across, new_of[order], new_store[order]

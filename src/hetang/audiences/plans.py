@@ -208,14 +208,14 @@ def _near(condition: NearStore, catalogue: Catalogue) -> Plan:
     if condition.op == "within":
         stores = tuple(catalogue.places[code].at for code in condition.stores)
         cover = nearness.around(stores, condition.metres)
-        test = near_sql(name, cover, stores, condition.metres)
+        sql, parameters = near_sql(name, cover, stores, condition.metres)
     else:
         places = [(code, one.at) for code, one in catalogue.places.items() if one.open]
         stores = tuple(at for _code, at in places)
         wanted = frozenset(place for place, (code, _at) in enumerate(places) if code in condition.stores)
         cover = nearness.nearest_to(stores, wanted)
-        test = nearest_sql(name, *_deciding(cover, stores, wanted), nearness.NEAREST_M)
-    return profile_query(*test, (condition.of, "place"))
+        sql, parameters = nearest_sql(name, *_deciding(cover, stores, wanted), nearness.NEAREST_M)
+    return Query(sql, tuple(sorted(parameters.items())), ((condition.of, "place"),))
 
 
 def _deciding(
