@@ -178,6 +178,7 @@ def _stores(codes: Sequence[str]) -> pa.Table:
         store_id=codes,
         name=[world.store_name(code) for code in codes],
         region=[world.region_of(code) for code in codes],
+        **_degrees([world.store_place(code) for code in codes]),
     )
 
 
@@ -202,8 +203,13 @@ def _customers(people: Sequence[Person]) -> pa.Table:
         consent=["1" if one.consent else None for one in people],
         consent_at=["2017-01-01 17:00:00" if one.consent else None for one in people],
         do_not_disturb=["1" if one.quiet else None for one in people],
+        **_degrees([world.home_place(one.shopper.member, one.shopper.stores[0][0]) for one in people]),
         **attributes,
     )
+
+
+def _degrees(places: Sequence[tuple[float, float]]) -> dict[str, list[str | None]]:
+    return {"latitude": [f"{one[0]:.6f}" for one in places], "longitude": [f"{one[1]:.6f}" for one in places]}
 
 
 def _visits(rows: Sequence[Visit]) -> pa.Table:

@@ -84,8 +84,14 @@ class Step:
     legal_basis: LegalBasis = _NO_BASIS
 
 
+_DEGREES = ("latitude", "longitude")
 STEPS = (
-    Step("stores", {"code": "store_id", "name": "name", "region": "region"}, 1),
+    Step(
+        "stores",
+        {"code": "store_id", **{name: name for name in ("name", "region", *_DEGREES)}},
+        1,
+        constants={"datum": "wgs84"},
+    ),
     Step("products", {n: n for n in ("sku", "name", "category", "department", "brand")}, 7, SOURCE),
     Step("staff", {"userid": "userid", "name": "name", "store": "store_id", "simulated": "simulated"}, 1),
     Step(
@@ -93,8 +99,10 @@ STEPS = (
         {
             "member": "member_id",
             **{name: name for name in ("unionid", "home_store", "owner", "consent", "consent_at", "do_not_disturb")},
+            **{name: name for name in _DEGREES},
         },
         3,
+        constants={"datum": "wgs84"},
         attributes={name: name for name in files.ATTRIBUTES},
         legal_basis=LegalBasis("marketing", "wecom", "consent", TEXT_VERSION, simulated=True),
     ),

@@ -13,6 +13,8 @@ from datetime import date, datetime, timedelta
 
 SEED = 20170101
 REGIONS = ("模拟东区", "模拟南区", "模拟西区", "模拟北区", "模拟中区")
+CITIES = ((39.96, -82.99), (33.75, -84.39), (39.10, -84.51), (42.33, -83.05), (35.23, -80.84))  # one for each region
+STORE_SPREAD, HOME_SPREAD = 0.06, 0.02  # degrees: about 6 and 2 km
 STAFFED_STORES = 40
 PAIRED_STORES = 20  # the busiest of them have two advisers
 CONSENT_SHARE, QUIET_SHARE, FRIEND_SHARE, SECOND_FRIEND_SHARE = 0.85, 0.02, 0.82, 0.06
@@ -63,6 +65,20 @@ def stream(name: str) -> random.Random:
 def region_of(store: str) -> str:
     """The simulated region of a store."""
     return REGIONS[zlib.crc32(store.encode()) % len(REGIONS)]
+
+
+def store_place(store: str) -> tuple[float, float]:
+    """A simulated position (latitude, longitude) in the city of its region; the data know of no place."""
+    chance = stream(f"place of store {store}")
+    latitude, longitude = CITIES[REGIONS.index(region_of(store))]
+    return latitude + chance.gauss(0, STORE_SPREAD), longitude + chance.gauss(0, STORE_SPREAD)
+
+
+def home_place(member: str, store: str) -> tuple[float, float]:
+    """A simulated position of a household, around the store where it buys most."""
+    chance = stream(f"place of {member}")
+    latitude, longitude = store_place(store)
+    return latitude + chance.gauss(0, HOME_SPREAD), longitude + chance.gauss(0, HOME_SPREAD)
 
 
 def store_name(store: str) -> str:
