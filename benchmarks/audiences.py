@@ -7,7 +7,8 @@ history cached and without ClickHouse's query condition cache; the live sets are
 
 - `six_tags`: `((a and b) or c) and not d and (e or f)`, count and twenty people, through the engine's API; beside it
   the same algebra on the same sets in pyroaring, in this process, and other stores (`benchmarks.beside`).
-- `rfm_first`: two tags, last order within 30 days, an amount. `behaviour_first`: a category twice in 30 days and no
+- `rfm_first`: two tags, last order within 30 days, an amount. `place_first`: the same within 3 km of 50 stores of
+  500, others each time, so that their cells are worked out anew. `behaviour_first`: a category twice in 30 days and no
   touch in 7. `attribute_first`: one numeric attribute of thirty.
 - `snapshot_diff`: three million members (or half of the people), of whom half a per cent of the people came or went
   since the snapshot before: that one read, both compared, the new one and its facts committed.
@@ -80,6 +81,7 @@ def measure(people: int) -> None:
         beside.six_tags(people, suffix, sets.families["tag"], p95)
         bench.first("attribute", bench.attribute)
         bench.first("rfm", bench.rfm, target=400)
+        bench.first("place", bench.place, target=400)
         bench.first("behaviour", bench.behaviour, target=700)
         bench.snapshot()
         pond_flow.measure(people, suffix)
@@ -194,6 +196,11 @@ class Bench:
         recent = {"type": "date", "of": "last_order", "op": "within_last", "days": self.rng.randint(20, 40)}
         worth = {"type": "metric", "metric": "gmv", "op": ">", "value": self.rng.randint(30_000, 400_000)}
         return {"all": [{"type": "tag", "op": "any", "tags": tags}, recent, worth]}
+
+    def place(self) -> Rule:
+        stores = [f"s{number}" for number in self.rng.sample(range(crowd.STORES), 50)]
+        near = {"type": "place", "of": "place", "op": "within", "km": 3, "stores": stores}
+        return {"all": [*self.rfm()["all"], near]}
 
     def behaviour(self) -> Rule:
         bought = {

@@ -2,8 +2,9 @@
 history, not in PostgreSQL. There only what rules may name stands: tags, attributes, stores, categories.
 
 200 tags of 0.5 to 50 per cent (log-uniform, 11 on average), 500 stores, 1,000 members of staff with a friendship of
-seven people in ten, two consents, 30 numeric attributes beside the built-in metrics, and five facts for each person:
-two lines in one and a half orders, one touch, half a visit, over 180 days.
+seven people in ten, two consents, 30 numeric attributes beside the built-in metrics, a position in one of twenty cities
+of 60 by 60 km with 25 stores each, and five facts for each person: two lines in one and a half orders, one touch, half
+a visit, over 180 days.
 """
 
 from __future__ import annotations
@@ -48,13 +49,15 @@ def fill_history(people: int) -> float:
     """Profiles and facts; returns seconds."""
     from hetang.commerce import attribute_columns, history
     from hetang.platform import clickhouse
+    from hetang.platform.positions import USUAL
 
     started = time.monotonic()
     history.ensure_schema()
-    codes = [(f"m{number}", "number") for number in range(1, ATTRIBUTES + 1)]
+    codes = [*((f"m{number}", "number") for number in range(1, ATTRIBUTES + 1)), (USUAL, "place")]
     attribute_columns.ensure(codes)
     columns = ", ".join(attribute_columns.column(*one) for one in codes)
     values = ", ".join(f"intHash32(customer * 31 + {number}) % 100000" for number in range(1, ATTRIBUTES + 1))
+    values += f", {_POSITION}"
     step = math.ceil(people / _INSERTS)
     for first in range(1, people + 1, step):
         params = {"first": first, "until": min(first + step, people + 1), "days": DAYS, "seconds": DAYS * 86_400}
@@ -138,6 +141,11 @@ insert into resources_product (sku, name, category, department, brand)
   select 'p' || n, 'Product ' || n, 'c' || n, '', '' from generate_series(0, 39) n;
 insert into customers_attributedefinition (code, type, label_zh, label_en, choices, sensitive, birth_date)
   select 'm' || n, 'number', '指标 ' || n, 'Metric ' || n, '[]', false, false from generate_series(1, {ATTRIBUTES}) n;
+insert into customers_attributedefinition (code, type, label_zh, label_en, choices, sensitive, birth_date)
+  values ('place', 'place', '位置', 'Position', '[]', true, false);
+update resources_store set datum = 'wgs84',
+  latitude = 22 + split_part(code, 's', 2)::int % 20 + mod(abs(hashtext('n' || code)), 500000) / 1e6,
+  longitude = 103 + mod(split_part(code, 's', 2)::int % 20 * 7, 18) + mod(abs(hashtext('e' || code)), 600000) / 1e6;
 insert into customers_taggroup (name, position, exclusive) values ('Crowd', 0, false);
 insert into customers_tag (code, group_id, name, position)
   select 't' || n, (select id from customers_taggroup where name = 'Crowd'), 'Tag ' || n, n
@@ -153,6 +161,11 @@ select toUInt32(number) as customer, 1, concat('s', toString(intHash32(customer)
   concat('c', toString(intHash32(customer + 6) % 40)), map(), 1, {values}
 from numbers({{first:UInt64}}, {{until:UInt64}} - {{first:UInt64}})
 """
+_CITY = "intHash32(customer + 40) % 20"
+_POSITION = (
+    f"bitOr(bitShiftLeft(toUInt64(112000000 + {_CITY} * 1000000 + intHash32(customer + 41) % 500000), 32),"
+    f" toUInt64(283000000 + {_CITY} * 7 % 18 * 1000000 + intHash32(customer + 42) % 600000))"
+)
 _PEOPLE = "numbers({{first:UInt64}}, {{until:UInt64}} - {{first:UInt64}})"
 _AT = "now64(3) - toIntervalSecond(intHash32(number * 7 + {}) % {{{{seconds:UInt32}}}}) as at"
 _FACTS = [
