@@ -163,3 +163,5 @@ def test_each_night_it_is_read_and_the_last_thirty_are_kept() -> None:
 def test_a_habit_counts_days_not_orders() -> None:
     assert habit([TODAY, TODAY, TODAY - timedelta(days=9)]) == Habit(2, TODAY - timedelta(days=9), TODAY)
     assert habit([]) is None
+    assert Habit(2, TODAY - timedelta(days=9), TODAY).usual == 9
+    assert Habit(3, TODAY - timedelta(days=9), TODAY).usual == 5  # half of a day up

@@ -9,7 +9,7 @@ import pytest
 
 from hetang.commerce.models import CustomerMetric, Order, RhythmFit
 from hetang.commerce.queries import habits_of, rhythm_base, slowing
-from hetang.commerce.rhythm import MIDDLE, Base, habit
+from hetang.commerce.rhythm import Base, habit
 from hetang.commerce.rules import SLOWING, stage
 
 NOW = datetime(2026, 3, 4, 2, tzinfo=UTC)
@@ -51,4 +51,4 @@ def test_the_query_finds_those_whom_the_rule_calls_slowing() -> None:
     assert {row.customer_id for row in found} == expected
     for row in found:
         one = habits[row.customer_id]
-        assert one and row.rhythm == [one.last.isoformat(), one.wait(MIDDLE, base)]  # type: ignore[attr-defined]
+        assert one and row.rhythm == [one.last.isoformat(), one.usual]  # type: ignore[attr-defined]

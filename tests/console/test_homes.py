@@ -233,7 +233,7 @@ def test_customers_to_look_at_are_those_of_the_store(manager: Client, cast: Cast
         assert foreign not in page
     clock.freeze(NOW + timedelta(days=31))  # who buys every 4 days is late after 30 days without an order
     page = client_of(cast.manager_a).get("/").text
-    assert "last bought 33 days ago, usually every 7 days · Anna" in page
+    assert "last bought 33 days ago, usually every 4 days · Anna" in page
     assert "Member m4" not in page  # no new friend any more
 
 

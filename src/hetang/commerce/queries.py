@@ -14,7 +14,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import TruncMonth
 
 from hetang.commerce.models import CustomerCategory, CustomerMetric, CustomerStore, Order, RhythmFit
-from hetang.commerce.rhythm import FINE, LATE, MIDDLE, MOST_GAPS, Base, Habit, factors
+from hetang.commerce.rhythm import FINE, LATE, MOST_GAPS, Base, Habit, factors
 from hetang.commerce.rules import LEAST_PATIENCE_DAYS, NEW_DAYS
 from hetang.platform import clock
 
@@ -96,13 +96,12 @@ def habits_of(numbers: Sequence[int]) -> dict[int, Habit]:
 
 def slowing(now: datetime) -> QuerySet[CustomerMetric]:
     """Sums of people with a rhythm (two days of purchases at least) who are late for it: those whose `rules.stage` is
-    slowing. Each row knows her `rhythm`: [last day (ISO), usual days to the next purchase]. Filter by people: it reads
+    slowing. Each row knows her `rhythm`: [last day (ISO), mean of her gaps in days]. Filter by people: it reads
     the orders of everybody who has two of them and none within thirty days."""
     base, today = rhythm_base(), clock.local_day(now)
     quiet = now - timedelta(days=LEAST_PATIENCE_DAYS)
     params = {
         "late": list(factors(base.shape, base.gaps, LATE)),
-        "middle": list(factors(base.shape, base.gaps, MIDDLE)),
         "most": MOST_GAPS,
         "fine": FINE,
         "base_days": base.days,
@@ -130,15 +129,18 @@ _HABIT = """(
   from commerce_order o where o.customer_id = commerce_customermetric.customer_id
 ) h"""
 _WAIT = (
-    "greatest(1, ceil((%({factors})s::bigint[])[least(h.days - 1, %(most)s)] * (%(base_days)s + h.last - h.first)"
+    "greatest(1, ceil((%(late)s::bigint[])[least(h.days - 1, %(most)s)] * (%(base_days)s + h.last - h.first)"
     "::numeric / (%(fine)s * (%(base_gaps)s + (h.days - 1) * %(shape)s))))"
 )
-_RHYTHM = f"(select jsonb_build_array(h.last, {_WAIT.format(factors='middle')}) from {_HABIT})"
+_RHYTHM = f"""(
+  select jsonb_build_array(h.last, greatest(1, (2 * (h.last - h.first) + h.days - 1) / (2 * (h.days - 1))))
+  from {_HABIT}
+)"""
 _SLOWING = f"""
 exists (
   select from (
     select %(today)s - h.first as known, %(today)s - h.last as since,
-           greatest(%(least)s, {_WAIT.format(factors="late")} - 1) as patience
+           greatest(%(least)s, {_WAIT} - 1) as patience
     from {_HABIT} where h.days >= 2
   ) r where r.known > %(new)s and r.since > r.patience and r.since <= 2 * r.patience
 )

@@ -65,6 +65,12 @@ class Habit:
     def gaps(self) -> int:
         return self.purchase_days - 1
 
+    @property
+    def usual(self) -> int:
+        """The mean of her own gaps in days, at least one; needs one gap. What is expected of her is another thing: it
+        weighs few gaps against the base."""
+        return max(1, (2 * (self.last - self.first).days + self.gaps) // (2 * self.gaps))
+
     def wait(self, percent: int, base: Base) -> int:
         """Days after the last purchase until she is that late. Needs two days of purchases."""
         return base.wait(percent, self.gaps, (self.last - self.first).days)

@@ -20,7 +20,7 @@ from hetang.audiences.errors import history_is_away
 from hetang.audiences.queries import audiences_of, nearest_store
 from hetang.commerce import queries as commerce
 from hetang.commerce.queries import Metrics
-from hetang.commerce.rhythm import EARLY, LATE, MIDDLE, Base, Habit
+from hetang.commerce.rhythm import EARLY, LATE, Base, Habit
 from hetang.commerce.rules import stage
 from hetang.communities.timeline import group_stays
 from hetang.connectors.wecom import avatars, mass_messages
@@ -82,7 +82,7 @@ def portrait(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "metrics": metrics,
         "sentence": sentence(metrics),
         "stage": words.STAGES[stage(habit, base, clock.local_day(now))],
-        "rhythm": rhythm(habit, base),
+        "rhythm": rhythm(habit),
         "expected": expected(habit, base, clock.local_day(now)),
         "months": _months(customer.number) if metrics.orders else [],
         "identities": [(words.IDENTITIES.get(one.kind, one.kind), one) for one in known.identities],
@@ -184,28 +184,28 @@ def sentence(metrics: Metrics) -> str:
     return between.join(said) % values
 
 
-def rhythm(habit: Habit | None, base: Base) -> str:
+def rhythm(habit: Habit | None) -> str:
     """How often she buys by herself, in words; empty before the second day of a purchase."""
     if habit is None or not habit.gaps:
         return ""
-    days = habit.wait(MIDDLE, base)
+    days = habit.usual
     often = ngettext("usually every day", "usually every %(n)s days", days) % {"n": days}
-    known = ngettext("by %(n)s time between purchases", "by %(n)s times between purchases", habit.gaps)
+    known = ngettext("from %(n)s gap", "from %(n)s gaps", habit.gaps)
     return _("%(often)s (%(known)s)") % {"often": often, "known": known % {"n": habit.gaps}}
 
 
-def expected(habit: Habit | None, base: Base, today: date) -> tuple[str, str] | None:
-    """When she is expected next, and how late she is, in words; None before the second day of a purchase."""
+def expected(habit: Habit | None, base: Base, today: date) -> str:
+    """When she is expected next, and how late she is, in words; empty before the second day of a purchase."""
     if habit is None or (late := habit.lateness(base, today)) is None:
-        return None
+        return ""
     first, last = habit.expected(base, EARLY), habit.expected(base, LATE)
     assert first and last  # noqa: S101 - who has a lateness has these
-    between = _("%(first)s to %(last)s") % {"first": figures.short_day(first), "last": figures.short_day(last)}
-    if today > last:
-        return between, _("late: in %(n)s of 100 times she had bought by now, if she stays") % {"n": late}
+    values = {"first": figures.short_day(first), "last": figures.short_day(last), "n": late}
     if today < first:
-        return between, _("in eight of ten times, if she stays")
-    return between, _("due: in %(n)s of 100 times she had bought by now, if she stays") % {"n": late}
+        return _("next expected %(first)s to %(last)s, in eight of ten times, if she stays") % values
+    if today <= last:
+        return _("due: expected %(first)s to %(last)s; %(n)s of 100 times she had bought by now, if she stays") % values
+    return _("late: expected %(first)s to %(last)s; %(n)s of 100 times she had bought by now, if she stays") % values
 
 
 def _months(number: int) -> list[tuple[str, int, str]]:
