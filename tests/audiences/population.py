@@ -22,7 +22,16 @@ from hetang.audiences.live import LiveSets
 from hetang.audiences.moments import Moment
 from hetang.audiences.people import GroupStay, Line, Move, Noted, Person, Purchase, Received, Visit
 from hetang.audiences.plans import Query
-from hetang.audiences.rules import AttributeType, Catalogue, Named, OrgStores, SavedRule, StageModel, StorePlace
+from hetang.audiences.rules import (
+    AttributeType,
+    Catalogue,
+    Named,
+    OrgStores,
+    PondRule,
+    SavedRule,
+    StageModel,
+    StorePlace,
+)
 from hetang.commerce.rhythm import Base
 from hetang.customers.friendships import Known
 from hetang.customers.life_stages import TEMPLATES, course_from
@@ -40,6 +49,7 @@ STAFF = ("lin", "wang", "zhao")
 GROUPS = {"g1": "s1", "g2": "s1", "g3": "s2", "g4": ""}  # with their stores
 SAVED = {"version": 1, "rule": {"any": [{"type": "tag", "op": "any", "tags": ["gold"]},
                                         {"type": "metric", "metric": "orders", "op": "<", "value": 2}]}}  # fmt: skip
+BABIES = {"version": 1, "rule": {"type": "tag", "op": "any", "tags": ["baby"]}}
 KINDS = ("order.refunded", "tag.changed")
 NINE = course_from(TEMPLATES["child"])
 CODES = tuple(stage.code for stage in NINE.stages)
@@ -67,7 +77,12 @@ CATALOGUE = Catalogue(
         "both": StageModel("Both", NINE, "born", "any"),
     },
     rhythm=Base(1000, 1000, 30),
-    audiences={"regulars": SavedRule(1, "Regulars", SAVED)},
+    audiences={"regulars": SavedRule(1, "Regulars", SAVED), "babies": SavedRule(2, "Babies", BABIES)},
+    ponds={
+        "p1": PondRule("Value", "Regulars", "regulars", ()),
+        "p2": PondRule("Value", "Babies", "babies", ("regulars",)),
+        "set": PondRule("Value", "", "", ("regulars", "babies")),
+    },
 )
 
 
@@ -370,6 +385,13 @@ def fits_group_chat(rule: dict[str, Any], h: Human) -> bool:
 
 def fits_audience(rule: dict[str, Any], h: Human) -> bool:
     return "gold" in h.tags or len(h.orders) < 2
+
+
+def fits_pond(rule: dict[str, Any], h: Human) -> bool:
+    """Regulars first, then children's parents by tag, then everybody else."""
+    regular, baby = fits_audience({}, h), "baby" in h.tags
+    where = "p1" if regular else "p2" if baby else "set"
+    return where in rule["ponds"]
 
 
 def fits_audience_at(rule: dict[str, Any], h: Human) -> bool:

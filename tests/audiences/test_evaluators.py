@@ -77,6 +77,7 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
                 "behaviour_then",
                 "behaviour_then",
                 "audience",
+                "pond",
                 "audience_at",
                 "audience_moved",
                 "do_not_disturb",
@@ -111,6 +112,8 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
             return rule | ({"days": draw(st.sampled_from([1, 7, 8]))} if draw(st.booleans()) else {})
         case "audience":
             return {"type": kind, "audience": "regulars"}
+        case "pond":
+            return {"type": kind, "ponds": draw(some(("p1", "p2", "set")))}
         case "audience_at":
             on = draw(
                 st.sampled_from(["1901-01-01", "2026-02-01", "2026-02-22", "2026-02-23", "2026-03-01", "9999-12-31"])

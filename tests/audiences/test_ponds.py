@@ -12,10 +12,19 @@ from django.db import transaction
 from pyroaring import BitMap
 
 from hetang.audiences import holdings, pond_days, ponds, queries, services
-from hetang.audiences.errors import AudienceInUse, InvalidPonds, NameTaken, OutsideScope, PondsGone, StaleVersion
+from hetang.audiences.errors import (
+    AudienceInUse,
+    InvalidPonds,
+    NameTaken,
+    OutsideScope,
+    PondInUse,
+    PondsGone,
+    StaleVersion,
+)
 from hetang.audiences.keeping import KEEPING
 from hetang.audiences.models import Audience, Pond, PondDay, PondFrame, PondSet, PondShare
 from hetang.audiences.ponds import Wanted
+from hetang.audiences.rules import InvalidRule
 from hetang.customers.models import Customer, Merge
 from hetang.platform import clock, engine_client, roles
 from hetang.platform.access import Actor, Held
@@ -251,3 +260,38 @@ def test_a_store_sees_its_own_people() -> None:
     value = saved(golden)
     assert list(ponds.visible(scope)) == [value]
     assert ponds.now([golden], queries.common(queries.scope_of(value), scope)).people == [0, 0]
+
+
+def test_rules_ask_for_ponds_and_keep_them() -> None:
+    ann, bea, cat = map(number, ("ann", "bea", "cat"))
+    gold("ann", True, 1)
+    golden, everybody = save(), save("Everybody", EVERYBODY)
+    value = saved(golden, everybody)
+    first, second = (str(one.public_id) for one in ponds.ponds_of(value))
+    codes = {first: {ann}, second: {bea, cat}, str(value.public_id): set()}
+
+    def asking(*ponds: str) -> dict[str, Any]:
+        return {"version": 1, "rule": {"type": "pond", "ponds": list(ponds)}}
+
+    for code, people in codes.items():
+        assert set(queries.evaluate(asking(code), EVERYTHING)) == people
+        others = {"version": 1, "rule": {"not": asking(code)["rule"]}}
+        assert queries.preview(others, EVERYTHING).count == 3 - len(people)
+        assert {one for one in (ann, bea, cat) if queries.explain(asking(code), one).holds} == people
+    assert len(queries.evaluate(asking(*codes), EVERYTHING)) == 3
+    user = save("In the second", asking(second))
+    with pytest.raises(InvalidRule) as circle:
+        services.save(HEADQUARTERS, name="Golden", rule=asking(second), org_node=golden.org_node, audience=golden)
+    assert {one.code for one in circle.value.problems} == {"cycle"}
+    with pytest.raises(InvalidPonds) as wrong:
+        saved(user, golden, everybody, pond_set=value)
+    assert wrong.value.problems == [(0, "audience_cycle")]
+    with pytest.raises(PondInUse) as used:
+        saved(golden, pond_set=value)
+    assert used.value.names == ["In the second"]
+    with pytest.raises(PondInUse):
+        ponds.archive(HEADQUARTERS, value)
+    services.archive(HEADQUARTERS, user)
+    ponds.archive(HEADQUARTERS, PondSet.objects.get())
+    with pytest.raises(InvalidRule, match="unknown_pond"):
+        save("Late", asking(second))

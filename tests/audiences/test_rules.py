@@ -128,6 +128,8 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     (life(op="entered_within", days=0), "not_a_number", ("rule", "days")),
     (life(whose="own"), "stage_model_has_no_such_date", ("rule", "whose")),
     ({"type": "audience", "audience": "gone"}, "unknown_audience", ("rule", "audience")),
+    ({"type": "pond", "ponds": ["gone"]}, "unknown_pond", ("rule", "ponds")),
+    ({"type": "pond", "ponds": ["p2"]}, "unknown_audience", ("rule", "ponds")),
     ({"type": "audience", "audience": "broken"}, "broken_audience", ("rule", "audience")),
     ({"type": "audience", "audience": "looped"}, "cycle", ("rule", "audience")),
     (

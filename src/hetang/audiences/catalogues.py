@@ -13,12 +13,13 @@ from uuid import UUID
 from django.db import connection
 
 from hetang.audiences import nearness
-from hetang.audiences.models import Audience, AutomaticTag
+from hetang.audiences.models import Audience, AutomaticTag, Pond
 from hetang.audiences.rules import (
     AttributeType,
     Catalogue,
     Named,
     OrgStores,
+    PondRule,
     SavedRule,
     StageModel,
     StorePlace,
@@ -89,6 +90,7 @@ def _read() -> Catalogue:
         audiences={str(public): SavedRule(pk, name, rule) for pk, public, name, rule in saved},
         products=_products(named_in(rules, "sku")),
         groups=_groups(named_in(rules, "groups")),
+        ponds=_ponds(),
         kept={
             code: str(public) for code, public in AutomaticTag.objects.values_list("tag__code", "audience__public_id")
         },
@@ -100,6 +102,21 @@ def _read() -> Catalogue:
         currency_digits=known.currency_digits,
         currency=known.currency,
     )
+
+
+def _ponds() -> dict[str, PondRule]:
+    """Every pond of the sets in use by its public id, and the rest of each by that of the set."""
+    rows = Pond.objects.filter(removed_at=None, pond_set__archived_at=None).order_by("pond_set__name", "position")
+    found: dict[str, PondRule] = {}
+    sets: dict[tuple[str, str], list[str]] = {}
+    for public, name, set_id, set_name, audience in rows.values_list(
+        "public_id", "name", "pond_set__public_id", "pond_set__name", "audience__public_id"
+    ):
+        earlier = sets.setdefault((str(set_id), set_name), [])
+        found[str(public)] = PondRule(set_name, name, str(audience), tuple(earlier))
+        earlier.append(str(audience))
+    rest = {code: PondRule(name, "", "", tuple(of)) for (code, name), of in sets.items()}
+    return found | rest
 
 
 def _products(skus: set[str]) -> dict[str, str]:

@@ -57,6 +57,14 @@ class PondsGone(AudienceError):
         self.names = list(names)
 
 
+class PondInUse(AudienceError):
+    """Rules of audiences (`names`) ask for a pond that would go."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(", ".join(names))
+        self.names = list(names)
+
+
 class NotWholeBrand(AudienceError):
     """Only an audience of the whole brand can keep a tag: a store's own would take it off everybody else."""
 
@@ -110,6 +118,7 @@ MESSAGES: dict[str, str | Promise] = {
     "unknown_category": _("The category “{code}” does not exist."),
     "unknown_product": _("The product “{code}” does not exist."),
     "unknown_audience": _("The audience “{code}” does not exist (any more)."),
+    "unknown_pond": _("The pond “{code}” does not exist (any more). Choose another one."),
     "unknown_stage_model": _("The life stage model “{code}” does not exist (any more). Choose another one."),
     "unknown_stage": _("The stage “{code}” does not belong to this model (any more). Choose another one."),
     "stage_model_has_no_such_date": _("“{name}” does not count from this date."),
@@ -130,6 +139,7 @@ POND_MESSAGES: dict[str, str | Promise] = {
     "audience_missing": _("Choose the audience that says who is in this pond."),
     "audience_unknown": _("This audience does not exist (any more). Choose another one."),
     "audience_twice": _("An earlier pond has this audience already: nobody would be left for this one."),
+    "audience_cycle": _("The rule of this audience asks for a pond of this set, so it would ask for itself."),
     "audience_broken": _("The rule of this audience can no longer be evaluated. Repair it first."),
 }
 

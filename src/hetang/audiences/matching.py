@@ -38,6 +38,7 @@ from hetang.audiences.rules import (
     Friendship,
     InBucket,
     InGroups,
+    InPond,
     LeftAlone,
     LifeStage,
     MemberOf,
@@ -93,7 +94,7 @@ def _explain(node: Node, person: Person, catalogue: Catalogue, moment: Moment) -
         case Not(of):
             child = _explain(of, person, catalogue, moment)
             return Verdict(not child.holds, node, None, (child,))
-        case MemberOf():
+        case MemberOf() | InPond():
             child = _explain(nested(node, catalogue), person, catalogue, moment)
             return Verdict(child.holds, node, None, (child,))
         case _:

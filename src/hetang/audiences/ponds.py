@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from pyroaring import BitMap
 
 from hetang.audiences import catalogues, queries
-from hetang.audiences.errors import InvalidPonds, NameTaken, OutsideScope, PondsGone, StaleVersion
+from hetang.audiences.errors import InvalidPonds, NameTaken, OutsideScope, PondInUse, PondsGone, StaleVersion
 from hetang.audiences.models import Audience, Pond, PondSet
 from hetang.audiences.reading import parse
-from hetang.audiences.rules import Catalogue, InvalidRule
+from hetang.audiences.rules import Catalogue, InvalidRule, PondRule, named_in
 from hetang.audiences.services import hold
 from hetang.platform import audit, clock, engine_client
 from hetang.platform.access import Actor, Scope
@@ -92,14 +91,14 @@ def save(
 ) -> PondSet:
     """Make a pond set, or change one. `pond_set` carries the version that the editor saw.
 
-    Raises InvalidPonds with all that is wrong, NameTaken, OutsideScope, StaleVersion, InvalidRule (an audience was
-    archived in this moment), Forbidden.
+    Raises InvalidPonds with all that is wrong, PondInUse, NameTaken, OutsideScope, StaleVersion, InvalidRule (an
+    audience was archived in this moment), Forbidden.
     """
     actor.require("audiences:edit")
     scope = actor.own_scope("audiences:edit")
     if not scope.covers(org_node.path) or (pond_set is not None and not scope.covers(pond_set.org_node.path)):
         raise OutsideScope
-    audiences = checked(actor, ponds)
+    audiences = checked(actor, ponds, pond_set)
     fields = {"name": name, "org_node": org_node, "description": description}
     try:
         with transaction.atomic():
@@ -115,9 +114,9 @@ def save(
     return saved
 
 
-def checked(actor: Actor, ponds: Sequence[Wanted]) -> dict[str, Audience]:
+def checked(actor: Actor, ponds: Sequence[Wanted], pond_set: PondSet | None = None) -> dict[str, Audience]:
     """The audiences of these ponds by public id. Raises InvalidPonds."""
-    known = catalogues.catalogue(fresh=True)
+    known = _with_ponds(catalogues.catalogue(fresh=True), ponds, pond_set)
     wanted = [one.audience for one in ponds if one.audience in known.audiences]
     seen = queries.visible(actor.scope("audiences:edit")).filter(public_id__in=wanted)
     audiences = {str(one.public_id): one for one in seen}
@@ -139,8 +138,8 @@ def checked(actor: Actor, ponds: Sequence[Wanted]) -> dict[str, Audience]:
             problems.append((place, "audience_unknown"))
         elif one.audience in used:
             problems.append((place, "audience_twice"))
-        elif _is_broken(audiences[one.audience], known):
-            problems.append((place, "audience_broken"))
+        elif trouble := _trouble(audiences[one.audience], known):
+            problems.append((place, trouble))
         names.add(one.name)
         used.add(one.audience)
     if problems:
@@ -148,12 +147,28 @@ def checked(actor: Actor, ponds: Sequence[Wanted]) -> dict[str, Audience]:
     return audiences
 
 
-def _is_broken(audience: Audience, known: Catalogue) -> bool:
+def _with_ponds(known: Catalogue, ponds: Sequence[Wanted], pond_set: PondSet | None) -> Catalogue:
+    """What exists as it would be with these ponds: rules may name those that are there already, and the rest."""
+    if pond_set is None:
+        return known
+    named = dict(known.ponds)
+    earlier: list[str] = []
+    for one in ponds:
+        if one.pond in named:
+            named[one.pond] = PondRule(pond_set.name, one.name, one.audience, tuple(earlier))
+        earlier.append(one.audience)
+    named[str(pond_set.public_id)] = PondRule(pond_set.name, "", "", tuple(earlier))
+    return replace(known, ponds=named)
+
+
+def _trouble(audience: Audience, known: Catalogue) -> str:
+    """Why the rule of an audience cannot be that of a pond; empty if it can."""
     try:
         parse(audience.rule, known, frozenset({str(audience.public_id)}))
-    except InvalidRule:
-        return True
-    return False
+    except InvalidRule as invalid:
+        circles = any(problem.code in {"cycle", "tag_cycle"} for problem in invalid.problems)
+        return "audience_cycle" if circles else "audience_broken"
+    return ""
 
 
 def _create(actor: Actor, fields: dict[str, object]) -> PondSet:
@@ -182,21 +197,29 @@ def _arrange(pond_set: PondSet, wanted: Sequence[Wanted], audiences: dict[str, A
         pond.name, pond.audience, pond.position = one.name, audiences[one.audience], position
     Pond.objects.bulk_create(new)
     Pond.objects.bulk_update(kept, ["name", "audience", "position"])
-    _remove(there.values(), clock.now())
+    Pond.objects.filter(pk__in=[one.pk for one in there.values()]).update(removed_at=clock.now())
+    _free([str(one.public_id) for one in there.values()])
 
 
-def _remove(ponds: Iterable[Pond], at: datetime) -> None:
-    Pond.objects.filter(pk__in=[one.pk for one in ponds]).update(removed_at=at)
+def _free(codes: Iterable[str]) -> None:
+    """Raises PondInUse where rules ask for ponds that are gone. After their update: whoever saves such a rule holds
+    them until it is there (`services._hold_ponds`)."""
+    wanted = set(codes)
+    saved = Audience.objects.filter(archived_at=None).order_by("name") if wanted else ()
+    names = [one.name for one in saved if wanted & named_in(one.rule, "ponds")]
+    if names:
+        raise PondInUse(names)
 
 
 def archive(actor: Actor, pond_set: PondSet) -> None:
-    """Put a pond set away: nothing is kept of the days from now on, what was stays. Raises OutsideScope, StaleVersion,
-    Forbidden."""
+    """Put a pond set away: nothing is kept of the days from now on, what was stays. Raises PondInUse, OutsideScope,
+    StaleVersion, Forbidden."""
     _authorise(actor, pond_set)
     with transaction.atomic():
         changed = PondSet.objects.filter(id=pond_set.id, archived_at=None).update(archived_at=clock.now())
         if changed != 1:
             raise StaleVersion
+        _free([str(pond_set.public_id), *(str(one.public_id) for one in ponds_of(pond_set))])
         audit.record(actor, "pond_set.archived", "pond_set", pond_set.public_id, {}, pond_set.org_node_id)
     catalogues.forget()
 

@@ -22,6 +22,7 @@ from hetang.audiences.people import GroupStay, Move, Person
 from hetang.audiences.reading import nested, parse
 from hetang.audiences.rules import (
     Catalogue,
+    InPond,
     InvalidRule,
     MemberOf,
     Moved,
@@ -195,7 +196,7 @@ def past_asked(nodes: Iterable[Node], known: Catalogue) -> set[str]:
         for one in conditions(node):
             if isinstance(one, WasMember | Moved):
                 found.add(one.audience)
-            elif isinstance(one, MemberOf):
+            elif isinstance(one, MemberOf | InPond):
                 found |= past_asked([nested(one, known)], known)
     return found
 

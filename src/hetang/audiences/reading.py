@@ -48,6 +48,7 @@ from hetang.audiences.rules import (
     Friendship,
     InBucket,
     InGroups,
+    InPond,
     InvalidRule,
     LeftAlone,
     LifeStage,
@@ -58,6 +59,7 @@ from hetang.audiences.rules import (
     Node,
     Not,
     Path,
+    PondRule,
     Problem,
     Scalar,
     Tagged,
@@ -88,9 +90,18 @@ def parse(
     return node
 
 
-def nested(member: MemberOf, catalogue: Catalogue) -> Node:
-    """The tree of the audience that a condition names, as it is now. Raises `InvalidRule` when it is broken."""
+def nested(member: MemberOf | InPond, catalogue: Catalogue) -> Node:
+    """The tree of the audience, or of the ponds, that a condition names, as it is now. Raises `InvalidRule` when it is
+    broken."""
+    if isinstance(member, InPond):
+        return AnyOf(tuple(_pond_tree(catalogue.ponds[one]) for one in member.ponds))
     return parse(catalogue.audiences[member.audience].rule, catalogue, frozenset({member.audience}))
+
+
+def _pond_tree(pond: PondRule) -> Node:
+    mine: tuple[Node, ...] = (MemberOf(pond.audience),) if pond.audience else ()
+    earlier = (Not(AnyOf(tuple(MemberOf(one) for one in pond.earlier))),) if pond.earlier else ()
+    return All((*mine, *earlier))
 
 
 class Reader:
@@ -229,9 +240,11 @@ class Reader:
 
     def audience(self, raw: dict[str, Any], path: Path) -> str:
         """The saved audience that a condition names; empty where it cannot be used here."""
-        public_id = self.text(raw, "audience", path)
+        return self.usable(self.text(raw, "audience", path), (*path, "audience"))
+
+    def usable(self, public_id: str, at: Path) -> str:
+        """The saved audience of a public id; empty where it cannot be used here."""
         saved = self.catalogue.audiences.get(public_id)
-        at = (*path, "audience")
         if saved is None:
             if public_id:
                 self.problem(at, "unknown_audience", code=short(public_id))
@@ -473,6 +486,16 @@ def _audience(r: Reader, raw: dict[str, Any], path: Path) -> Condition | None:
     return MemberOf(public_id) if public_id else None
 
 
+def _pond(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
+    r.only(raw, {"type", "ponds"}, path)
+    ponds = r.texts(raw, "ponds", path)
+    r.known(ponds, r.catalogue.ponds, "pond", (*path, "ponds"))
+    known = [r.catalogue.ponds[one] for one in ponds if one in r.catalogue.ponds]
+    for audience in dict.fromkeys(one for pond in known for one in (pond.audience, *pond.earlier) if one):
+        r.usable(audience, (*path, "ponds"))
+    return InPond(ponds)
+
+
 def _was_member(r: Reader, raw: dict[str, Any], path: Path) -> Condition | None:
     r.only(raw, {"type", "audience", "date", "time"}, path)
     public_id = r.audience(raw, path)
@@ -538,6 +561,7 @@ _CONDITIONS: dict[str, Callable[[Reader, dict[str, Any], Path], Condition | None
     "friendship": _friendship,
     "group_chat": _groups,
     "audience": _audience,
+    "pond": _pond,
     "audience_at": _was_member,
     "audience_moved": _moved,
     "bucket": _bucket,

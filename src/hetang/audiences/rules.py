@@ -312,6 +312,13 @@ class MemberOf:
 
 
 @dataclass(frozen=True, slots=True)
+class InPond:
+    """In any of these ponds of pond sets now (codes of `Catalogue.ponds`)."""
+
+    ponds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WasMember:
     """Was in another saved audience (its public id) on a day at a time (`HH:MM`) of the brand's zone, by the snapshot
     that was valid then. Before its first snapshot nobody was; a time to come asks for the newest."""
@@ -369,6 +376,7 @@ Condition = (
     | Friendship
     | InGroups
     | MemberOf
+    | InPond
     | WasMember
     | Moved
     | InBucket
@@ -429,6 +437,17 @@ class SavedRule:
 
 
 @dataclass(frozen=True)
+class PondRule:
+    """A pond of a set (the rest has no name): who fits `audience` (empty: anybody) and none of `earlier` (public
+    ids)."""
+
+    set_name: str
+    name: str
+    audience: str
+    earlier: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """What exists and may be named in a rule. `categories` maps the code to its (Chinese, English) label."""
 
@@ -441,6 +460,7 @@ class Catalogue:
     categories: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     products: Mapping[str, str] = field(default_factory=dict)
     audiences: Mapping[str, SavedRule] = field(default_factory=dict)
+    ponds: Mapping[str, PondRule] = field(default_factory=dict)  # by public id; the rest by that of its set
     kept: Mapping[str, str] = field(default_factory=dict)  # tags that an audience keeps, and which one
     groups: Mapping[str, Named] = field(default_factory=dict)
     stage_models: Mapping[str, StageModel] = field(default_factory=dict)

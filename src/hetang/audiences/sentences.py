@@ -25,6 +25,7 @@ from hetang.audiences.rules import (
     Friendship,
     InBucket,
     InGroups,
+    InPond,
     LeftAlone,
     LifeStage,
     MemberOf,
@@ -352,6 +353,13 @@ def _member(w: Writer, node: MemberOf) -> str:
     return w.say(f"属于人群“{name}”", f"is in the audience “{name}”")
 
 
+def _in_pond(w: Writer, node: InPond) -> str:
+    rest = w.say("其他客户", "everybody else")
+    known = [w.catalogue.ponds[one] for one in node.ponds]
+    names = w.listed([f"{one.set_name}·{one.name or rest}" for one in known])
+    return w.say(f"在分层{names}中", f"is in the pond {names}")
+
+
 def _was_member(w: Writer, node: WasMember) -> str:
     name = w.catalogue.audiences[node.audience].name
     when = f"{node.day} {node.time}"
@@ -411,6 +419,7 @@ _WRITERS = {
     Friendship: _friendship,
     InGroups: _in_groups,
     MemberOf: _member,
+    InPond: _in_pond,
     WasMember: _was_member,
     Moved: _moved,
     InBucket: _bucket,

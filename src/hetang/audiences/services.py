@@ -56,6 +56,7 @@ def save(
     try:
         with transaction.atomic():
             hold(rule)
+            _hold_ponds(rule)
             saved = _create(actor, fields) if audience is None else _update(audience, fields)
             _keep_version(actor, saved)
             changes = {"name": name, "version": saved.version, "rule": rule}
@@ -96,6 +97,25 @@ def hold(rule: dict[str, Any]) -> None:
         )
         held = {row[0] for row in cursor.fetchall()}
     gone = [Problem(("rule",), "unknown_audience", {"code": one}) for one in named if one not in held]
+    if gone:
+        raise InvalidRule(gone)
+
+
+def _hold_ponds(rule: dict[str, Any]) -> None:
+    """Keep the ponds that a rule names from going until the rule is committed."""
+    named = sorted(named_in(rule, "ponds"))
+    if not named:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select s.public_id::text, p.public_id::text from audiences_pondset s"
+            " join audiences_pond p on p.pond_set_id = s.id and p.removed_at is null"
+            " where s.archived_at is null and %(named)s && array[s.public_id::text, p.public_id::text]"
+            " order by p.id for share",
+            {"named": named},
+        )
+        held = {code for row in cursor.fetchall() for code in row}
+    gone = [Problem(("rule",), "unknown_pond", {"code": one}) for one in named if one not in held]
     if gone:
         raise InvalidRule(gone)
 

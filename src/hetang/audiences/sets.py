@@ -13,7 +13,7 @@ from hetang.audiences.live import FAMILIES
 from hetang.audiences.moments import Moment
 from hetang.audiences.plans import Complement, Intersection, Live, Plan, Query, Union, plan
 from hetang.audiences.reading import nested
-from hetang.audiences.rules import All, AnyOf, Catalogue, Condition, MemberOf, Node, Not, Path, conditions
+from hetang.audiences.rules import All, AnyOf, Catalogue, Condition, InPond, MemberOf, Node, Not, Path, conditions
 
 
 class Source(Protocol):
@@ -111,7 +111,7 @@ class _Run:
         self.plans: dict[Condition, Plan] = {}
 
     def whole(self, node: Node) -> BitMap:
-        plans = [self._planned(one) for one in conditions(node) if not isinstance(one, MemberOf)]
+        plans = [self._planned(one) for one in conditions(node) if not isinstance(one, MemberOf | InPond)]
         self.source.prepare(list(dict.fromkeys(query for one in plans for query in _queries(one))))
         return self.node(node, ("rule",))
 
@@ -142,6 +142,8 @@ class _Run:
                     inner = self._inside()
                     self.saved[audience] = inner.whole_at_once(nested(node, self.catalogue))
                 return Live(_SAVED, (audience,))
+            case InPond():
+                return self._as_plan(nested(node, self.catalogue))
             case _:
                 return self._planned(node)
 
@@ -178,6 +180,8 @@ class _Run:
                 return self.base - self.node(of, (*path, "not"))
             case MemberOf(audience):
                 return self._member_of(node, audience)
+            case InPond():
+                return self._inside().whole(nested(node, self.catalogue))
             case _:
                 return self._condition(node)
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from django.utils.translation import get_language
+from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
 
-from hetang.audiences import queries, rules, sentences
+from hetang.audiences import ponds, queries, rules, sentences
 from hetang.audiences.rules import Catalogue
 from hetang.console.audiences import behaviour_fields
 from hetang.console.audiences.field import Choices, Field
@@ -59,6 +59,8 @@ def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: P
             return _life_stage(leaf, known)
         case "audience":
             return [_which(leaf)]
+        case "pond":
+            return [Field("ponds", _("Ponds"), "pick", leaf.get("ponds", []), source="ponds", many=True)]
         case "audience_at":
             return [
                 _which(leaf),
@@ -97,6 +99,7 @@ def label_of(leaf: dict[str, Any]) -> str:
         "bucket": _("Random bucket"),
         "life_stage": _("Life stage"),
         "audience": _("Audience"),
+        "pond": _("Pond"),
         "audience_at": _("Audience at an earlier time"),
         "audience_moved": _("Came into or left an audience"),
     }.get(str(leaf.get("type")), "?")
@@ -124,6 +127,7 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         ("do_not_disturb", {"type": "do_not_disturb", "on": True}),
         ("bucket", {"type": "bucket", "from": 1, "to": 10}),
         ("audience", {"type": "audience", "audience": ""}),
+        *([("pond", {"type": "pond", "ponds": []})] if known.ponds else []),
         ("audience_moved", {"type": "audience_moved", "audience": "", "way": "entered", "days": 7}),
         ("audience_at", {"type": "audience_at", "audience": "", "date": clock.today().isoformat(), "time": "00:00"}),
     ]
@@ -148,7 +152,7 @@ def kinds(known: Catalogue) -> list[tuple[str, list[tuple[str, str]]]]:
         (_("What she did"), ("bought", "spent", "visited", "received", "first_or_last", "then", "fact")),
         (_("Who she is"), ("tag", "metric", "date", "life_stage", "attribute", "store", "place")),
         (_("May she be reached"), ("relation", "friendship", "group_chat", "consent", "do_not_disturb")),
-        (_("People of other lists"), ("audience", "audience_moved", "audience_at", "bucket")),
+        (_("People of other lists"), ("audience", "pond", "audience_moved", "audience_at", "bucket")),
     ]
     return [(heading, [(code, offered[code]) for code in codes if code in offered]) for heading, codes in headings]
 
@@ -172,6 +176,10 @@ def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
         "tag_sources": [(code, named(names)) for code, names in sentences.TAG_SOURCE_NAMES.items()],
         "channel_states": [],  # there may be thousands: searched, and called by themselves
         "audiences": [(public_id, saved.name) for public_id, saved in known.audiences.items()],
+        "ponds": [
+            (code, f"{one.set_name}·{one.name or pgettext('pond', 'Everybody else')}")
+            for code, one in known.ponds.items()
+        ],
         "groups": [(public_id, group.name) for public_id, group in known.groups.items()],
         "products": [(sku, product_label(sku, name)) for sku, name in known.products.items()],
         **{
@@ -191,6 +199,8 @@ def within(known: Catalogue, actor: Actor) -> Catalogue:
     stores = set(Store.objects.filter(org_node__in=nodes).values_list("code", flat=True))
     staff = set(Staff.objects.filter(org_node__in=own.org_nodes()).values_list("userid", flat=True))
     places = set(nodes.values_list("code", flat=True))
+    sets = ponds.visible(seen).values_list("public_id", "ponds__public_id")
+    seen_ponds = {str(code) for pair in sets for code in pair}
     saved = {str(one) for one in queries.visible(seen).values_list("public_id", flat=True)}
     return replace(
         known,
@@ -198,6 +208,7 @@ def within(known: Catalogue, actor: Actor) -> Catalogue:
         staff={userid: one for userid, one in known.staff.items() if userid in staff},
         nodes={code: one for code, one in known.nodes.items() if code in places},
         audiences={public_id: one for public_id, one in known.audiences.items() if public_id in saved},
+        ponds={code: one for code, one in known.ponds.items() if code in seen_ponds},
     )
 
 

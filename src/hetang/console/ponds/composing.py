@@ -14,7 +14,7 @@ from django.utils.translation import pgettext
 from django.views.decorators.http import require_GET, require_POST
 
 from hetang.audiences import ponds, queries
-from hetang.audiences.errors import POND_MESSAGES, InvalidPonds, NameTaken, OutsideScope, StaleVersion
+from hetang.audiences.errors import POND_MESSAGES, InvalidPonds, NameTaken, OutsideScope, PondInUse, StaleVersion
 from hetang.audiences.models import Audience, PondSet
 from hetang.audiences.ponds import MAX_NAME, MOST, Wanted
 from hetang.audiences.rules import InvalidRule
@@ -117,6 +117,9 @@ def save(request: HttpRequest) -> HttpResponse:
                 typed.lines[place].problems.append(said)
     except InvalidRule:
         problem = _("One of the audiences was archived in this moment. Choose another one.")
+    except PondInUse as used:
+        said = _("Rules of audiences ask for a pond that you take out: %(names)s. Change these first.")
+        problem = said % {"names": ", ".join(used.names)}
     except NameTaken:
         problem = _("There is already a pond set of this name. Choose another one.")
     except StaleVersion:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from hetang.audiences import ponds
-from hetang.audiences.errors import AudienceError, NameTaken, PondsGone
+from hetang.audiences.errors import AudienceError, NameTaken, PondInUse, PondsGone
 from hetang.audiences.models import PondDay, PondSet
 from hetang.audiences.partition import flows as moved_between
 from hetang.console.audiences import people
@@ -148,6 +148,10 @@ def archive(request: HttpRequest, public_id: str) -> HttpResponse:
     pond_set = own_or_404(actor, public_id)
     try:
         ponds.archive(actor, pond_set)
+    except PondInUse as used:
+        said = _("Rules of audiences ask for its ponds: %(names)s. Change these first.")
+        messages.error(request, said % {"names": ", ".join(used.names)})
+        return redirect("ponds:detail", pond_set.public_id)
     except AudienceError:
         messages.error(request, _("It has been changed or archived meanwhile."))
     else:
