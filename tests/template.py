@@ -7,7 +7,6 @@ their tests; a single process makes it when a test asks.
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 import shutil
 import subprocess
@@ -81,7 +80,6 @@ def _migrate(url: str) -> None:
 
     from hetang.platform import upgrade
 
-    gc.disable()  # thousands of classes of models, a third of the time; the process ends soon
     upgrade.migrate()
     connection.close()
     with psycopg.connect(url, autocommit=True) as server:
