@@ -31,10 +31,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     if not is_worker:
         os.environ[_GIVEN] = os.environ.get("HETANG_DATABASE_URL", "")
         compileall.compile_dir(_SOURCE, quiet=2)  # for the many processes that tests start, of which none may write it
-    prepare(server=not (os.environ[_GIVEN] or parallel or is_worker))
+    prepare(server=False)
     if own_copy():
         _name_server()
-    elif parallel and not is_worker:
+    if not is_worker and (own_copy() or parallel):
         template.begin()
     yield
 
@@ -55,12 +55,12 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def own_copy() -> bool:
-    """Whether this process runs a server that is a copy."""
-    return "PYTEST_XDIST_WORKER" in os.environ and not os.environ[_GIVEN]
+    """Whether this process runs a server that is a copy of the template's."""
+    return not os.environ[_GIVEN]
 
 
 def start_copy() -> None:
-    """Start the server of a worker; in it, `template.MIGRATED` is a migrated database."""
+    """Start the server of this process; in it, `template.MIGRATED` is a migrated database."""
     home = Path(os.environ["HETANG_HOME"])
     template.copy_server(home)
     _start(home)

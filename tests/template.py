@@ -1,7 +1,6 @@
-"""A home with a migrated database, made once a run: the servers of the workers and the homes of tests are copies of it.
+"""A home with a migrated database, made once a run: the servers of processes and the homes of tests are copies of it.
 
-Migrating takes seconds, copying a fraction of one. A run of several processes begins to make it before they collect
-their tests; a single process makes it when a test asks.
+Migrating takes seconds, copying a fraction of one. A run begins to make it before tests are collected.
 """
 
 from __future__ import annotations
