@@ -145,7 +145,7 @@ def test_somebody_added_while_it_runs_may_log_in(product: Product) -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=True,
     )
     password = added.stdout.splitlines()[1].removeprefix("password 密码: ")
@@ -218,7 +218,7 @@ def test_a_home_with_pending_migrations_is_refused_and_upgrade_named(product: Pr
         "    c.execute('drop table console_loginfailure, console_listcolumns, console_savedview, console_dismissal')\n"
         "    c.execute(\"delete from django_migrations where app = 'console'\")\n"
     )
-    subprocess.run([sys.executable, "-c", forget], env=environment, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", forget], env=environment, check=True, timeout=150)
     told = r"\b\d migrations are pending \(first: console\.0001_initial\); run `hetang upgrade`"
     assert re.search(told, product.refused())
     upgraded = subprocess.run(
@@ -226,7 +226,7 @@ def test_a_home_with_pending_migrations_is_refused_and_upgrade_named(product: Pr
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=150,
         check=True,
     )
     assert any(line.startswith("console.0002_lists") for line in upgraded.stdout.splitlines())
