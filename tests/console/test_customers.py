@@ -206,7 +206,8 @@ def test_the_list_costs_the_same_few_queries_for_any_number_of_people(
     folk: Cast, headquarters: Client, django_assert_max_num_queries: object
 ) -> None:
     headquarters.get("/customers/")  # the look is noted once in five minutes, pictures are asked for once
-    with django_assert_max_num_queries(22):  # type: ignore[operator] - the clock and the brand may be read again
+    # The clock, the brand and the base of rhythms may be read again where the machine is slow.
+    with django_assert_max_num_queries(24):  # type: ignore[operator]
         headquarters.get("/customers/")
 
 
