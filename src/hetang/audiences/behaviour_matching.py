@@ -103,8 +103,10 @@ def _all(deed: Deed, person: Person, by_line: bool) -> tuple[Done, ...]:
 
 
 def _in_time(deed: Deed, one: Done, zone: ZoneInfo) -> bool:
-    if deed.weekdays and one.day.isoweekday() not in WEEKDAYS[deed.weekdays]:
-        return False
+    if deed.weekdays:
+        first_day, last_day = WEEKDAYS[deed.weekdays]
+        if not first_day <= one.day.isoweekday() <= last_day:
+            return False
     if deed.hours is None:
         return True
     first, end = deed.hours

@@ -148,8 +148,9 @@ def _rows(deed: Deed, moment: Moment, prefix: str = "", *, by_line: bool = False
         tests.append("state = 'sent'")
     if deed.hours or deed.weekdays:
         tests += _at_times(deed, table, prefix)
-        parameters |= {f"{prefix}zone": moment.zone, f"{prefix}weekdays": WEEKDAYS.get(deed.weekdays, ())}
+        parameters[f"{prefix}zone"] = moment.zone
         parameters |= dict(zip((f"{prefix}since", f"{prefix}until"), deed.hours or (0, 0), strict=True))
+        parameters |= dict(zip((f"{prefix}from", f"{prefix}to"), WEEKDAYS.get(deed.weekdays, (0, 0)), strict=True))
     rows = _Rows(table, tuple(tests), parameters)
     column = "occurred_at" if table == "facts" else "day"
     within, days = _in_days(column, rows, period_bounds(deed.when, moment.today), moment, prefix)
@@ -164,7 +165,7 @@ def _at_times(deed: Deed, table: str, prefix: str) -> Iterator[str]:
         yield f"({hour} >= {{{prefix}since:UInt8}} {both} {hour} < {{{prefix}until:UInt8}})"
     if deed.weekdays:
         day = f"toDate(occurred_at, {{{prefix}zone:String}})" if table == "facts" else "day"
-        yield f"toDayOfWeek({day}) in {{{prefix}weekdays:Array(UInt8)}}"
+        yield f"toDayOfWeek({day}) between {{{prefix}from:UInt8}} and {{{prefix}to:UInt8}}"
 
 
 def _table(deed: Deed, by_line: bool) -> str:

@@ -201,7 +201,7 @@ class Period:
     last: str = ""
 
 
-WEEKDAYS = {"workdays": (1, 2, 3, 4, 5), "weekend": (6, 7)}  # Monday is 1; holidays are not known here
+WEEKDAYS = {"workdays": (1, 5), "weekend": (6, 7)}  # first and last, Monday is 1; holidays are not known here
 
 
 @dataclass(frozen=True, slots=True)
