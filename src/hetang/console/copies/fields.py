@@ -319,6 +319,7 @@ BODY: dict[str, Field] = {
         Field("channel", _("Channel"), CHANNEL),
         Field("simulated", pgettext_lazy("copy", "Simulated"), YES),
         Field("attributes", pgettext_lazy("copy", "Attributes"), ANY),
+        Field("places", pgettext_lazy("copy", "Positions"), ANY),
         Field("purpose", _("Purpose"), PURPOSE),
         Field("given", _("Given"), YES),
         Field("given_at", pgettext_lazy("copy", "Consent of"), MOMENT),
