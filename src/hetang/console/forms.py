@@ -7,12 +7,11 @@ from typing import Any
 from django.forms import DateInput, Select
 from django.forms.renderers import DjangoTemplates
 from django.forms.utils import flatatt
-from django.utils.html import format_html, format_html_join
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from hetang.console.days import iso_day
 
-_SELECTED = SafeString(" selected")
 _OWN = {"django/forms/errors/list/default.html": "console/forms/errors.html"}
 
 
@@ -48,10 +47,11 @@ class LongSelect(Select):
     ) -> SafeString:
         """The same markup, written at once without a renderer."""
         chosen = set(self.format_value(value))
-        options = format_html_join(
-            "",
-            '<option value="{}"{}>{}</option>',
-            ((one, _SELECTED if str(one) in chosen else "", label) for one, label in self.choices),
+        options = SafeString(
+            "".join(
+                f'<option value="{escape(one)}"{" selected" if str(one) in chosen else ""}>{escape(label)}</option>'
+                for one, label in self.choices
+            )
         )
         marks = flatatt(self.build_attrs(self.attrs, attrs))
         return format_html('<select name="{}"{}>{}</select>', name, marks, options)

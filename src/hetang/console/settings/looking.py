@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from hetang.console.forms import LongSelect
-from hetang.console.settings.users import indented, place_name, seen_or_404
+from hetang.console.settings.users import offer_places, place_name, seen_or_404
 from hetang.platform import clock, view_as
 from hetang.platform.access import Actor, actor_of, needs, signed_in
 from hetang.platform.roles import PERMISSIONS, roles
@@ -50,9 +50,7 @@ class LookForm(forms.Form):
         if not of_role:
             del self.fields["node"]
             return
-        node: Any = self.fields["node"]
-        node.queryset = actor.scope(view_as.VIEW_AS).org_nodes().order_by("path")
-        node.label_from_instance = indented
+        offer_places(self.fields["node"], actor.scope(view_as.VIEW_AS).org_nodes())
 
 
 @require_http_methods(["GET", "POST"])

@@ -20,7 +20,7 @@ from hetang.connectors.wecom.client import connected_app
 from hetang.connectors.wecom.models import App, Department, RoleRule
 from hetang.console.forms import LongSelect
 from hetang.console.settings.tabs import tabs
-from hetang.console.settings.users import indented, place_name
+from hetang.console.settings.users import offer_places, place_name
 from hetang.platform import users
 from hetang.platform.access import actor_of, needs
 from hetang.platform.models import OrgNode, User
@@ -68,9 +68,7 @@ class RuleForm(forms.Form):
         role.choices = [
             (one.code, one.label) for one in roles().values() if not one.permissions & services.BY_HAND_ONLY
         ]
-        node: Any = self.fields["org_node"]
-        node.queryset = OrgNode.objects.order_by("path")
-        node.label_from_instance = indented
+        offer_places(self.fields["org_node"], OrgNode.objects.all())
 
 
 @needs("users:manage", whole_brand=True)

@@ -11,7 +11,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.functional import Promise
@@ -33,6 +33,7 @@ from hetang.resources import logins
 from hetang.resources.logins import LinkRefused
 from hetang.resources.models import Staff
 
+_IN = "\u3000"  # browsers would fold blanks at the beginning of an option
 _NEAR = 200  # staff that are offered for a login; any account may be typed
 REFUSALS: dict[str, str | Promise] = {
     "name_taken": gettext_lazy("This user name is taken. Choose another."),
@@ -72,9 +73,7 @@ class GrantForm(forms.Form):
         super().__init__(*args, **kwargs)
         choice: Any = self.fields["role"]
         choice.choices = [(role.code, role.label) for role in roles().values()]
-        node: Any = self.fields["org_node"]
-        node.queryset = actor.scope(users.MANAGE).org_nodes().order_by("path")
-        node.label_from_instance = indented
+        offer_places(self.fields["org_node"], actor.scope(users.MANAGE).org_nodes())
 
 
 class UserForm(GrantForm):
@@ -226,11 +225,20 @@ def sentence(refused: UserRefused | LinkRefused) -> str:
     return str(REFUSALS.get(refused.code, refused))
 
 
-def indented(node: OrgNode) -> str:
-    """A node in a select: deeper ones further in; another company is named."""
-    depth = node.path.count(".") - 1
-    company = f" · {node.legal_entity}" if node.legal_entity else ""
-    return f"{' ' * 3 * depth}{place_name(node)}{company}"
+def offer_places(field: Any, nodes: QuerySet[OrgNode]) -> None:
+    """Let a field choose among these nodes: deeper ones further in, another company is named. Its widget gets plain
+    rows, because a model for each of hundreds of places takes most of a page's time."""
+    field.queryset = nodes.order_by("path")
+    rows = field.queryset.values_list("pk", "path", "name", "legal_entity")
+    none = [] if field.empty_label is None else [("", field.empty_label)]
+    field.widget.choices = [*none, *((pk, _indented(path, name, company)) for pk, path, name, company in rows)]
+
+
+def _indented(path: str, name: str, company: str) -> str:
+    label = name or _("Whole brand")
+    depth = path.count(".") - 1
+    of_company = f" · {company}" if company else ""
+    return f"{_IN * depth}{label}{of_company}"
 
 
 def place_name(node: OrgNode) -> str:
