@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from django.db import transaction
-from django.db.models import Exists, ManyToOneRel, Max, Min, OuterRef, QuerySet
+from django.db.models import Exists, ManyToOneRel, Max, OuterRef, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from hetang.audiences import stored
 from hetang.audiences.models import AudienceSnapshot, PondDay, PondFrame, PondShare
-from hetang.platform.keeping import COUNTED, Keeping, Note
-
-_AT_ONCE = 50
+from hetang.platform.keeping import Chosen, Keeping
 
 
-class _Snapshots:
+class _Snapshots(Chosen):
     """Snapshots but for the newest of each audience and those to which something refers (what was sent to them)."""
 
-    def remove(self, before: datetime, note: Note) -> None:
-        while found := list(self._rows().filter(at__lt=before).order_by("pk").values_list("pk", flat=True)[:_AT_ONCE]):
-            with transaction.atomic():
-                stored.frame_successors(found)
-                AudienceSnapshot.objects.filter(pk__in=found).delete()
-                note(len(found))
+    at_once = 50
 
-    def count(self, before: datetime) -> int:
-        return self._rows().filter(at__lt=before)[:COUNTED].count()
-
-    def oldest(self, _gone: datetime | None, /) -> datetime | None:
-        found: datetime | None = self._rows().aggregate(oldest=Min("at"))["oldest"]
-        return found
-
-    def _rows(self) -> QuerySet[AudienceSnapshot]:
+    def rows(self) -> QuerySet[AudienceSnapshot]:
         newest = AudienceSnapshot.objects.values("audience").annotate(newest=Max("pk")).values("newest")
         rows = AudienceSnapshot.objects.exclude(pk__in=newest)
         for one in AudienceSnapshot._meta.get_fields(include_hidden=True):  # rooms above refer without a name back
@@ -42,32 +26,27 @@ class _Snapshots:
                 rows = rows.exclude(pk__in=users.values(one.field.name))
         return rows
 
+    def delete(self, found: list[int]) -> None:
+        stored.frame_successors(found)
+        super().delete(found)
 
-class _PondDays:
+
+class _PondDays(Chosen):
     """Days of pond sets but for the newest of each."""
 
-    def remove(self, before: datetime, note: Note) -> None:
-        while found := list(self._rows().filter(at__lt=before).order_by("pk").values_list("pk", flat=True)[:_AT_ONCE]):
-            with transaction.atomic():
-                shares = PondShare.objects.filter(day__in=found)
-                frames = set(shares.values_list("frame", flat=True))
-                shares.delete()
-                PondDay.objects.filter(pk__in=found).delete()
-                unused = PondFrame.objects.filter(pk__in=frames).exclude(pk__in=PondShare.objects.values("frame"))
-                unused.delete()
-                note(len(found))
+    at_once = 50
 
-    def count(self, before: datetime) -> int:
-        return self._rows().filter(at__lt=before)[:COUNTED].count()
-
-    def oldest(self, _gone: datetime | None, /) -> datetime | None:
-        found: datetime | None = self._rows().aggregate(oldest=Min("at"))["oldest"]
-        return found
-
-    def _rows(self) -> QuerySet[PondDay]:
+    def rows(self) -> QuerySet[PondDay]:
         newest = PondDay.objects.values("pond_set").annotate(newest=Max("day")).values("pond_set", "newest")
         last = newest.filter(pond_set=OuterRef("pond_set"), newest=OuterRef("day"))
         return PondDay.objects.exclude(Exists(last))
+
+    def delete(self, found: list[int]) -> None:
+        shares = PondShare.objects.filter(day__in=found)
+        frames = set(shares.values_list("frame", flat=True))
+        shares.delete()
+        super().delete(found)
+        PondFrame.objects.filter(pk__in=frames).exclude(pk__in=PondShare.objects.values("frame")).delete()
 
 
 KEEPING = [

@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from django.db import transaction
-from django.db.models import Min, QuerySet
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from hetang.customers.models import BulkChange
-from hetang.platform.keeping import COUNTED, Keeping, Note
-
-_AT_ONCE = 20  # each holds sets of people
+from hetang.platform.keeping import Chosen, Keeping
 
 
-class _BulkChanges:
+class _BulkChanges(Chosen):
     """Changes to many customers that are over, with the sets of those whom they concerned."""
 
-    def remove(self, before: datetime, note: Note) -> None:
-        rows = self._over().filter(created_at__lt=before).order_by("pk").values_list("pk", flat=True)
-        while found := list(rows[:_AT_ONCE]):
-            with transaction.atomic():
-                BulkChange.objects.filter(pk__in=found).delete()
-                note(len(found))
+    column = "created_at"
+    at_once = 20  # each holds sets of people
 
-    def count(self, before: datetime) -> int:
-        return self._over().filter(created_at__lt=before)[:COUNTED].count()
-
-    def oldest(self, _gone: datetime | None, /) -> datetime | None:
-        found: datetime | None = self._over().aggregate(oldest=Min("created_at"))["oldest"]
-        return found
-
-    def _over(self) -> QuerySet[BulkChange]:
+    def rows(self) -> QuerySet[BulkChange]:
         return BulkChange.objects.exclude(state__in=(BulkChange.RUNNING, BulkChange.UNDOING))
 
 

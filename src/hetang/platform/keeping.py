@@ -6,12 +6,14 @@ stays and why, or by which other rule it ends.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from django.db import connection, transaction
+from django.db.models import Min, QuerySet
 
 from hetang.platform.holdings import Text
 
@@ -49,6 +51,39 @@ class Keeping:
     most: int = 3_650
     store: Store | None = None
     until: Text = ""
+
+
+class Chosen(ABC):
+    """Rows that a queryset chooses, by the age of `column`, `at_once` in a transaction: for what a condition in SQL
+    cannot say well, or where more goes than the rows."""
+
+    column = "at"
+    at_once = 500
+
+    @abstractmethod
+    def rows(self) -> QuerySet[Any]:
+        """Those that end by their age."""
+
+    def delete(self, found: list[int]) -> None:
+        """Remove these rows and what goes with them, in the transaction of the chunk."""
+        self.rows().filter(pk__in=found).delete()
+
+    def remove(self, before: datetime, note: Note) -> None:
+        """Chunk by chunk, until nothing older is left."""
+        while found := list(self._older(before).order_by("pk").values_list("pk", flat=True)[: self.at_once]):
+            with transaction.atomic():
+                self.delete(found)
+                note(len(found))
+
+    def count(self, before: datetime) -> int:
+        return self._older(before)[:COUNTED].count()
+
+    def oldest(self, _gone: datetime | None, /) -> datetime | None:
+        found: datetime | None = self.rows().aggregate(oldest=Min(self.column))["oldest"]
+        return found
+
+    def _older(self, before: datetime) -> QuerySet[Any]:
+        return self.rows().filter(**{f"{self.column}__lt": before})
 
 
 @dataclass(frozen=True)

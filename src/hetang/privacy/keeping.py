@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from django.db import connection, transaction
-from django.db.models import Min, QuerySet
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 from pyroaring import BitMap64
 
 from hetang.platform.environment import home
-from hetang.platform.keeping import CHUNK, COUNTED, Keeping, Note, Rows
+from hetang.platform.keeping import CHUNK, Chosen, Keeping, Note, Rows
 from hetang.platform.models import JobRun, StoredFile
 from hetang.privacy import seals
 
@@ -47,23 +47,12 @@ class _AuditLog:
         return self._rows.oldest(gone)
 
 
-class _Jobs:
+class _Jobs(Chosen):
     """Work that is over, with its result. What it did stays."""
 
-    def remove(self, before: datetime, note: Note) -> None:
-        while found := list(self._ended().filter(finished_at__lt=before).values_list("pk", flat=True)[:500]):
-            with transaction.atomic():
-                JobRun.objects.filter(pk__in=found).delete()
-                note(len(found))
+    column = "finished_at"
 
-    def count(self, before: datetime) -> int:
-        return self._ended().filter(finished_at__lt=before)[:COUNTED].count()
-
-    def oldest(self, _gone: datetime | None, /) -> datetime | None:
-        found: datetime | None = self._ended().aggregate(oldest=Min("finished_at"))["oldest"]
-        return found
-
-    def _ended(self) -> QuerySet[JobRun]:
+    def rows(self) -> QuerySet[JobRun]:
         return JobRun.objects.filter(
             state__in=(JobRun.DONE, JobRun.FAILED, JobRun.CANCELLED), finished_at__isnull=False
         )

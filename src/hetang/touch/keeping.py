@@ -4,33 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import connection, transaction
-from django.db.models import Min, QuerySet
+from django.db import connection
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from hetang.platform.keeping import COUNTED, Keeping, Note, Rows
+from hetang.platform.keeping import Chosen, Keeping, Rows
 from hetang.touch.models import Plan
 
-_AT_ONCE = 20  # plans: each holds its people as sets of some megabytes
 
+class _DryRuns(Chosen):
+    """Splits that were made before sending, and the sets of people in them: some megabytes each."""
 
-class _DryRuns:
-    """Splits that were made before sending, and the sets of people in them."""
+    at_once = 20
 
-    def remove(self, before: datetime, note: Note) -> None:
-        while found := list(self._rows().filter(at__lt=before).order_by("pk").values_list("pk", flat=True)[:_AT_ONCE]):
-            with transaction.atomic():
-                Plan.objects.filter(pk__in=found).delete()
-                note(len(found))
-
-    def count(self, before: datetime) -> int:
-        return self._rows().filter(at__lt=before)[:COUNTED].count()
-
-    def oldest(self, _gone: datetime | None, /) -> datetime | None:
-        found: datetime | None = self._rows().aggregate(oldest=Min("at"))["oldest"]
-        return found
-
-    def _rows(self) -> QuerySet[Plan]:
+    def rows(self) -> QuerySet[Plan]:
         return Plan.objects.filter(programme=None, state=Plan.DONE)
 
 
