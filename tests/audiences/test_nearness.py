@@ -65,10 +65,23 @@ def test_cells_leave_nobody_out_and_take_nobody_in(within: int) -> None:
             assert any(away[one] <= limit(within) for one in cover.groups[worth - 2]) == inside
 
 
-def test_a_circle_over_the_date_line_is_cut_there() -> None:
-    """No shop has been seen there; what is beyond the line counts as far away."""
-    cover = nearness.around((DATE_LINE,), 3_000)
-    assert covered(cover, DATE_LINE) != 0
+@pytest.mark.parametrize("within", [300, 3_000, 40_000])
+def test_circles_go_over_the_date_line(within: int) -> None:
+    stores = (DATE_LINE, (DATE_LINE[0] + 30_000, -179_970_000))
+    around = [*scattered(RNG, 800, DATE_LINE, 30_000), *scattered(RNG, 800, DATE_LINE, 700_000)]
+    people = [(north, (east + 180_000_000) % 360_000_000 - 180_000_000) for north, east in around]
+    people += [(north, line) for north, _east in around[:200] for line in (180_000_000, -180_000_000)]
+    both = nearness.around(stores, within), nearness.nearest_to(stores, frozenset({0}))
+    for place in people:
+        away = [half_chord(place, at) for at in stores]
+        for cover, inside in zip(
+            both,
+            (min(away) <= limit(within), away[0] <= min(away[1], limit(NEAREST_M))),
+            strict=True,
+        ):
+            worth = covered(cover, place)
+            assert worth != 0 or not inside
+            assert worth != 1 or inside
 
 
 @pytest.fixture(scope="module")

@@ -141,13 +141,12 @@ def _cover(stores: tuple[Micro, ...], wanted: frozenset[int], within: float, *, 
         divided = open_ & ~settled
         if not divided.any():
             break
-        rows, across, of, store = _divided(rows, across, divided, of[deciding], store[deciding])
+        rows, across, of, store = _divided(rows, across, divided, of[deciding], store[deciding], side // 4)
     return Cover(tuple(levels), tuple(groups))
 
 
 def _first_cells(stores: Sequence[Micro], within: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the largest cells that may hold somebody within reach. What is beyond the date line is not
-    looked for."""
+    """Rows and columns of the largest cells that may hold somebody within reach."""
     import numpy as np
 
     side = SIDES[0]
@@ -155,16 +154,23 @@ def _first_cells(stores: Sequence[Micro], within: float) -> tuple[np.ndarray, np
     high = within / EARTH_M * 180_000_000 / pi * 1.01
     for latitude, longitude in stores:
         wide = min(high / max(cos(min(abs(latitude) + high, 89_000_000) * pi / 180_000_000), 0.01), 180_000_000)
-        rows = range(_cut(latitude - high, 90) // side, _cut(latitude + high, 90) // side + 1)
-        across = range(_cut(longitude - wide, 180) // side, _cut(longitude + wide, 180) // side + 1)
-        found.update((row, column) for row in rows for column in across)
+        rows = range(_row(latitude - high, side), _row(latitude + high, side) + 1)
+        for west, east in _parts(longitude - wide, longitude + wide):
+            found.update((row, column) for row in rows for column in range(west // side, east // side + 1))
     cells = np.array(sorted(found), dtype=np.int64)
     return cells[:, 0], cells[:, 1]
 
 
-def _cut(micro_degrees: float, half: int) -> int:
-    """Counted from the south pole (the date line), inside the map."""
-    return int(min(max(micro_degrees + half * 1_000_000, 0), 2 * half * 1_000_000 - 1))
+def _row(latitude: float, side: int) -> int:
+    return int(min(max(latitude + 90_000_000, 0), 180_000_000)) // side
+
+
+def _parts(west: float, east: float) -> list[tuple[int, int]]:
+    """From one longitude to another, both counted from the date line: two parts where that lies between them."""
+    first, last, whole = int(west) + 180_000_000, int(east) + 180_000_001, 360_000_000
+    if first < 0:
+        return [(0, last), (whole + first, whole)]
+    return [(first, last)] if last <= whole else [(first, whole), (0, last - whole)]
 
 
 def _circles(rows: np.ndarray, across: np.ndarray, side: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
@@ -198,10 +204,11 @@ def _measured(
     return {int(numbers[cell_]): groups.setdefault(tuple(of_it), len(groups) + 2) for cell_, of_it in deciding.items()}
 
 
-def _divided(
-    rows: np.ndarray, across: np.ndarray, chosen: np.ndarray, of: np.ndarray, store: np.ndarray
+def _divided(  # noqa: PLR0917 - cells, pairs, and the side of the parts
+    rows: np.ndarray, across: np.ndarray, chosen: np.ndarray, of: np.ndarray, store: np.ndarray, side: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The chosen cells in sixteen parts each, with the pairs of each part."""
+    """The chosen cells in sixteen parts each, with the pairs of each part. The last column reaches over the date line;
+    parts beyond it would have the numbers of the next row's first."""
     import numpy as np
 
     part = np.arange(16)
@@ -211,5 +218,7 @@ def _divided(
     pairs = chosen[of]
     new_of = (place[of[pairs]][:, None] * 16 + part).ravel()
     new_store = np.repeat(store[pairs], 16)
+    here = new_across < columns(side)
+    new_of, new_store = (np.cumsum(here) - 1)[new_of][here[new_of]], new_store[here[new_of]]
     order = np.argsort(new_of, kind="stable")
-    return new_rows, new_across, new_of[order], new_store[order]
+    return new_rows[here], new_across[here], new_of[order], new_store[order]
