@@ -75,6 +75,10 @@ _PROBLEMS = {
         gettext_noop("The position lies outside the country."),
         gettext_noop("Correct the coordinates or the country."),
     ),
+    "out_of_range": (
+        gettext_noop("There is no such place: a latitude is at most 90 degrees."),
+        gettext_noop("Correct the coordinates, or leave both cells empty."),
+    ),
     "half_a_place": (
         gettext_noop("One of the two coordinates is missing."),
         gettext_noop("Fill in latitude and longitude, or neither."),
@@ -207,6 +211,11 @@ _WARNINGS: dict[str, str | Promise] = {
     "outside_country": ngettext_lazy(
         "%(count)s store lies outside its country. If you go on, its coordinates are left empty.",
         "%(count)s stores lie outside their country. If you go on, their coordinates are left empty.",
+        "count",
+    ),
+    "out_of_range": ngettext_lazy(
+        "%(count)s store lies nowhere on earth. If you go on, its coordinates are left empty.",
+        "%(count)s stores lie nowhere on earth. If you go on, their coordinates are left empty.",
         "count",
     ),
     "half_a_place": ngettext_lazy(

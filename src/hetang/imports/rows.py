@@ -84,7 +84,7 @@ def _position(record: Record, country: str) -> str | None:
     """Where she is, in the one datum; somebody may live abroad. Raises rules.BadValue where the row is wrong."""
     fault = judge(record, country)
     if fault == "outside_country":
-        fault = "swapped_coordinates" if abs(record["latitude"]) > 90 else "" if "datum" in record else "no_datum"
+        fault = "" if "datum" in record else "no_datum"
     if fault:
         raise rules.BadValue(fault, "datum" if fault == "no_datum" else "latitude")
     if "latitude" not in record:

@@ -42,7 +42,8 @@ BOXES: dict[str, tuple[float, float, float, float]] = {
     "DE": (47.2, 5.8, 55.1, 15.1),
     "AU": (-43.7, 112.9, -10.6, 153.7),
 }
-FAULTS = ("swapped_coordinates", "outside_country", "half_a_place", "null_island", "no_datum")
+_EARTH = (-90.0, -180.0, 90.0, 180.0)
+FAULTS = ("swapped_coordinates", "outside_country", "out_of_range", "half_a_place", "null_island", "no_datum")
 
 Degrees = Decimal | float
 
@@ -55,16 +56,17 @@ class Position(NamedTuple):
 
 
 def judge(latitude: Degrees | None, longitude: Degrees | None, country: str) -> str:
-    """Empty when nothing is wrong, else `half_a_place`, `swapped_coordinates`, `outside_country` or `null_island`."""
+    """Empty when nothing is wrong, else `half_a_place`, `null_island`, `swapped_coordinates`, `outside_country`, or
+    `out_of_range` where there is no such place on earth in either order."""
     if latitude is None and longitude is None:
         return ""
     if latitude is None or longitude is None:
         return "half_a_place"
     if latitude == 0 and longitude == 0:
         return "null_island"
-    box = BOXES.get(country)
-    if box is None:
-        return "" if -90 <= latitude <= 90 else "swapped_coordinates"
+    if not _inside(latitude, longitude, _EARTH):
+        return "swapped_coordinates" if _inside(longitude, latitude, _EARTH) else "out_of_range"
+    box = BOXES.get(country, _EARTH)
     if _inside(latitude, longitude, box):
         return ""
     return "swapped_coordinates" if _inside(longitude, latitude, box) else "outside_country"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 class PositionRefused(Exception):
-    """A store cannot stand there; `code` says why: one of `positions.FAULTS`, or `out_of_range`."""
+    """A store cannot stand there; `code` says why: one of `positions.FAULTS`."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
