@@ -41,9 +41,9 @@ def shown() -> Shown:
         return Shown(
             [
                 _(
-                    "There are not yet %(n)s times between purchases from which a rhythm of this brand could be read. "
-                    "Until then one that is common in retail is taken (every %(days)s days), and a customer's own "
-                    "purchases outweigh it soon. This is looked at each night."
+                    "The rhythm of this brand has not been read yet: that takes %(n)s times between purchases, and is "
+                    "looked at each night. Until then one that is common in retail is taken (every %(days)s days), and "
+                    "a customer's own purchases outweigh it soon."
                 )
                 % {"n": figures.number(LEAST_GAPS), "days": usual.wait(50, 1, usual.days)}
             ],
