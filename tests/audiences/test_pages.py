@@ -147,6 +147,21 @@ def test_one_thing_after_another_is_built(client: Client) -> None:
     assert sorted(state["tree"]["all"][0]["first"]) == ["event", "sku"]
 
 
+def test_why_tells_no_sensitive_value(client: Client) -> None:
+    for code, sensitive in (("illness", True), ("colour", False)):
+        AttributeDefinition.objects.create(
+            code=code, type="text", label_zh=code, label_en=code.title(), sensitive=sensitive
+        )
+    said = {"attributes": {code: f"{code} of ann" for code in ("illness", "colour")}}
+    record("crm", [Draft("customer.described", "ann", NOW, [("member", "ann")], said)])
+    run_until_idle()
+    known = [{"type": "attribute", "code": code, "op": "not_empty"} for code in ("illness", "colour")]
+    node, rule = OrgNode.objects.get(code="brand"), {"version": 1, "rule": {"all": known}}
+    audience = services.save(access.system("t"), name="Known", rule=rule, org_node=node)
+    why = client.get(f"/audiences/{audience.public_id}/why", {"q": "ann"}).content.decode()
+    assert "colour of ann" in why and "illness of ann" not in why and "***" in why
+
+
 def test_what_is_wrong_is_said_at_its_place(client: Client) -> None:
     leaf = {"type": "metric", "metric": "orders", "op": ">=", "value": 1}
     state = {"tree": {"all": [leaf]}, "past": []}

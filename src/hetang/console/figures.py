@@ -63,10 +63,8 @@ def number(value: Any) -> str:
 
 
 def distance(metres: float) -> str:
-    """`850 m`, `2.4 km`, `37 km`: to ten metres below a kilometre, so that nobody's door is told."""
-    if metres < 995:
-        return f"{round(metres, -1):.0f} m"
-    return f"{metres / 1000:.1f} km" if metres < 9_950 else f"{metres / 1000:.0f} km"
+    """`< 1 km`, `2 km`, `37 km`: in whole kilometres, since from finer ones to a few stores a door can be found."""
+    return "< 1 km" if metres < 1000 else f"{metres / 1000:.0f} km"
 
 
 def percent(share: Any, places: int = 1) -> str:

@@ -6,7 +6,7 @@ import base64
 import contextlib
 import json
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -300,16 +300,27 @@ def _identity(row: Identity, minor: bool = False) -> IdentityView:
 def _attributes(number: int, minor: bool) -> tuple[AttributeView, ...]:
     """Sensitive values are hidden, and of somebody under age all that tells the date of birth."""
     definitions = {one.code: one for one in AttributeDefinition.objects.all()}
+    secret = _hidden(definitions.values(), minor)
     found = []
     for row in CustomerAttribute.objects.filter(customer=number).exclude(value=None).order_by("code"):
         known = definitions.get(row.code)
         labels = (known.label_zh, known.label_en) if known else (row.code, row.code)
         source = row.fact_key.partition("\x1f")[0]
-        birth = row.code == minors.USUAL or (known is not None and known.birth_date)
-        hidden = (known is not None and known.sensitive) or (minor and birth)
+        hidden = row.code in secret
         value = HIDDEN if hidden else row.value
         found.append(AttributeView(row.code, *labels, value, row.occurred_at, source, hidden))
     return tuple(found)
+
+
+def hidden_attributes(number: int) -> set[str]:
+    """Codes of attributes whose value is not shown of a customer before a reasoned look. Two small queries."""
+    return _hidden(AttributeDefinition.objects.all(), bool(minors.among([number], clock.today())))
+
+
+def _hidden(definitions: Iterable[AttributeDefinition], minor: bool) -> set[str]:
+    known = list(definitions)
+    birth = {minors.USUAL, *(one.code for one in known if one.birth_date)} if minor else set()
+    return birth | {one.code for one in known if one.sensitive}
 
 
 def _aliases(number: int) -> QuerySet[Customer, int]:

@@ -12,9 +12,11 @@ from django.utils.translation import gettext as _
 from hetang.audiences import rules
 from hetang.audiences.rules import (
     AtStore,
+    Attribute,
     Behaviour,
     Catalogue,
     ConsentGiven,
+    DateOf,
     Followed,
     Friends,
     Friendship,
@@ -30,10 +32,15 @@ from hetang.audiences.rules import (
     WasMember,
 )
 from hetang.console import figures
+from hetang.platform.masking import HIDDEN
 
 
-def shown_value(node: Node, found: Any, known: Catalogue) -> str:  # noqa: PLR0911, PLR0912 - one for each kind
-    """The found value in words; nothing found is said so."""
+def shown_value(  # noqa: PLR0911, PLR0912 - one for each kind
+    node: Node, found: Any, known: Catalogue, hidden: set[str]
+) -> str:
+    """The found value in words; nothing found is said so, and an attribute of these codes is not told."""
+    if found not in (None, "") and _attribute_of(node) in hidden:
+        return HIDDEN
     if isinstance(node, Tagged):
         return _listed([known.tags[code].name for code in found])
     if isinstance(node, AtStore):
@@ -67,6 +74,13 @@ def shown_value(node: Node, found: Any, known: Catalogue) -> str:  # noqa: PLR09
     if isinstance(node, Followed):
         return " → ".join(_moment(at) for at in found) or _("nothing")
     return str(found) if found not in (None, "") else _("nothing")
+
+
+def _attribute_of(node: Node) -> str:
+    """The attribute whose value a condition tells; empty for none. Of a position only the nearest store is told."""
+    if isinstance(node, Attribute):
+        return node.code
+    return node.of.removeprefix("attribute:") if isinstance(node, DateOf) else ""
 
 
 def _near(found: list[Any] | None, known: Catalogue) -> str:

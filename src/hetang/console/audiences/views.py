@@ -260,11 +260,11 @@ def _explained(audience: Audience, number: int, actor: Actor) -> dict[str, Any]:
         "person": people.rows([number], actor)[0],
         "holds": verdict.holds and inside,
         "outside": not inside,
-        "lines": list(_lines(verdict, known, 0)),
+        "lines": list(_lines(verdict, known, 0, customers.hidden_attributes(number))),
     }
 
 
-def _lines(verdict: Verdict, known: Catalogue, depth: int) -> list[Line]:
+def _lines(verdict: Verdict, known: Catalogue, depth: int, hidden: set[str]) -> list[Line]:
     node = verdict.node
     language = get_language() or "zh-hans"
     children = verdict.children
@@ -273,6 +273,6 @@ def _lines(verdict: Verdict, known: Catalogue, depth: int) -> list[Line]:
     text = {All: _("all of these"), AnyOf: _("any of these"), Not: _("none of these")}.get(type(node), "")
     if isinstance(node, MemberOf) or not text:
         text = describe(node, known, language)
-    found = "" if children else shown_value(node, verdict.found, known)
+    found = "" if children else shown_value(node, verdict.found, known, hidden)
     line = Line(depth, verdict.holds, text, found, bool(children))
-    return [line, *(inner for child in children for inner in _lines(child, known, depth + 1))]
+    return [line, *(inner for child in children for inner in _lines(child, known, depth + 1, hidden))]
