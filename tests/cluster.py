@@ -125,14 +125,19 @@ def portable(query: Query) -> bool:
 
 
 def inlined(query: Query) -> str:
-    """The query with its parameters in the text."""
+    """The query with its parameters in the text. A list that is not looked into by `in` is an array."""
     values = dict(query.parameters)
-    return _PARAMETER.sub(lambda found: _literal(values[found[1]], found[2]), query.sql)
+
+    def written(found: re.Match[str]) -> str:
+        text = _literal(values[found[1]], found[2])
+        return f"[{text[1:-1]}]" if query.sql[: found.start()].endswith("arrayElement(") else text
+
+    return _PARAMETER.sub(written, query.sql)
 
 
 def _literal(value: Any, of_type: str) -> str:
     if of_type.startswith("Array"):
-        return f"({', '.join(_quoted(str(one)) for one in value)})"
+        return f"({', '.join(_literal(one, of_type[6:-1]) for one in value)})"
     if of_type.startswith("DateTime"):  # what its seconds since 1970 can hold
         return f"toDateTime('{min(max(str(value), '1970-01-02 00:00:00'), '2105-12-31 00:00:00')}', 'UTC')"
     if of_type == "Date":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,6 +51,11 @@ def franchisee(franchise: Cast) -> Client:
     return client_of(user("manager_b", STORE_MANAGER, franchise.store_b.org_node))
 
 
+def tells(page: str, word: str, about: Customer) -> bool:
+    """Whether the page has the word; her address and the tokens of forms, which are random, may contain its letters."""
+    return re.search(rf"\b{word}\b", page.replace(str(about.public_id), "")) is not None
+
+
 def test_headquarters_sees_the_franchisees_customers_without_identity(franchise: Cast, headquarters: Client) -> None:
     bo = people.customer("m2")
     page = headquarters.get("/customers/").content.decode()
@@ -57,12 +63,14 @@ def test_headquarters_sees_the_franchisees_customers_without_identity(franchise:
     assert f">No. {bo.number}</a>" in page
     assert "Other company" in page
     assert "B***" not in page
-    assert "m2" not in page.replace(str(bo.public_id), "")
+    assert not tells(page, "m2", bo)
     portrait = headquarters.get(f"/customers/{bo.public_id}/").content.decode()
     assert "She is a customer of Acme Ltd." in portrait
     assert "9.90" in portrait
-    for secret in ("B***", "m2", "bela", "Consent", "Timeline"):
-        assert secret not in portrait.replace(str(bo.public_id), "")
+    for secret in ("B***", "Consent", "Timeline"):
+        assert secret not in portrait
+    assert not tells(portrait, "m2", bo)
+    assert not tells(portrait, "bela", bo)
 
 
 def test_she_is_not_found_by_an_identifier(franchise: Cast, headquarters: Client, franchisee: Client) -> None:
