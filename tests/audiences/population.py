@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import random
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from hetang.audiences.buckets import Drawn
 from hetang.audiences.live import LiveSets
 from hetang.audiences.moments import Moment
 from hetang.audiences.people import GroupStay, Line, Move, Noted, Person, Purchase, Received, Visit
-from hetang.audiences.plans import Query
+from hetang.audiences.plans import Query, Ranked
 from hetang.audiences.rules import (
     AttributeType,
     Catalogue,
@@ -32,6 +33,8 @@ from hetang.audiences.rules import (
     StageModel,
     StorePlace,
 )
+from hetang.audiences.standing_rules import Borders
+from hetang.audiences.standings import Standings
 from hetang.commerce.rhythm import Base
 from hetang.customers.friendships import Known
 from hetang.customers.life_stages import TEMPLATES, course_from
@@ -108,6 +111,7 @@ class Human:
     moves: list[tuple[datetime, bool, bool, bool]] = field(default_factory=list)  # in and out of "regulars"
     household: list[tuple[str, date]] = field(default_factory=list)
     tagged: dict[str, tuple[str, datetime]] = field(default_factory=dict)  # by which source, when
+    everybody: list[Human] = field(default_factory=list, repr=False)  # among whom she stands, once they are stored
 
 
 def day(at: datetime) -> date:
@@ -202,6 +206,7 @@ class Population:
         self.universe = BitMap(h.number for h in people if h.alive)
         self.known: dict[Query, BitMap] = {}
         self.drawn = Drawn()
+        self.standings = Standings()
         self.households = LiveSets()
         for h in people:
             for kind, born in h.household if h.alive else ():
@@ -261,10 +266,14 @@ class Population:
     def query(self, query: Query) -> BitMap:
         return self.known[query]
 
+    def ranked(self, step: Ranked) -> tuple[BitMap, Borders]:
+        return self.standings.answer(step, 1, lambda one: asked.values(one, self.universe))
+
 
 def store_history(people: list[Human]) -> None:
     orders, lines, visits, touches, profiles, noted = [], [], [], [], [], []
     for h in people:
+        h.everybody = people
         for n, (at, store, items) in enumerate(h.orders):
             key = f"{h.number}-{n}"
             net = sum(item[2] for item in items)
@@ -660,3 +669,83 @@ def fits_behaviour_then(rule: dict[str, Any], h: Human) -> bool:
         if after if rule["happened"] else (not after and first["at"] + wait <= midnight):
             return True
     return False
+
+
+def measured(by: str, days: int | None, h: Human) -> Any:
+    """What she is compared by; None: she is not among those who are."""
+    orders = [one for one in h.orders if days is None or 0 <= (TODAY - day(one[0])).days < days]
+    visits = [at for at, _ in h.visits if days is None or 0 <= (TODAY - day(at)).days < days]
+    if by == "attribute:score":
+        return float(h.attributes["score"]) if h.attributes.get("score") else None
+    if by == "refunded":
+        return h.refunded or None
+    if by in ("visits", "days_since_last_visit"):
+        found = len(visits) if by == "visits" else (TODAY - day(max(visits))).days if visits else None
+        return found if visits else None
+    if not orders:
+        return None
+    times = [at for at, _, _ in orders]
+    return {
+        "spent": sum(line[2] for _, _, lines in orders for line in lines), "orders": len(orders), "gmv": gmv(h),
+        "average_order_value": Fraction(gmv(h), len(orders)), "days_since_last_order": (TODAY - day(max(times))).days,
+        "days_since_first_order": (TODAY - day(min(times))).days,
+    }[by]  # fmt: skip
+
+
+def among_all(rule: dict[str, Any], h: Human, work_out: Any) -> Any:
+    """What is worked out of a rule for all living customers at once; remembered, for it is asked for each of them."""
+    key = id(h.everybody), json.dumps(rule, sort_keys=True)
+    if key not in _WORKED_OUT:
+        _WORKED_OUT[key] = work_out(rule, [one for one in h.everybody if one.alive])
+    return _WORKED_OUT[key]
+
+
+_WORKED_OUT: dict[tuple[int, str], Any] = {}
+
+
+def fits_percentile(rule: dict[str, Any], h: Human) -> bool:
+    return h.number in among_all(rule, h, _best)
+
+
+def _best(rule: dict[str, Any], people: list[Human]) -> set[int]:
+    """One after the other, best first; whoever is equal to the last one who fits in is in, too."""
+    values = {one.number: measured(rule["by"], rule.get("days"), one) for one in people}
+    sign = -1 if rule.get("side", "top") == "top" else 1
+    order = sorted((sign * value, number) for number, value in values.items() if value is not None)
+    taken, place, last = set(), Fraction(str(rule["percent"])) * len(order) / 100, None
+    for before, (value, number) in enumerate(order):
+        if before < place or value == last:
+            taken.add(number)
+            last = value
+    return taken
+
+
+def fits_rfm(rule: dict[str, Any], h: Human) -> bool:
+    if not h.orders:
+        return False
+    scores, means = among_all({"days": rule.get("days")}, h, _scores)
+    mine = scores[h.number]
+    if rule.get("segments"):
+        weight, worth = ("important" if mine[2] > means[2] else "general"), (mine[0] > means[0], mine[1] > means[1])
+        what = {(True, True): "value", (True, False): "develop", (False, True): "keep", (False, False): "win_back"}
+        return f"{weight}_{what[worth]}" in rule["segments"]
+    ranges = [rule.get(letter) or [1, 5] for letter in ("recency", "frequency", "money")]
+    return all(low <= score <= high for score, (low, high) in zip(mine, ranges, strict=True))
+
+
+def _scores(rule: dict[str, Any], people: list[Human]) -> tuple[dict[int, list[int]], list[Fraction]]:
+    """By counting, for each buyer and letter, how many buyers have less."""
+    buyers = [one for one in people if one.orders]
+    values = {
+        one.number: (
+            -measured("days_since_last_order", None, one),
+            measured("orders", rule["days"], one) or 0,
+            measured("spent", rule["days"], one) or 0,
+        )
+        for one in buyers
+    }
+    scores = {
+        number: [1 + 5 * sum(other[n] < mine[n] for other in values.values()) // len(buyers) for n in range(3)]
+        for number, mine in values.items()
+    }
+    return scores, [Fraction(sum(one[n] for one in scores.values()), len(buyers)) for n in range(3)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from hetang.audiences.matching import matches
-from hetang.audiences.plans import Query
+from hetang.audiences.plans import Query, Ranked
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import DEED_OPS, DEEDS, EVENTS, MEASURED, MEASURES, WHOSE
-from hetang.audiences.sets import evaluate
+from hetang.audiences.sets import borders, evaluate
+from hetang.audiences.standing_rules import IN_PERIOD, LETTERS, MEASURED_BY, SEGMENTS, Borders
 from tests.audiences.population import (
     CATALOGUE,
     CATEGORIES,
@@ -84,6 +86,8 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
                 "bucket",
                 "life_stage",
                 "life_stage",
+                "percentile",
+                "rfm",
             ]
         )
     )
@@ -154,8 +158,26 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
                 on = draw(st.sampled_from(["2026-02-27", "2026-02-28", "2025-03-01", "0001-01-01", "9999-12-31"]))
                 return {"type": kind, "of": of, "op": op, "date": on}
             return {"type": kind, "of": of, "op": op, "days": draw(days)}
-    several = {"metric": metric, "attribute": attribute, "behaviour": behaviour}
+    several = {"metric": metric, "attribute": attribute, "behaviour": behaviour, "percentile": percentile, "rfm": rfm}
     return draw((several | {"behaviour_at": behaviour_at, "behaviour_then": behaviour_then})[kind]())
+
+
+@st.composite
+def percentile(draw: st.DrawFn) -> dict[str, Any]:
+    by = draw(st.sampled_from([*MEASURED_BY, *IN_PERIOD, "attribute:score"]))
+    rule = {"type": "percentile", "side": draw(st.sampled_from(["top", "bottom"])), "by": by}
+    rule |= {"percent": draw(st.sampled_from([0.1, 1, 10, 33.3, 50, 99.9]))}
+    return rule | ({"days": draw(days)} if by in IN_PERIOD and draw(st.booleans()) else {})
+
+
+@st.composite
+def rfm(draw: st.DrawFn) -> dict[str, Any]:
+    rule = {"type": "rfm", **({"days": draw(days)} if draw(st.booleans()) else {})}
+    if draw(st.booleans()):
+        return {**rule, "segments": draw(some(tuple(SEGMENTS)))}
+    chosen = draw(st.lists(st.sampled_from(LETTERS), min_size=1, unique=True))
+    scores = st.lists(st.integers(1, 5), min_size=2, max_size=2).map(sorted)
+    return rule | {letter: draw(scores) for letter in chosen}
 
 
 @st.composite
@@ -318,7 +340,8 @@ def test_the_readings_agree(population: Population, rule: dict[str, Any], scoped
     found = evaluate(node, CATALOGUE, MOMENT, population, scope)
     assert set(found.members) == expected
     assert set(evaluate(node, CATALOGUE, MOMENT, population, scope, sizes=False).members) == expected
-    one_by_one = {h.number for h in population.people if matches(node, person(h), CATALOGUE, MOMENT)}
+    known = replace(CATALOGUE, borders=borders([node], CATALOGUE, MOMENT, population))
+    one_by_one = {h.number for h in population.people if matches(node, person(h), known, MOMENT)}
     assert {number for number in one_by_one if scope is None or number in scope} == expected
     assert found.sizes["rule",] == len(expected)
 
@@ -356,6 +379,16 @@ class Asked:
 
     def query(self, query: Query) -> BitMap:
         return BitMap()
+
+    def ranked(self, step: Ranked) -> tuple[BitMap, Borders]:
+        return BitMap(), Borders(0)
+
+
+@pytest.mark.engine
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(rule=st.one_of(percentile(), rfm()))
+def test_who_stands_where_is_the_same_in_all_readings(population: Population, rule: dict[str, Any]) -> None:
+    test_the_readings_agree.hypothesis.inner_test(population, rule, False)
 
 
 @pytest.mark.engine

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from hetang.audiences import catalogues, services
+from hetang.audiences import catalogues, queries, services
 from hetang.audiences.models import Audience
 from hetang.audiences.reading import parse
 from hetang.campaigns import services as campaigns
@@ -25,6 +25,7 @@ from hetang.customers.models import AttributeDefinition, Identity, Tag, TagGroup
 from hetang.facts.intake import Draft, record
 from hetang.facts.subscriptions import run_until_idle
 from hetang.platform import access, brand, clock, engine_client, roles
+from hetang.platform.access import Scope
 from hetang.platform.models import Brand, Grant, OrgNode, User
 from hetang.resources.models import CategoryLabel, Product, Store
 
@@ -147,6 +148,32 @@ def test_one_thing_after_another_is_built(client: Client) -> None:
     assert sorted(state["tree"]["all"][0]["first"]) == ["event", "sku"]
 
 
+def test_where_somebody_stands_is_built_and_explained(client: Client) -> None:
+    state = {"tree": {"all": []}, "past": []}
+    html = post(client, state, do="add::percentile")
+    assert counted(html) == "1"  # ann, who spent most; one in three is more than ten per cent
+    html = post(client, state, do="add::rfm")
+    place = "f-all-1"
+    html = post(client, state, **{f"{place}-cell": "scores", f"{place}-days": "30"}, do="draw")
+    assert state["tree"]["all"][1] == {
+        "type": "rfm",
+        "recency": [1, 5],
+        "frequency": [1, 5],
+        "money": [1, 5],
+        "days": 30,
+    }
+    scores = {f"{place}-frequency.0": "4", f"{place}-frequency.1": "5", f"{place}-cell": "scores"}
+    html = post(client, state, **scores, do="draw")
+    assert counted(html) == "1"
+    node, rule = OrgNode.objects.get(code="brand"), {"version": 1, "rule": state["tree"]}
+    audience = services.save(access.system("t"), name="Best", rule=rule, org_node=node)
+    why = client.get(f"/audiences/{audience.public_id}/why", {"q": "cat"}).content.decode()
+    assert "¥25.00; the border is ¥37.50, among 3 customers" in why
+    assert "R 1 (mean 1.0) · F 2 (mean 2.3) · M 2 (mean 2.3): General: gone; last order" in why
+    ann = Identity.objects.get(key="ann").customer_id
+    assert [one.name for one in queries.audiences_of(ann, Scope((), everything=True))] == ["Best"]
+
+
 def test_why_tells_no_sensitive_value(client: Client) -> None:
     for code, sensitive in (("illness", True), ("colour", False)):
         AttributeDefinition.objects.create(
@@ -171,7 +198,11 @@ def test_what_is_wrong_is_said_at_its_place(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["lapsed", "category", "new-friends", "visited", "birthday", "reachable", "late", "near"]
+    "code",
+    [
+        *("lapsed", "category", "new-friends", "visited", "birthday", "reachable", "late", "near"),
+        *("top-spenders", "at-risk"),
+    ],
 )
 def test_templates_can_be_counted(client: Client, code: str) -> None:
     assert 'template=birthday"' not in client.get("/audiences/new").content.decode()
@@ -202,9 +233,13 @@ def test_conditions_are_found_by_typing_in_both_languages_and_added(client: Clie
 
     assert found("gold") == ["tag:gold"]
     assert found("购买")[0] == "bought"
-    assert found("average order") == found("客单价") == ["metric:average_order_value"]
+    assert (
+        found("average order") == found("客单价") == [f"{one}:average_order_value" for one in ("metric", "percentile")]
+    )
     assert "fact:order.refunded" in found("refund")
     assert "category:tea" in found("tea")
+    assert found("重要保持") == found("at risk") == ["rfm:important_keep"]
+    assert found("top spend")[0] == found("排名前 消费金额")[0] == "percentile:spent"
     assert found("nothing of the kind") == []
     assert found("") != []
     known = catalogues.catalogue()

@@ -45,6 +45,14 @@ def metric(**fields: Any) -> dict[str, Any]:
     return {"type": "metric", "metric": "orders", "op": "=", "value": 1, **fields}
 
 
+def percentile(**fields: Any) -> dict[str, Any]:
+    return {"type": "percentile", "side": "top", "percent": 10, "by": "spent", **fields}
+
+
+def rfm(**fields: Any) -> dict[str, Any]:
+    return {"type": "rfm", **fields}
+
+
 SAVED = {"type": "audience", "audience": "looped"}
 LOOPED = replace(
     CATALOGUE,
@@ -139,6 +147,18 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     ),
     ({"type": "audience_moved", "audience": "looped", "days": 3}, "cycle", ("rule", "audience")),
     ({"type": "tag", "tags": ["baby"]}, "tag_cycle", ("rule", "tags")),
+    (percentile(percent=0.15), "not_a_share", ("rule", "percent")),
+    (percentile(percent=100), "not_a_share", ("rule", "percent")),
+    (percentile(by="attribute:gone"), "unknown_attribute", ("rule", "by")),
+    (percentile(by="attribute:city"), "not_a_number_attribute", ("rule", "by")),
+    (percentile(by="lateness"), "not_an_option", ("rule", "by")),
+    (percentile(by="gmv", days=30), "unknown_field", ("rule",)),
+    (rfm(segments=["important_value"], money=[1, 5]), "segments_or_scores", ("rule",)),
+    (rfm(segments=["whales"]), "not_an_option", ("rule", "segments")),
+    (rfm(), "missing", ("rule", "segments")),
+    (rfm(recency=[1, 6]), "not_a_number", ("rule", "recency")),
+    (rfm(frequency=[4, 3]), "wrong_way_round", ("rule", "frequency")),
+    (rfm(money=[4]), "not_a_pair", ("rule", "money")),
 ]  # fmt: skip
 
 
@@ -241,6 +261,27 @@ def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
             {**TAG, "days": 7, "sources": ["console", "crm"]},
             "有最近 7 天内（含今天）由“人工（控制台）”、“crm”打上的标签“gold”",
             "has the tag “gold”, put on within the last 7 days (today included) by “hand (console)”, “crm”",
+        ),
+        (
+            percentile(days=90),
+            "在最近 90 天下过单的全部客户中，消费金额（未扣退款）排名前 10%",
+            "in the top 10% by spend (before refunds) of all customers who bought in the last 90 days",
+        ),
+        (
+            percentile(side="bottom", percent=0.5, by="attribute:score"),
+            "在有“分数”值的全部客户中，分数排名后 0.5%",
+            "in the bottom 0.5% by Score of all customers with a value of “Score”",
+        ),
+        (
+            rfm(segments=["important_keep", "general_keep"], days=365),
+            "RFM 客群为“重要保持客户”、“一般保持客户”之一（与下过单的全部客户相比，F、M 取最近 365 天）",
+            "RFM segment is one of “Important: at risk”, “General: slipping away” (of all customers who ever bought, F"
+            " and M over the last 365 days)",
+        ),
+        (
+            rfm(recency=[1, 2], money=[5, 5]),
+            "RFM 得分：R 1–2、M 5（与下过单的全部客户相比，F、M 取全部历史）",
+            "RFM scores: R 1–2, M 5 (of all customers who ever bought, F and M over all time)",
         ),
         (then(unit="hours"), "到访后 3 小时内购买", "visited, and within 3 hours bought"),
     ],

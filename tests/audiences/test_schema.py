@@ -23,7 +23,7 @@ VALIDATOR = Draft202012Validator(schema(), format_checker=FormatChecker())
 OF_SHAPE = {
     *("not_a_condition", "empty_group", "unknown_type", "unknown_field", "missing", "not_a_list", "not_a_text"),
     *("not_a_date", "not_a_boolean", "not_a_pair", "not_a_number", "not_a_time", "two_periods", "not_a_deed"),
-    *("store_or_node", "not_a_distance"),
+    *("store_or_node", "not_a_distance", "segments_or_scores"),
 }
 NAMED = ("tag", "store", "node", "staff", "group", "product", "audience", "stage", "pond")
 OF_NAMES = {f"unknown_{one}" for one in NAMED}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from pyroaring import BitMap
 
 from hetang.audiences.matching import matches
@@ -90,6 +90,8 @@ def test_rules_on_three_servers_answer_as_the_plain_reading(shards: list[str]) -
 
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(rule=trees)
+    @example(rule={"type": "percentile", "side": "top", "percent": 33.3, "by": "spent", "days": 365})
+    @example(rule={"type": "rfm", "segments": ["important_keep", "general_develop"], "days": 365})
     def agree(rule: dict[str, Any]) -> None:
         node = parse({"version": 1, "rule": rule}, CATALOGUE)
         expected = {one.number for one in people if one.alive and fits(rule, one)}

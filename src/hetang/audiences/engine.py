@@ -28,10 +28,12 @@ from hetang.audiences.live import LiveSets
 from hetang.audiences.moments import Moment
 from hetang.audiences.partition import split
 from hetang.audiences.past import Past
-from hetang.audiences.plans import Query
+from hetang.audiences.plans import Query, Ranked
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import Catalogue, InvalidRule, Node
-from hetang.audiences.sets import Evaluation, each, evaluate
+from hetang.audiences.sets import Evaluation, borders, each, evaluate
+from hetang.audiences.standing_rules import Borders
+from hetang.audiences.standings import Standings, Values
 from hetang.communities import queries as communities
 from hetang.customers import friendships, kept, tag_words
 from hetang.platform import clock, environment, outages
@@ -93,7 +95,7 @@ class State:
 class View:
     """The sets as one evaluation sees them (`sets.Source`): one version of the history, no change under its feet."""
 
-    def __init__(self, state: State, cache: LeafCache | None, drawn: Drawn, past: Past) -> None:
+    def __init__(self, state: State, cache: LeafCache | None, drawn: Drawn, past: Past, standings: Standings) -> None:
         self._still = state.sets
         self._kept = state.kept
         self._version = state.version
@@ -101,6 +103,8 @@ class View:
         self._drawn = drawn
         self._past = past
         self._answers: dict[Query, BitMap] = {}
+        self._standings = standings
+        self._values: dict[Query, Values] = {}
 
     @property
     def universe(self) -> BitMap:
@@ -138,14 +142,27 @@ class View:
                 unknown.append(query)
             else:
                 self._answers[query] = known
-        settings = {} if self._cache is not None else {"use_query_condition_cache": 0}
-        for query, answer in history.members(unknown, settings).items():
+        for query, answer in history.members(unknown, self._settings).items():
             self._answers[query] = answer
             if self._cache is not None:
                 self._cache.keep(query, self._version, answer)
 
     def query(self, query: Query) -> BitMap:
         return self._answers[query]
+
+    def ranked(self, step: Ranked) -> tuple[BitMap, Borders]:
+        standings = self._standings if self._cache is not None else Standings(0)
+        return standings.answer(step, self._version, self._ask)
+
+    def _ask(self, step: Ranked) -> Values:
+        """Asked once in an evaluation, however many conditions compare the same."""
+        if step.query not in self._values:
+            self._values[step.query] = history.values(step, self.universe, self._settings)
+        return self._values[step.query]
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {} if self._cache is not None else {"use_query_condition_cache": 0}
 
 
 class SetService:
@@ -164,6 +181,7 @@ class SetService:
         self._cache = LeafCache()
         self._drawn = Drawn()
         self._past = Past()
+        self._standings = Standings()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -256,7 +274,7 @@ class SetService:
         rule that she fits, else in the rest. Gives `people` of each and of the rest (or their `members`), and how many
         `fits` each rule has and has `lost` to each rule (see `partition.Split`)."""
         state = self._current(0.0 if payload.get("fresh") else FRESH_S)
-        view = View(state, self._cache, self._drawn, self._past)
+        view = self._view(state)
         base = self._base(view, payload)
         read = [_parse(one) for one in payload["rules"]]
         known = read[-1][1] if read else Catalogue()
@@ -266,6 +284,18 @@ class SetService:
         if payload.get("members"):
             answer["members"] = [base64.b64encode(part.serialize()).decode() for part in found.parts]
         return answer | {"people": [len(part) for part in found.parts]}
+
+    def borders(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """`rules`: what decides each of their conditions on where somebody stands among all, as [the condition as
+        Python writes it, people, borders, sums of scores]; see `standing_rules.Borders`."""
+        state = self._current()
+        view = self._view(state)
+        found: dict[Any, Borders] = {}
+        for rule in payload["rules"]:
+            node, known = _parse(rule)
+            with _history_needed():
+                found |= borders([node], known, state.moment, view)
+        return {"borders": [[repr(one), of.people, of.at, of.sums] for one, of in found.items()]}
 
     def contains(self, payload: dict[str, Any]) -> dict[str, Any]:
         """`rule`, `scope`, `numbers`: those of the numbers that fit."""
@@ -323,10 +353,13 @@ class SetService:
     def _evaluate(self, payload: dict[str, Any], *, sizes: bool = True) -> tuple[View, Evaluation]:
         state = self._current(0.0 if payload.get("fresh") else FRESH_S)
         node, known = _parse(payload.get("rule"))
-        view = View(state, self._cache if payload.get("cached", True) else None, self._drawn, self._past)
+        view = self._view(state, cached=payload.get("cached", True))
         with _history_needed():
             scope = self._scope(view, payload.get("scope"))
             return view, evaluate(node, known, state.moment, view, scope, sizes=sizes)
+
+    def _view(self, state: State, *, cached: bool = True) -> View:
+        return View(state, self._cache if cached else None, self._drawn, self._past, self._standings)
 
     def _base(self, view: View, payload: dict[str, Any]) -> BitMap:
         scope = self._scope(view, payload.get("scope"))
@@ -402,6 +435,7 @@ _VERBS: dict[str, Callable[[SetService, dict[str, Any]], dict[str, Any]]] = {
     "overlap": SetService.overlap,
     "traits": SetService.traits,
     "ponds": SetService.ponds,
+    "borders": SetService.borders,
     "contains": SetService.contains,
     "tags": SetService.tags,
     "holds": SetService.holds,

@@ -9,6 +9,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from hetang.audiences.rules import Problem
+from hetang.platform.engine_client import EngineUnavailable, ServiceError
 
 
 class AudienceError(Exception):
@@ -104,6 +105,9 @@ MESSAGES: dict[str, str | Promise] = {
     "store_or_node": _("Choose stores or a part of the organisation, not both."),
     "unknown_tag": _("The tag “{code}” does not exist (any more). Choose another one."),
     "unknown_attribute": _("The attribute “{code}” does not exist (any more). Choose another one."),
+    "not_a_number_attribute": _("The attribute “{code}” is not a number, so nobody stands above another by it."),
+    "not_a_share": _("Enter a share from 0.1 to 99.9 per cent, with one decimal at most."),
+    "segments_or_scores": _("Choose segments or scores, not both."),
     "not_a_date_attribute": _("The attribute “{code}” is not a date."),
     "not_a_place": _("The attribute “{code}” is not a position."),
     "store_without_position": _(
@@ -151,6 +155,11 @@ def message(problem: Problem) -> str:
 
 
 def history_is_away(problem: Exception) -> bool:
-    """Whether the columnar history did not answer (away, restarting, no address), not a fault of ours."""
+    """Whether the columnar history, or the engine that asks it, did not answer (away, restarting, no address), not a
+    fault of ours."""
+    if isinstance(problem, ServiceError):
+        return problem.code in {"history_unavailable", "database_unavailable"}
+    if isinstance(problem, EngineUnavailable):
+        return True
     module = type(problem).__module__
     return module.startswith(("clickhouse_connect", "urllib3")) or isinstance(problem, LookupError | OSError)

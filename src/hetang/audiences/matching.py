@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from hetang.audiences import behaviour_matching, nearness
+from hetang.audiences import behaviour_matching, nearness, standing_matching
 from hetang.audiences.buckets import bucket
 from hetang.audiences.moments import Moment, anniversaries, asked_at, compare, day_bounds, first_day
 from hetang.audiences.people import GroupStay, Person
@@ -52,6 +52,7 @@ from hetang.audiences.rules import (
     Tagged,
     WasMember,
 )
+from hetang.audiences.standing_rules import Borders, Percentile, RfmCell, Standing
 from hetang.commerce.rhythm import Base, Habit, habit
 from hetang.customers.friendships import STATES, Known
 from hetang.customers.stages import Course, read_day
@@ -71,7 +72,9 @@ class Verdict:
 
 
 def explain(node: Node, person: Person, catalogue: Catalogue, moment: Moment) -> Verdict:
-    """The verdict on one person, down to the conditions. An absorbed or erased customer is in nothing."""
+    """The verdict on one person, down to the conditions. An absorbed or erased customer is in nothing.
+
+    Raises LookupError where the rule asks where she stands among all and the catalogue has no borders for that."""
     verdict = _explain(node, person, catalogue, moment)
     if person.alive:
         return verdict
@@ -150,8 +153,18 @@ def _condition(  # noqa: PLR0911, PLR0912 - one for each kind
             return behaviour_matching.deed_at(node, person, moment)
         case Followed():
             return behaviour_matching.followed(node, person, moment)
+        case Percentile():
+            return standing_matching.percentile(node, person, _borders(node, catalogue), moment)
+        case RfmCell():
+            return standing_matching.rfm(node, person, _borders(node, catalogue), moment)
         case _:
             raise TypeError(f"no condition: {node!r}")
+
+
+def _borders(node: Standing, catalogue: Catalogue) -> Borders:
+    if node not in catalogue.borders:
+        raise LookupError(f"nobody has looked for the borders of {node!r}")
+    return catalogue.borders[node]
 
 
 def _put_on(node: Tagged, tag: str, person: Person, moment: Moment) -> bool:

@@ -1,7 +1,8 @@
 """How a condition is answered as a set: by live sets of the engine, by SQL over the ClickHouse history, or by their
 complement. Pure: builds text and parameters, runs nothing.
 
-Every query is local to a customer, so on several shards the same text runs everywhere and the results are united.
+Every query is local to a customer, so on several shards the same text runs everywhere and the results are united; where
+somebody stands among all is worked out of the values of all shards (`Ranked`).
 Absence counts: whoever has no row has zero orders, so a condition that zero fulfils is asked the other way round and
 complemented against the living customers.
 """
@@ -60,6 +61,8 @@ from hetang.audiences.rules import (
     Tagged,
     WasMember,
 )
+from hetang.audiences.standing_rules import Percentile, RfmCell, Standing
+from hetang.audiences.standing_sql import measured_sql, rfm_sql
 from hetang.commerce.attribute_columns import column as attribute_column
 from hetang.commerce.rhythm import Base
 from hetang.customers.stages import Course, Span
@@ -100,7 +103,16 @@ class Union:
     of: tuple[Plan, ...]
 
 
-Plan = Live | Query | Complement | Intersection | Union
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Who stands among all as a condition asks. The query selects what `standings.COLUMNS` says, of everybody who has
+    the values."""
+
+    condition: Standing
+    query: Query
+
+
+Plan = Live | Query | Ranked | Complement | Intersection | Union
 
 
 def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  # noqa: PLR0911, PLR0912 - one for each kind
@@ -143,6 +155,12 @@ def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  #
             return _selected(followed_sql(condition, moment))
         case LifeStage():
             return _life_stage(condition, catalogue, moment)
+        case Percentile():
+            sql, parameters = measured_sql(condition, moment)
+            of = ((condition.attribute, "number"),) if condition.attribute else ()
+            return Ranked(condition, Query(sql, tuple(sorted(parameters.items())), of))
+        case RfmCell():
+            return Ranked(condition, _query(*rfm_sql(condition, moment)))
         case _:
             raise TypeError(f"no plan of its own: {condition!r}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -19,21 +19,19 @@ from hetang.audiences.matching import explain as explain_person
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion, PondSet
 from hetang.audiences.moments import Moment
 from hetang.audiences.people import GroupStay, Move, Person
-from hetang.audiences.reading import nested, parse
+from hetang.audiences.reading import every_condition, parse
 from hetang.audiences.rules import (
     Catalogue,
-    InPond,
     InvalidRule,
-    MemberOf,
     Moved,
     Node,
     Path,
     WasMember,
-    conditions,
     named_in,
     position_of,
 )
 from hetang.audiences.rules import is_personal as personal_rule
+from hetang.audiences.standing_rules import Borders, Standing
 from hetang.customers import friendships, kept, tag_words
 from hetang.customers.access import visible as visible_customers
 from hetang.customers.models import Customer, CustomerAttribute, Tag
@@ -181,24 +179,36 @@ def below(paths: Iterable[str]) -> tuple[list[int], list[int]]:
 def explain(rule: dict[str, Any], number: int) -> Verdict:
     """Why a customer is in or not, down to the conditions with the value each found.
 
-    Raises `InvalidRule`, `LookupError` for an unknown number, and `clickhouse_connect` errors.
+    Raises `InvalidRule`, `LookupError` for an unknown number, and errors of which `errors.history_is_away` says yes.
     """
     known = catalogue(rule, fresh=True)
     node = parse(rule, known)
     found = person(number, past_asked([node], known))
+    known = replace(known, borders=borders_asked([(rule, node, known)]))
     return explain_person(node, found, known, Moment(clock.today(), clock.zone().key))
 
 
 def past_asked(nodes: Iterable[Node], known: Catalogue) -> set[str]:
     """The audiences (public ids) whose past these rules ask for, themselves or through other audiences."""
-    found: set[str] = set()
-    for node in nodes:
-        for one in conditions(node):
-            if isinstance(one, WasMember | Moved):
-                found.add(one.audience)
-            elif isinstance(one, MemberOf | InPond):
-                found |= past_asked([nested(one, known)], known)
-    return found
+    asked = every_condition(nodes, known)
+    return {one.audience for one in asked if isinstance(one, WasMember | Moved)}
+
+
+def borders_asked(read: Iterable[tuple[dict[str, Any], Node, Catalogue]]) -> dict[Standing, Borders]:
+    """The borders that decide who stands where among all, for these rules (document, tree, what it was read with). Asks
+    the engine where any rule needs them. Raises like `preview`."""
+    wanted: dict[str, Standing] = {}
+    rules = []
+    for rule, node, known in read:
+        mine = {repr(one): one for one in every_condition([node], known) if isinstance(one, Standing)}
+        rules += [rule] if mine else []
+        wanted |= mine
+    answer = engine_client.call("sets", "borders", {"rules": rules}, timeout_s=120) if rules else {"borders": []}
+    return {
+        wanted[name]: Borders(people, tuple(tuple(one) for one in at), tuple(sums))
+        for name, people, at, sums in answer["borders"]
+        if name in wanted
+    }
 
 
 def person(number: int, past_of: Iterable[str] = ()) -> Person:
@@ -269,7 +279,7 @@ def stays_of(number: int) -> tuple[GroupStay, ...]:
 def audiences_of(number: int, scope: Scope, limit: int = 100) -> list[Audience]:
     """The saved audiences whose rule and part of the organisation a customer fits now, by name.
 
-    Looks at the newest `limit` audiences. Raises LookupError and `clickhouse_connect` errors. Cost: one person read
+    Looks at the newest `limit` audiences. Raises like `explain`. Cost: one person read
     once, and one small query for each audience of a part of the organisation.
     """
     moment = Moment(clock.today(), clock.zone().key)
@@ -281,10 +291,11 @@ def audiences_of(number: int, scope: Scope, limit: int = 100) -> list[Audience]:
         except InvalidRule:  # names something that is gone: its own page says so
             continue
     found = person(number, {one for _audience, node, known in read for one in past_asked([node], known)})
+    borders = borders_asked((audience.rule, node, known) for audience, node, known in read)
     fitting = [
         audience
         for audience, node, known in read
-        if matches(node, found, known, moment) and in_scope(number, scope_of(audience))
+        if matches(node, found, replace(known, borders=borders), moment) and in_scope(number, scope_of(audience))
     ]
     return sorted(fitting, key=lambda one: one.name)
 

@@ -5,11 +5,11 @@ Pure: no ORM, no clock, no I/O.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from hetang.audiences import behaviour_reading
+from hetang.audiences import behaviour_reading, standing_reading
 from hetang.audiences.rules import (
     ADDED,
     ANNIVERSARY,
@@ -64,6 +64,7 @@ from hetang.audiences.rules import (
     Scalar,
     Tagged,
     WasMember,
+    conditions,
 )
 
 MAX_PROBLEMS = 500
@@ -96,6 +97,16 @@ def nested(member: MemberOf | InPond, catalogue: Catalogue) -> Node:
     if isinstance(member, InPond):
         return AnyOf(tuple(_pond_tree(catalogue.ponds[one]) for one in member.ponds))
     return parse(catalogue.audiences[member.audience].rule, catalogue, frozenset({member.audience}))
+
+
+def every_condition(nodes: Iterable[Node], catalogue: Catalogue) -> Iterator[Condition]:
+    """The conditions of these trees, and of the audiences and ponds that they name. Raises `InvalidRule`."""
+    for node in nodes:
+        for one in conditions(node):
+            if isinstance(one, MemberOf | InPond):
+                yield from every_condition([nested(one, catalogue)], catalogue)
+            else:
+                yield one
 
 
 def _pond_tree(pond: PondRule) -> Node:
@@ -566,5 +577,7 @@ _CONDITIONS: dict[str, Callable[[Reader, dict[str, Any], Path], Condition | None
     "audience_moved": _moved,
     "bucket": _bucket,
     "life_stage": _life_stage,
+    "percentile": standing_reading.percentile,
+    "rfm": standing_reading.rfm,
 }
 TYPES = tuple(_CONDITIONS)

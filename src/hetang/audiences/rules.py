@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from hetang.audiences.standing_rules import Borders, Percentile, RfmCell, Standing
 from hetang.commerce.rhythm import Base
 from hetang.customers.stages import Course
 from hetang.platform.positions import USUAL
@@ -381,6 +382,8 @@ Condition = (
     | Moved
     | InBucket
     | LifeStage
+    | Percentile
+    | RfmCell
 )
 Node = All | AnyOf | Not | Condition
 
@@ -465,6 +468,7 @@ class Catalogue:
     groups: Mapping[str, Named] = field(default_factory=dict)
     stage_models: Mapping[str, StageModel] = field(default_factory=dict)
     rhythm: Base = field(default_factory=Base)  # of the brand's purchases
+    borders: Mapping[Standing, Borders] = field(default_factory=dict)  # known only where somebody asked for them
     currency_digits: int = 2
     currency: str = "CNY"
 

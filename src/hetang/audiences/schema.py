@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hetang.audiences import rules
+from hetang.audiences import rules, standing_rules
 from hetang.audiences.behaviour_reading import CLOCK, FILTERS, HOURS, MAX_WITHIN
 
 Shape = dict[str, Any]
@@ -115,6 +115,8 @@ def _conditions() -> dict[str, Shape]:
         "audience_moved": _object({"audience": _NAME, "days": _DAYS}, {"way": _one_of(rules.WAYS)}),
         "bucket": _object({"from": _bucket(), "to": _bucket()}, {"draw": _TEXT}),
         "life_stage": {"anyOf": _life_stage()},
+        "percentile": {"anyOf": _percentile()},
+        "rfm": {"anyOf": _rfm()},
     }
     return {name: _typed(name, shape) for name, shape in shapes.items()}
 
@@ -273,3 +275,26 @@ def _life_stage() -> list[Shape]:
         _object({"model": _NAME, "stages": _SOME}, {"op": {"const": "in"}, **whose}),
         _object({"model": _NAME, "op": moving, "days": _DAYS}, {"stages": _NAMES, **whose}),
     ]
+
+
+def _percentile() -> list[Shape]:
+    percent = {"type": "number", "minimum": 0.1, "maximum": 99.9}  # with one decimal at most
+    side = {"side": _one_of(standing_rules.SIDES)}
+    attribute = {**_TEXT, "pattern": f"^{standing_rules.ATTRIBUTE}[^\\u0000]+$"}
+    of_all_time = {"anyOf": [_one_of(standing_rules.OF_ALL_TIME), attribute]}
+    in_period = _object(
+        {"by": _one_of(standing_rules.IN_PERIOD), "percent": percent}, {**side, "days": _or_null(_DAYS)}
+    )
+    return [in_period, _object({"by": of_all_time, "percent": percent}, side)]
+
+
+def _rfm() -> list[Shape]:
+    days = {"days": _or_null(_DAYS)}
+    score = {"type": "integer", "minimum": 1, "maximum": standing_rules.SCORES}
+    scores = _or_null({"type": "array", "items": score, "minItems": 2, "maxItems": 2})
+    segments = {**_SOME, "items": _one_of(tuple(standing_rules.SEGMENTS))}
+    found = [_object({"segments": segments}, days)]
+    for letter in standing_rules.LETTERS:
+        others = {one: scores for one in standing_rules.LETTERS if one != letter}
+        found.append(_object({letter: scores}, {**others, "segments": _NOTHING, **days}))
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from hetang.audiences import behaviour_sentences
+from hetang.audiences import behaviour_sentences, standing_sentences
 from hetang.audiences.behaviour_sentences import date_words
 from hetang.audiences.rules import (
     BUCKETS,
@@ -413,6 +413,7 @@ _WRITERS = {
     AtStore: _store,
     NearStore: _near,
     **behaviour_sentences.WRITERS,
+    **standing_sentences.WRITERS,
     ConsentGiven: _consent,
     LeftAlone: _left_alone,
     Friends: _friends,

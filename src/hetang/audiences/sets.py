@@ -11,9 +11,10 @@ from pyroaring import BitMap
 from hetang.audiences.fusing import fuse
 from hetang.audiences.live import FAMILIES
 from hetang.audiences.moments import Moment
-from hetang.audiences.plans import Complement, Intersection, Live, Plan, Query, Union, plan
-from hetang.audiences.reading import nested
+from hetang.audiences.plans import Complement, Intersection, Live, Plan, Query, Ranked, Union, plan
+from hetang.audiences.reading import every_condition, nested
 from hetang.audiences.rules import All, AnyOf, Catalogue, Condition, InPond, MemberOf, Node, Not, Path, conditions
+from hetang.audiences.standing_rules import Borders, Standing
 
 
 class Source(Protocol):
@@ -28,6 +29,9 @@ class Source(Protocol):
         """Announces what will be asked, so that it can be asked at once."""
 
     def query(self, query: Query) -> BitMap: ...
+
+    def ranked(self, step: Ranked) -> tuple[BitMap, Borders]:
+        """Who of all living customers is chosen, and the borders that decided."""
 
 
 @dataclass
@@ -64,6 +68,13 @@ def each(
 ) -> Iterator[BitMap]:
     """Who fits each of several rules, one after the other; what they ask of the history is asked together."""
     return _Run(catalogue, moment, source, scope).each(nodes)
+
+
+def borders(nodes: Sequence[Node], catalogue: Catalogue, moment: Moment, source: Source) -> dict[Standing, Borders]:
+    """What decides who stands where, of every such condition in these rules and in the audiences that they name."""
+    asked = dict.fromkeys(one for one in every_condition(nodes, catalogue) if isinstance(one, Standing))
+    steps = {one: plan(one, catalogue, moment) for one in asked}
+    return {one: source.ranked(step)[1] for one, step in steps.items() if isinstance(step, Ranked)}
 
 
 def read_states(rows: bytes) -> Iterator[tuple[int, BitMap]]:
@@ -160,6 +171,8 @@ class _Run:
                 return all(self._only_living(part) for part in of)
             case Live(family):
                 return family == _SAVED or (self.scope is None and family in FAMILIES)
+            case Ranked():
+                return self.scope is None
             case Query():
                 return False
 
@@ -225,6 +238,8 @@ class _Run:
                 return self.saved[str(keys[0])] if family == _SAVED else self.source.live(family, keys)
             case Query():
                 return self.source.query(step)
+            case Ranked():
+                return self.source.ranked(step)[0]
             case Complement(of):
                 return self.base - self._plan(of)
             case Intersection(of):

@@ -10,12 +10,15 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from hetang.audiences import behaviour_sentences, rules, sentences
+from hetang.audiences import behaviour_sentences, rules, sentences, standing_sentences
 from hetang.audiences.rules import Catalogue
+from hetang.audiences.standing_rules import IN_PERIOD, MEASURED_BY
 from hetang.commerce.rhythm import LATE
 from hetang.console.audiences.fields import label_of, named, new_conditions
+from hetang.console.audiences.standing_fields import AT_RISK, TOP_SPENDERS
 
 Both = tuple[str, str]
+_RANKED = "percentile top bottom 排名前后 百分比"
 _WHEN = {rules.EXPECTED: {"op": "within_next", "days": 7}}
 
 
@@ -46,6 +49,11 @@ def offers(known: Catalogue) -> Iterator[Offer]:
         yield _offer(code, "", (label, english[code]))
     for metric in rules.METRICS:
         yield _offer(f"metric:{metric}", label_of({"type": "metric"}), sentences.METRIC_NAMES[metric])
+    for by in MEASURED_BY:
+        names = standing_sentences.measure_name(by, known)
+        yield _offer(f"percentile:{by}", label_of({"type": "percentile"}), names, _RANKED)
+    for segment, names in standing_sentences.SEGMENT_NAMES.items():
+        yield _offer(f"rfm:{segment}", label_of({"type": "rfm"}), names, "rfm 客群")
     for of, names in sentences.TIME_NAMES.items():
         yield _offer(f"date:{of}", label_of({"type": "date"}), names)
     for code, one in known.attributes.items():
@@ -80,10 +88,14 @@ def new_condition(what: str, known: Catalogue) -> dict[str, Any]:
         return {"type": "life_stage", "model": about, "op": "in", "stages": stages, "whose": "any"}
     if kind == "metric":
         return _metric(about)
+    if kind == "percentile":
+        period = {"days": TOP_SPENDERS["days"]} if about in IN_PERIOD else {}
+        return {"type": "percentile", "side": "top", "percent": TOP_SPENDERS["percent"], "by": about, **period}
     often = {"type": "behaviour", "op": "at_least", "value": 1}
     leaves: dict[str, dict[str, Any]] = {
         "tag": {"type": "tag", "op": "any", "tags": [about]},
         "attribute": {"type": "attribute", "code": about, "op": "not_empty"},
+        "rfm": {**AT_RISK, "segments": [about]},
         "date": {"type": "date", "of": about, **_WHEN.get(about, {"op": "within_last", "days": 30})},
         "fact": {**often, "event": "fact", "kind": about},
         "category": {**often, "event": "bought", "days": 30, "category": about},

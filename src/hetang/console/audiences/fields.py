@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from hetang.audiences import ponds, queries, rules, sentences
 from hetang.audiences.rules import Catalogue
-from hetang.console.audiences import behaviour_fields
+from hetang.console.audiences import behaviour_fields, standing_fields
 from hetang.console.audiences.field import Choices, Field
 from hetang.platform import clock
 from hetang.platform.access import Actor
@@ -57,6 +57,10 @@ def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: P
             return _bucket(leaf)
         case "life_stage":
             return _life_stage(leaf, known)
+        case "percentile":
+            return standing_fields.percentile(leaf, known)
+        case "rfm":
+            return standing_fields.rfm(leaf)
         case "audience":
             return [_which(leaf)]
         case "pond":
@@ -98,6 +102,8 @@ def label_of(leaf: dict[str, Any]) -> str:
         "do_not_disturb": _("Do-not-disturb"),
         "bucket": _("Random bucket"),
         "life_stage": _("Life stage"),
+        "percentile": _("Top or bottom per cent"),
+        "rfm": _("RFM cell"),
         "audience": _("Audience"),
         "pond": _("Pond"),
         "audience_at": _("Audience at an earlier time"),
@@ -118,6 +124,8 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         ("then", behaviour_fields.VISITED_THEN_BOUGHT),
         ("tag", {"type": "tag", "op": "any", "tags": []}),
         ("metric", {"type": "metric", "metric": "orders", "op": ">=", "value": 1}),
+        ("percentile", standing_fields.TOP_SPENDERS),
+        ("rfm", standing_fields.AT_RISK),
         ("date", {"type": "date", "of": "last_order", "op": "within_last", "days": 30}),
         ("store", {"type": "store", "op": "home", "stores": []}),
         ("relation", {"type": "relation", "number": 1, "staff": []}),
@@ -136,7 +144,7 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         offered.insert(7, ("attribute", leaf))
     if known.places and (position := rules.position_of(known)):
         near: dict[str, Any] = {"type": "place", "of": position, "op": "within", "km": 3, "stores": []}
-        offered.insert(11, ("place", near))
+        offered.insert(13, ("place", near))
     for model, defined in list(known.stage_models.items())[:1]:
         first = [defined.course.stages[0].code]
         offered.append(
@@ -150,7 +158,7 @@ def kinds(known: Catalogue) -> list[tuple[str, list[tuple[str, str]]]]:
     offered = {code: label for code, label, _leaf in new_conditions(known)}
     headings = [
         (_("What she did"), ("bought", "spent", "visited", "received", "first_or_last", "then", "fact")),
-        (_("Who she is"), ("tag", "metric", "date", "life_stage", "attribute", "store", "place")),
+        (_("Who she is"), ("tag", "metric", "percentile", "rfm", "date", "life_stage", "attribute", "store", "place")),
         (_("May she be reached"), ("relation", "friendship", "group_chat", "consent", "do_not_disturb")),
         (_("People of other lists"), ("audience", "pond", "audience_moved", "audience_at", "bucket")),
     ]
@@ -174,6 +182,7 @@ def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
         "categories": sorted(((c, names[place]) for c, names in known.categories.items()), key=lambda pair: pair[1]),
         "ways": [(code, named(names)) for code, names in sentences.ADDED_NAMES.items()],
         "tag_sources": [(code, named(names)) for code, names in sentences.TAG_SOURCE_NAMES.items()],
+        "rfm_segments": standing_fields.segments(),
         "channel_states": [],  # there may be thousands: searched, and called by themselves
         "audiences": [(public_id, saved.name) for public_id, saved in known.audiences.items()],
         "ponds": [

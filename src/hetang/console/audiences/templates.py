@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from hetang.audiences.rules import ANNIVERSARY, LATENESS, Catalogue, position_of
 from hetang.commerce.rhythm import LATE
 from hetang.console.audiences.behaviour_fields import VISITED_THEN_BOUGHT
+from hetang.console.audiences.standing_fields import AT_RISK, TOP_SPENDERS
 
 Rule = dict[str, Any]
 
@@ -54,6 +55,18 @@ STARTS: tuple[Start, ...] = (
                 _UNDISTURBED,
             ]
         },
+    ),
+    Start(
+        "top-spenders",
+        _("Top 10% by spend"),
+        _("Spent more in 90 days than nine in ten who bought in them, not on do-not-disturb"),
+        {"all": [TOP_SPENDERS, _UNDISTURBED]},
+    ),
+    Start(
+        "at-risk",
+        _("Best customers at risk"),
+        _("RFM: bought often and much within a year, but not lately; not written to this week"),
+        {"all": [AT_RISK, _QUIET, _UNDISTURBED]},
     ),
     Start(
         "category",

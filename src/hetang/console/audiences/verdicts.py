@@ -31,6 +31,8 @@ from hetang.audiences.rules import (
     Tagged,
     WasMember,
 )
+from hetang.audiences.standing_rules import Percentile, RfmCell
+from hetang.audiences.standing_sentences import SEGMENT_NAMES, is_money
 from hetang.console import figures
 from hetang.platform.masking import HIDDEN
 
@@ -71,6 +73,10 @@ def shown_value(  # noqa: PLR0911, PLR0912 - one for each kind
         if found is None:
             return _("nothing")
         return figures.money(found) if node.deed.event == "spent" else figures.number(found)
+    if isinstance(node, Percentile):
+        return _percentile(node, *found)
+    if isinstance(node, RfmCell):
+        return _rfm(*found) if found else _("never bought, so not among those who are compared")
     if isinstance(node, Followed):
         return " → ".join(_moment(at) for at in found) or _("nothing")
     return str(found) if found not in (None, "") else _("nothing")
@@ -80,6 +86,8 @@ def _attribute_of(node: Node) -> str:
     """The attribute whose value a condition tells; empty for none. Of a position only the nearest store is told."""
     if isinstance(node, Attribute):
         return node.code
+    if isinstance(node, Percentile):
+        return node.attribute
     return node.of.removeprefix("attribute:") if isinstance(node, DateOf) else ""
 
 
@@ -91,6 +99,33 @@ def _near(found: list[Any] | None, known: Catalogue) -> str:
         "store": known.stores[code].name if code in known.stores else code,
         "distance": figures.distance(metres),
     }
+
+
+def _percentile(node: Percentile, value: float | None, border: float | None, people: int) -> str:
+    def shown(one: float) -> str:
+        return figures.money(one) if is_money(node) else figures.number(one)
+
+    if value is None or border is None:
+        return _("nothing to compare; %(n)s customers have a value") % {"n": figures.number(people)}
+    said = {"value": shown(value), "border": shown(border), "n": figures.number(people)}
+    return _("%(value)s; the border is %(border)s, among %(n)s customers") % said
+
+
+def _rfm(scores: list[int], means: list[float], segment: str, last: str, orders: int, money: int) -> str:  # noqa: PLR0917
+    """R 2 (mean 3.0) · …: the scores beside what they are compared with, and what they come from."""
+    letters = [
+        _("%(letter)s %(score)d (mean %(mean).1f)") % {"letter": letter, "score": score, "mean": mean}
+        for letter, score, mean in zip("RFM", scores, means, strict=True)
+    ]
+    names = SEGMENT_NAMES[segment]
+    said = {
+        "scores": " · ".join(letters),
+        "segment": names[0] if (get_language() or "").startswith("zh") else names[1],
+        "day": last,
+        "orders": figures.number(orders),
+        "money": figures.money(money),
+    }
+    return _("%(scores)s: %(segment)s; last order %(day)s, orders %(orders)s, %(money)s") % said
 
 
 def _moment(found: str) -> str:

@@ -1,0 +1,74 @@
+"""The values by which customers are compared, as SQL over the ClickHouse history. Pure: builds text and parameters,
+runs nothing.
+
+Who is chosen is not asked of ClickHouse: the border lies among the people of all servers, and only the live sets know
+who lives. See `standings`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hetang.audiences.moments import EARLIEST_DAY, Moment, first_day
+from hetang.audiences.standing_rules import Percentile, RfmCell
+from hetang.commerce.attribute_columns import column as attribute_column
+
+_COUNTED = {
+    "spent": ("orders", "toFloat64(sum(net))"),
+    "orders": ("orders", "toFloat64(count())"),
+    "visits": ("visits", "toFloat64(count())"),
+}
+# Of profiles: the value, and who has one.
+_KEPT = {
+    "orders": ("orders", "orders > 0"),
+    "visits": ("visits", "visits > 0"),
+    "gmv": ("gmv", "orders > 0"),
+    "average_order_value": ("gmv / orders", "orders > 0"),
+    "refunded": ("refunded", "refunded > 0"),
+}
+_SINCE = {
+    "days_since_last_order": "last_order_at",
+    "days_since_first_order": "first_order_at",
+    "days_since_last_visit": "last_visit_at",
+}
+
+
+def measured_sql(condition: Percentile, moment: Moment) -> tuple[str, dict[str, Any]]:
+    """Rows of `standings.COLUMNS`: everybody who has the value, the dead too."""
+    by, days = condition.by, condition.days
+    if condition.attribute:
+        name = attribute_column(condition.attribute, "number")
+        return _of_profiles(f"assumeNotNull({name})", f"isFinite(ifNull({name}, nan))"), {}
+    if by in _SINCE:
+        at = _SINCE[by]
+        ago = "{today:Int64} - toInt64(toDate32(assumeNotNull(" + at + "), {zone:String}))"
+        today = (moment.today - EARLIEST_DAY).days
+        return _of_profiles(ago, f"{at} is not null"), {"today": today, "zone": moment.zone}
+    if by in _COUNTED and (days is not None or by == "spent"):
+        table, measure = _COUNTED[by]
+        within, parameters = _within(days, moment)
+        where = f" and {within}" if within else ""
+        return f"select customer, {measure} from {table} where customer > 0{where} group by customer", parameters
+    return _of_profiles(*_KEPT[by]), {}
+
+
+def rfm_sql(condition: RfmCell, moment: Moment) -> tuple[str, dict[str, Any]]:
+    """Rows of `standings.COLUMNS`: everybody with an order, the dead too."""
+    within, parameters = _within(condition.days, moment)
+    times, amount = (f"countIf({within})", f"sumIf(net, {within})") if within else ("count()", "sum(net)")
+    return (
+        f"select customer, toUInt16(max(day)), toUInt32({times}), toInt64({amount}) from orders where customer > 0"
+        " group by customer",
+        parameters,
+    )
+
+
+def _of_profiles(value: str, where: str) -> str:
+    return f"select customer, toFloat64({value}) from customer_profile final where {where}"
+
+
+def _within(days: int | None, moment: Moment) -> tuple[str, dict[str, Any]]:
+    if days is None:
+        return "", {}
+    parameters = {"first": first_day(days, moment.today), "last": moment.today}
+    return "day >= {first:Date} and day <= {last:Date}", parameters

@@ -1,0 +1,168 @@
+"""Who stands where among all customers: borders and the people chosen, from the values that the history gives.
+
+Exact: the values of everybody are read, from all servers, since a border lies among all of them. They are kept while
+the history stays where it is, as long as they are few enough.
+"""
+
+from __future__ import annotations
+
+import array
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pyroaring import BitMap
+
+from hetang.audiences.plans import Query, Ranked
+from hetang.audiences.standing_rules import (
+    SEGMENTS,
+    Borders,
+    Percentile,
+    RfmCell,
+    Standing,
+    chosen_of,
+    score_ranks,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+# Columns of a row, as ClickHouse writes them in RowBinary.
+COLUMNS: dict[type, list[tuple[str, str]]] = {
+    Percentile: [("customer", "<u4"), ("value", "<f8")],
+    RfmCell: [("customer", "<u4"), ("recency", "<u2"), ("frequency", "<u4"), ("money", "<i8")],
+}
+KEPT_BYTES = 128 << 20
+MOST_QUERIES, MOST_ANSWERS = 32, 32
+Answer = tuple[BitMap, Borders]
+
+
+@dataclass
+class Values:
+    """The living customers who have values, and these, column by column."""
+
+    customers: Array
+    columns: list[Array]
+    scores: tuple[Borders, list[Array]] | None = None  # once they were worked out
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return int(self.customers.nbytes + sum(one.nbytes for one in self.columns))
+
+    def answer(self, condition: Standing) -> Answer:
+        """Who is chosen, and the borders; tens of milliseconds for a million people."""
+        if isinstance(condition, Percentile):
+            borders = _border(condition, self.columns[0])
+            chosen = _chosen(condition, self.columns[0], borders)
+        else:
+            self.scores = self.scores or _scored(self.columns)
+            borders, scores = self.scores
+            chosen = _in_cell(condition, scores, borders)
+        return BitMap(array.array("I", self.customers[chosen].tobytes())), borders
+
+
+def read(condition: Standing, answers: Sequence[bytes], universe: BitMap) -> Values:
+    """The values that the servers gave as RowBinary, of the living."""
+    import numpy as np
+
+    rows = [np.frombuffer(answer, np.dtype(COLUMNS[type(condition)])) for answer in answers]
+    found = rows[0] if len(rows) == 1 else np.concatenate(rows)
+    alive = np.zeros(max(universe.max() if universe else 0, int(found["customer"].max(initial=0))) + 1, bool)
+    alive[np.frombuffer(universe.to_array(), np.uint32)] = True
+    living = alive[found["customer"]]
+    return Values(found["customer"][living], [found[name][living] for name, _kind in COLUMNS[type(condition)][1:]])
+
+
+@dataclass
+class _Known:
+    """What is known of a query at a version of the history; of very many people only the answers are kept."""
+
+    version: Any
+    values: Values | None
+    answers: dict[Standing, Answer] = field(default_factory=dict)
+
+
+class Standings:
+    """Values and answers by query, as long as the history has not moved; at most `limit` bytes of values, those that
+    were not used for longest go first. Safe to share between threads."""
+
+    def __init__(self, limit: int = KEPT_BYTES) -> None:
+        self._limit = limit
+        self._known: OrderedDict[Query, _Known] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def answer(self, step: Ranked, version: Any, ask: Callable[[Ranked], Values]) -> Answer:
+        """Who is chosen, and the borders, at a version of the history; `ask` is called where that is not known."""
+        with self._lock:
+            known = self._known.get(step.query)
+        if known is None or known.version != version:
+            known = _Known(version, None)
+        answer = known.answers.get(step.condition)
+        if answer is None:
+            values = known.values or ask(step)
+            answer = values.answer(step.condition)
+            known.values = values if values.size <= self._limit else None
+            known.answers = {**(known.answers if len(known.answers) < MOST_ANSWERS else {}), step.condition: answer}
+        self._keep(step.query, known)
+        return answer
+
+    def _keep(self, query: Query, known: _Known) -> None:
+        with self._lock:
+            self._known[query] = known
+            self._known.move_to_end(query)
+            size = sum(one.values.size for one in self._known.values() if one.values)
+            while len(self._known) > MOST_QUERIES or size > self._limit:
+                _query, oldest = self._known.popitem(last=False)
+                size -= oldest.values.size if oldest.values else 0
+
+
+def _border(condition: Percentile, values: Array) -> Borders:
+    import numpy as np
+
+    people = len(values)
+    if not people:
+        return Borders(0)
+    chosen = chosen_of(people, condition.mille)
+    place = people - chosen if condition.side == "top" else chosen - 1
+    return Borders(people, ((float(np.partition(values, place)[place]),),))
+
+
+def _chosen(condition: Percentile, values: Array, borders: Borders) -> Array:
+    if not borders.at:  # there is nobody to choose from
+        return values.astype(bool)
+    (border,) = borders.at[0]
+    return values >= border if condition.side == "top" else values <= border
+
+
+def _scored(columns: Sequence[Array]) -> tuple[Borders, list[Array]]:
+    """The scores of everybody, letter by letter (uint8), and their borders."""
+    import numpy as np
+
+    people = len(columns[0])
+    if not people:
+        return Borders(0), [one.astype(np.uint8) for one in columns]
+    places = [rank - 1 for rank in score_ranks(people)]
+    borders, scores = [], []
+    for values in columns:
+        at = np.partition(values, places)[places]
+        scores.append(1 + np.searchsorted(at, values, side="left").astype(np.uint8))
+        borders.append(tuple(int(border) for border in at))
+    return Borders(people, tuple(borders), tuple(int(one.sum(dtype=np.int64)) for one in scores)), scores
+
+
+def _in_cell(condition: RfmCell, scores: Sequence[Array], borders: Borders) -> Array:
+    import numpy as np
+
+    if not condition.segments:
+        fits = [(low <= one) & (one <= high) for one, (low, high) in zip(scores, condition.ranges, strict=True)]
+        return fits[0] & fits[1] & fits[2]
+    high = [one.astype(np.int64) * borders.people > total for one, total in zip(scores, borders.sums, strict=True)]
+    chosen = np.zeros(len(scores[0]), bool)
+    for segment in condition.segments:
+        chosen |= np.logical_and.reduce([a == wanted for a, wanted in zip(high, SEGMENTS[segment], strict=True)])
+    return chosen
