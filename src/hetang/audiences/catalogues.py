@@ -1,10 +1,10 @@
-"""What rules may name: tags, attributes, stores, staff, categories, saved audiences, groups. Kept for two seconds."""
+"""What rules may name: tags, attributes, stores, staff, categories, saved audiences, groups. Kept until it changes."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -35,18 +35,28 @@ from hetang.platform.models import OrgNode
 from hetang.resources.models import CategoryLabel, Product, Staff, Store
 
 _TTL_S = 2.0
-_cached: tuple[float, Catalogue] = (float("-inf"), Catalogue())
+_OLDEST_S = 60.0  # the names of products and group chats, which no state looks at, may be so old
+_State = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What was read, from what state, when, and when that state was last looked at (monotonic seconds)."""
+
+    known: Catalogue
+    state: _State
+    read_at: float
+    looked_at: float
+
+
+_kept: _Kept | None = None
 
 
 def catalogue(document: Any = None, fresh: bool = False) -> Catalogue:
     """Everything; of products and group chats, of which there may be many thousands, only those that `document` or a
-    saved audience names. `fresh` reads the database now (about twelve small queries); otherwise it may be two seconds
-    old."""
-    global _cached  # noqa: PLW0603 - one cache per process is the point
-    read_at, known = _cached
-    if fresh or time.monotonic() - read_at > _TTL_S:
-        known = _read()
-        _cached = (time.monotonic(), known)
+    saved audience names. `fresh` asks the database whether anything changed (one query, a row's header each), and
+    reads it again if so (about fifteen); otherwise it may be two seconds old."""
+    known = _newest(fresh)
     skus = named_in(document, "sku") - known.products.keys()
     groups = named_in(document, "groups") - known.groups.keys()
     if skus:
@@ -57,9 +67,30 @@ def catalogue(document: Any = None, fresh: bool = False) -> Catalogue:
 
 
 def forget() -> None:
-    """Drop what is kept (after a change in this process, and in tests)."""
-    global _cached  # noqa: PLW0603
-    _cached = (float("-inf"), Catalogue())
+    """Drop what is kept."""
+    global _kept  # noqa: PLW0603 - one cache per process is the point
+    _kept = None
+
+
+def _newest(fresh: bool) -> Catalogue:
+    global _kept  # noqa: PLW0603
+    kept, now = _kept, time.monotonic()
+    if kept is not None and not fresh and now - kept.looked_at <= _TTL_S:
+        return kept.known
+    state = _state()  # before reading, so that what changes meanwhile is found at the next look
+    if kept is None or kept.state != state or now - kept.read_at > _OLDEST_S:
+        kept = _Kept(_read(), state, now, now)
+    _kept = replace(kept, looked_at=now)
+    return kept.known
+
+
+def _state() -> _State:
+    """Differs whenever a row that `_read` uses was written, deleted or made: each version of a row has its own place
+    (`ctid`) and writer (`xmin`). Seen from this transaction, so that it is right before a commit, too."""
+    known = brand()
+    with connection.cursor() as cursor:
+        cursor.execute(_STATE)
+        return (*cursor.fetchall(), clock.today(), known.currency, known.currency_digits)
 
 
 def _read() -> Catalogue:
@@ -181,3 +212,16 @@ with recursive sold(category) as (
 )
 select category from sold where category is not null
 """
+
+# All that `_read` reads, but products and group chats.
+TABLES = (
+    "customers_tag", "customers_taggroup", "customers_attributedefinition", "customers_lifestagemodel",
+    "resources_store", "resources_staff", "resources_categorylabel", "platform_orgnode", "commerce_rhythmfit",
+    "audiences_audience", "audiences_automatictag", "audiences_pond", "audiences_pondset",
+)  # fmt: skip
+_STATE = " union all ".join(
+    f"select '{table}', count(*), bit_xor(hashtextextended(ctid::text, xmin::text::bigint)) from {table}"
+    for table in TABLES
+)
+_STATE += " union all select 'sold', count(*), hashtextextended(string_agg(category, ',' order by category), 0)"
+_STATE += f" from ({_SOLD}) as sold"
