@@ -8,7 +8,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -19,6 +19,7 @@ from pyroaring import BitMap
 
 from hetang.audiences import history as asked
 from hetang.audiences.buckets import Drawn
+from hetang.audiences.first_source import Beginning
 from hetang.audiences.live import LiveSets
 from hetang.audiences.moments import Moment
 from hetang.audiences.people import GroupStay, Line, Move, Noted, Person, Purchase, Received, Visit
@@ -50,6 +51,7 @@ CATEGORIES = ("tea", "milk", "it's % odd")
 TAGS = ("gold", "baby", "lost")
 STAFF = ("lin", "wang", "zhao")
 GROUPS = {"g1": "s1", "g2": "s1", "g3": "s2", "g4": ""}  # with their stores
+WORKS_AT = {"lin": "s1", "wang": "s2", "zhao": ""}
 SAVED = {"version": 1, "rule": {"any": [{"type": "tag", "op": "any", "tags": ["gold"]},
                                         {"type": "metric", "metric": "orders", "op": "<", "value": 2}]}}  # fmt: skip
 BABIES = {"version": 1, "rule": {"type": "tag", "op": "any", "tags": ["baby"]}}
@@ -116,6 +118,26 @@ class Human:
 
 def day(at: datetime) -> date:
     return at.astimezone(ZONE).date()
+
+
+def where(n: int) -> tuple[str, str]:
+    """Source and channel of somebody's order."""
+    return ("till", "shop")[n % 2], ("store", "online", "store")[n % 3]
+
+
+def came(h: Human) -> list[tuple[datetime, int, Any, dict[str, Any]]]:
+    """How somebody came, each with its properties, the first one first."""
+    found: list[tuple[datetime, int, Any, dict[str, Any]]] = [
+        (one.at, 0, n, {"by": "friendship", "staff": one.staff, "ways": one.way, "stores": WORKS_AT[one.staff],
+                        "channel_states": one.channel_state}) for n, one in enumerate(h.friendships)]  # fmt: skip
+    for n, (code, on) in enumerate(h.groups):
+        of = {"by": "group_chat", "groups": code, "stores": GROUPS[code], "channel_states": "till" * (code == "g1")}
+        found.append((datetime.combine(on, time(12), ZONE), 1, n, of))
+    for n, (at, store, _items) in enumerate(h.orders):
+        source, channel = where(n)
+        of = {"by": "order", "stores": store, "channels": channel, "sources": source}
+        found.append((at, 2, (source, f"{h.number}-{n}"), of))
+    return sorted(found, key=lambda one: one[:3])
 
 
 def invent(rng: random.Random, number: int) -> Human:
@@ -231,6 +253,8 @@ class Population:
             )
         if family == "friendship":
             return BitMap(h.number for h in living if any(self._is_such(one, *keys) for one in h.friendships))
+        if family == "first_source":
+            return BitMap(h.number for h in living if self._came_first(h, *keys))
         if family == "household":
             return self.households.household(*keys)
         fits = {
@@ -252,6 +276,15 @@ class Population:
         there = {"active": one.state == "active", "lost": "lost" in one.state, "any": one.state != "half"}[state]
         begun = one.way in (ways or [one.way]) and one.channel_state in (states or [one.channel_state])
         return there and begun and one.staff in named and (since is None or one.at >= since)
+
+    @staticmethod
+    def _came_first(h: Human, by: str, since: datetime | None, *wanted: tuple[str, Any]) -> bool:
+        names = {"stores": STORES, "staff": STAFF, "groups": tuple(GROUPS)}
+        at, _rank, _n, of = (*came(h), (MOMENT.instant(TODAY), 9, 0, {"by": ""}))[0]
+        chosen = all(
+            of[key] in [names[key][int(one) - 1] if key in names else one for one in values] for key, values in wanted
+        )
+        return of["by"] == by and (since is None or at >= since) and chosen
 
     @staticmethod
     def _in_groups(h: Human, number: int, groups: Any, stores: Any, since: date | None, until: date) -> bool:
@@ -276,10 +309,10 @@ def store_history(people: list[Human]) -> None:
         h.everybody = people
         for n, (at, store, items) in enumerate(h.orders):
             key = f"{h.number}-{n}"
-            net = sum(item[2] for item in items)
-            orders.append([h.number, at, day(at), "till", key, store, "store", net, 0, len(items)])
+            net, (source, channel) = sum(item[2] for item in items), where(n)
+            orders.append([h.number, at, day(at), source, key, store, channel, net, 0, len(items)])
             for category, sku, amount, quantity in items:
-                lines.append([h.number, at, day(at), "till", key, store, "store", sku, category, quantity, amount])
+                lines.append([h.number, at, day(at), source, key, store, channel, sku, category, quantity, amount])
         noted += [[h.number, at, kind, "till", f"{h.number}-{n}"] for n, (at, kind) in enumerate(h.noted)]
         visits += [[h.number, at, day(at), store, "store"] for at, store in h.visits]
         touches += [[h.number, at, day(at), channel, 1, "marketing", "sent"] for at, channel in h.received]
@@ -308,9 +341,10 @@ def store_history(people: list[Human]) -> None:
 def person(h: Human) -> Person:
     purchases, lines = [], []
     for n, (at, store, items) in enumerate(h.orders):
-        order = ("till", f"{h.number}-{n}")
-        purchases.append(Purchase(order, day(at), store, "store", sum(item[2] for item in items), at))
-        lines += [Line(order, day(at), store, "store", *item, at) for item in items]
+        source, channel = where(n)
+        order = (source, f"{h.number}-{n}")
+        purchases.append(Purchase(order, day(at), store, channel, sum(item[2] for item in items), at))
+        lines += [Line(order, day(at), store, channel, *item, at) for item in items]
     return Person(
         h.number, h.alive, frozenset(h.tags), h.attributes, h.home,
         favourite([s for _, s, _ in h.orders if s]), favourite([i[0] for _, _, items in h.orders for i in items]),
@@ -326,6 +360,10 @@ def person(h: Human) -> Person:
         {"regulars": tuple(Move(*move) for move in h.moves)},
         tuple(GroupStay(code, code, GROUPS[code], on) for code, on in h.groups),
         tuple(h.household),
+        tuple(
+            Beginning(of["by"], at, of["stores"], of["channel_states"], of.get("ways", 0), of.get("staff", ""),
+                      of.get("groups", "")) for at, _rank, _n, of in came(h) if of["by"] != "order"
+        ),
     )  # fmt: skip
 
 
@@ -381,6 +419,19 @@ def fits_friendship(rule: dict[str, Any], h: Human) -> bool:
         if wanted and (TODAY - day(one.at)).days < rule.get("days", 10**6):
             return True
     return False
+
+
+def fits_first_source(rule: dict[str, Any], h: Human) -> bool:
+    way = {"qr_code": 1, "unknown": 0, "assigned": 202}
+    known = came(h)
+    if not known:
+        return False
+    at, _rank, _n, of = known[0]
+    for key in ("stores", "channel_states", "ways", "staff", "groups", "channels", "sources"):
+        values = [way[one] for one in rule.get(key, [])] if key == "ways" else rule.get(key, [])
+        if values and of.get(key) not in values:
+            return False
+    return rule["by"] in ("any", of["by"]) and (TODAY - day(at)).days < rule.get("days", 10**6)
 
 
 def fits_group_chat(rule: dict[str, Any], h: Human) -> bool:
@@ -607,7 +658,7 @@ def deeds(rule: dict[str, Any], h: Human) -> list[dict[str, Any]]:
     found: list[dict[str, Any]]
     if event in ("bought", "spent"):
         found = [
-            {"at": at, "store": store, "channel": "store", "order": n, "category": c, "sku": s, "amount": a,
+            {"at": at, "store": store, "channel": where(n)[1], "order": n, "category": c, "sku": s, "amount": a,
              "pieces": q}
             for n, (at, store, items) in enumerate(h.orders) for c, s, a, q in items
         ]  # fmt: skip

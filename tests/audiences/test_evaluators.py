@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
+from hetang.audiences.first_source import FILTERS
 from hetang.audiences.matching import matches
 from hetang.audiences.plans import Query, Ranked
 from hetang.audiences.reading import parse
@@ -65,6 +66,8 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
                 "relation",
                 "group_chat",
                 "friendship",
+                "first_source",
+                "first_source",
                 "store",
                 "place",
                 "metric",
@@ -109,6 +112,15 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
             rule |= {"ways": draw(some(("qr_code", "unknown", "assigned")))} if draw(st.booleans()) else {}
             rule |= {"channel_states": draw(some(("till", "web")))} if draw(st.integers(0, 2)) == 0 else {}
             return rule | ({"days": draw(st.sampled_from([1, 7, 8]))} if draw(st.booleans()) else {})
+        case "first_source":
+            values = {"stores": STORES, "staff": STAFF, "groups": tuple(GROUPS), "channel_states": ("till", "web"),
+                      "ways": ("qr_code", "unknown", "assigned"), "channels": ("store", "online"),
+                      "sources": ("till", "shop")}  # fmt: skip
+            by = draw(st.sampled_from(tuple(FILTERS)))
+            rule = {"type": kind, "by": by}
+            for key in FILTERS[by]:
+                rule |= {key: draw(some(values[key]))} if draw(st.integers(0, 2)) == 0 else {}
+            return rule | ({"days": draw(st.sampled_from([7, 8, 31, 400]))} if draw(st.booleans()) else {})
         case "group_chat":
             rule = {"type": kind, "number": draw(st.integers(1, 3))}
             rule |= {"groups": draw(some(tuple(GROUPS)))} if draw(st.booleans()) else {}

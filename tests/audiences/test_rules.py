@@ -129,6 +129,10 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     ({"type": "friendship", "staff": ["nobody"]}, "unknown_staff", ("rule", "staff")),
     ({"type": "friendship", "ways": ["by owl"]}, "not_an_option", ("rule", "ways")),
     ({"type": "group_chat", "groups": ["nowhere"]}, "unknown_group", ("rule", "groups")),
+    ({"type": "first_source", "by": "wind"}, "not_an_option", ("rule", "by")),
+    ({"type": "first_source", "by": "order", "staff": ["lin"]}, "unknown_field", ("rule",)),
+    ({"type": "first_source", "by": "friendship", "stores": ["s9"]}, "unknown_store", ("rule", "stores")),
+    ({"type": "first_source", "days": 0}, "not_a_number", ("rule", "days")),
     (life(model="gone"), "unknown_stage_model", ("rule", "model")),
     (life(stages=["gone"]), "unknown_stage", ("rule", "stages")),
     (life(stages=[]), "missing", ("rule", "stages")),
@@ -241,6 +245,17 @@ def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
             {"type": "friendship", "state": "lost", "days": 30, "staff": ["lin"]},
             "最近 30 天内（含今天）与“lin”的好友关系已解除",
             "lost the friendship with “lin” within the last 30 days (today included)",
+        ),
+        (
+            {"type": "first_source", "by": "friendship", "channel_states": ["s1-till"], "staff": ["lin"], "days": 7},
+            "最近 7 天内（含今天）首次到来，来源是添加企微好友（渠道参数“s1-till”，员工“lin”）",
+            "first came as a WeCom friend (channel state “s1-till”; with “lin”) within the last 7 days"
+            " (today included)",
+        ),
+        (
+            {"type": "first_source", "by": "order", "channels": ["store"], "sources": ["pos"], "stores": ["s1"]},
+            "首次来源是下单（渠道“门店”，来源系统“pos”，门店“s1”）",
+            "first came with an order (channel “store”; system “pos”; store “s1”)",
         ),
         (
             metric(metric="lateness", op=">=", value=90),

@@ -65,7 +65,11 @@ def words_of(people: People) -> dict[str, object]:
             )
         ),
         "disturb": named(DoNotDisturb.objects.values_list("customer", "on", "fact_key")),
-        "relations": named(Relation.objects.values_list("customer", "external_userid", "state", "fact_key")),
+        "relations": named(
+            Relation.objects.values_list(
+                *("customer", "external_userid", "state", "fact_key", "begun_at", "begun_way", "begun_state")
+            )
+        ),
         "orders": named(Order.objects.values_list("customer", "key", "net", "store__code")),
         "refunds": named(
             Refund.objects.values_list("customer", "key", "amount", "order__key", "store__code", "local_day")

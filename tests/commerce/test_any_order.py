@@ -92,7 +92,8 @@ def _others(draw: st.DrawFn) -> Draft:
                 ("consent.basis_stated", {"basis": "contract", "by": "wu"}),
                 ("do_not_disturb.changed", {"on": True}),
                 ("do_not_disturb.changed", {"on": False}),
-                ("relation.changed", {"staff": "li", "state": "active"}),
+                ("relation.changed", {"staff": "li", "state": "active", "add_way": 1}),
+                ("relation.changed", {"staff": "li", "state": "active", "channel_state": "till"}),
                 ("relation.changed", {"staff": "li", "state": "lost_by_customer"}),
             ]
         )

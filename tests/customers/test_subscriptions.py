@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -158,6 +159,23 @@ def test_a_friendship_of_each_account() -> None:
     )
     states = set(Relation.objects.values_list("external_userid", "state"))
     assert states == {("wm1", "lost_by_customer"), ("wm2", "active")}
+
+
+def test_a_friendship_keeps_how_it_first_began() -> None:
+    def begun() -> tuple[Any, ...]:
+        fields = ("begun_at", "begun_way", "begun_state", "channel_state")
+        found: tuple[Any, ...] = Relation.objects.values_list(*fields).get()
+        return found
+
+    apply(draft("relation.changed", "r2", [EXTERNAL], 2, staff="li", state="lost_by_customer"))
+    assert begun() == (None, 0, "", "")
+    apply(draft("relation.changed", "r3", [EXTERNAL], 3, staff="li", state="active", add_way=2, channel_state="web"))
+    apply(draft("relation.changed", "r1", [EXTERNAL], 1, staff="li", state="active", channel_state="till"))
+    assert begun() == (at(1), 0, "till", "web")
+    known = {"staff": "li", "state": "active", "since": at(1).isoformat(), "add_way": 1}  # a listing, later
+    apply(draft("relation.changed", "r4", [EXTERNAL], 4, **known))
+    apply(draft("relation.changed", "r5", [EXTERNAL], 5, staff="li", state="lost_by_staff"))
+    assert begun() == (at(1), 1, "till", "")
 
 
 def test_what_is_unknown_is_held_and_replayed_and_the_rest_applies() -> None:

@@ -20,7 +20,7 @@ from typing import Any, cast
 from django.db import connection, connections
 from pyroaring import BitMap
 
-from hetang.audiences import catalogues, following, history, queries, verification
+from hetang.audiences import catalogues, first_source_sets, following, history, queries, verification
 from hetang.audiences.buckets import Drawn
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.errors import history_is_away
@@ -116,6 +116,10 @@ class View:
             return self._still.friends(int(str(number)), staff)  # type: ignore[arg-type]
         if family == "friendship":
             return friendships.customers_with(*cast("friendships.Wanted", keys)) & self.universe
+        if family == "first_source":
+            by, since, *wanted = keys
+            found = first_source_sets.customers_first(str(by), since, *wanted)  # type: ignore[arg-type]
+            return found & self.universe
         if family == "tagged":
             return tag_words.customers_tagged(*cast("tag_words.Wanted", keys)) & self.universe
         if family == "groups":

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from hetang.audiences import behaviour_matching, nearness, standing_matching
+from hetang.audiences import behaviour_matching, first_source, nearness, standing_matching
 from hetang.audiences.buckets import bucket
+from hetang.audiences.first_source import FirstSource
 from hetang.audiences.moments import Moment, anniversaries, asked_at, compare, day_bounds, first_day
 from hetang.audiences.people import GroupStay, Person
 from hetang.audiences.reading import nested
@@ -123,6 +124,10 @@ def _condition(  # noqa: PLR0911, PLR0912 - one for each kind
         case Friendship():
             known = [one for one in person.friendships if _is_such(node, one, moment)]
             return sorted({one.staff for one in known}), bool(known)
+        case FirstSource():
+            since = None if node.days is None else moment.instant(first_day(node.days, moment.today))
+            first = first_source.first_of(person.beginnings, person.purchases)
+            return first_source.told(first), first_source.fits(node, first, ADDED, since)
         case InGroups():
             stays = [one for one in person.groups if _stays(node, one, moment)]
             return sorted(one.name for one in stays), len({one.group for one in stays}) >= node.number

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
+from hetang.audiences.first_source import Beginning
 from hetang.customers.friendships import Known
 from hetang.customers.tag_words import Word
 
@@ -113,3 +114,4 @@ class Person:
     moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)  # by audience: those whose past is asked for
     groups: tuple[GroupStay, ...] = ()
     household: tuple[tuple[str, date], ...] = ()  # kind of a member, and the day that stages count from
+    beginnings: tuple[Beginning, ...] = ()  # of friendships and stays in groups, the first one first

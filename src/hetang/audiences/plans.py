@@ -15,8 +15,9 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hetang.audiences import nearness
+from hetang.audiences import first_source_sql, nearness
 from hetang.audiences.behaviour_sql import QUANTIFIED, Select, compared_sql, counted_sql, deed_at_sql, followed_sql
+from hetang.audiences.first_source import FirstSource
 from hetang.audiences.moments import (
     FIRST_DAY,
     LAST_DAY,
@@ -71,7 +72,7 @@ from hetang.customers.stages import Course, Span
 @dataclass(frozen=True, slots=True)
 class Live:
     """Everybody in any of the live sets of a family: tag, tagged, consent, left_alone, home_store, friends, bucket,
-    groups, friendship, household; and of an audience's past: was_member, moved."""
+    groups, friendship, first_source, household; and of an audience's past: was_member, moved."""
 
     family: str
     keys: tuple[Hashable, ...]
@@ -128,6 +129,8 @@ def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  #
             return Live("friends", (number, tuple(sorted(catalogue.staff[userid].id for userid in staff))))
         case Friendship():
             return _friendship(condition, catalogue, moment)
+        case FirstSource():
+            return _first_source(condition, catalogue, moment)
         case InGroups():
             return _in_groups(condition, catalogue, moment)
         case InBucket(draw, first, last):
@@ -187,6 +190,15 @@ def _friendship(condition: Friendship, catalogue: Catalogue, moment: Moment) -> 
     staff = tuple(sorted(catalogue.staff[userid].id for userid in condition.staff))
     ways = tuple(sorted(ADDED[way] for way in condition.ways))
     return Live("friendship", (condition.state, staff, ways, tuple(sorted(condition.channel_states)), since))
+
+
+def _first_source(condition: FirstSource, catalogue: Catalogue, moment: Moment) -> Plan:
+    since = None if condition.days is None else moment.instant(first_day(condition.days, moment.today))
+    found: list[Plan] = []
+    for keys, orders in first_source_sql.parts(condition, catalogue, since):
+        live = Live("first_source", keys)
+        found.append(Intersection((live, _selected(orders))) if orders else live)
+    return found[0] if len(found) == 1 else Union(tuple(found))
 
 
 def _in_groups(condition: InGroups, catalogue: Catalogue, moment: Moment) -> Plan:

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from pyroaring import BitMap
 
-from hetang.audiences import history, nearness, past, stored
+from hetang.audiences import first_source_sets, history, nearness, past, stored
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.matching import Verdict, matches
 from hetang.audiences.matching import explain as explain_person
@@ -236,6 +236,7 @@ def person(number: int, past_of: Iterable[str] = ()) -> Person:
         moves=_moves(number, set(past_of)),
         groups=stays_of(number),
         friendships=friendships.of_customer(number),
+        beginnings=first_source_sets.beginnings_of(number),
         tag_words=tag_words.of_customer(number),
         household=tuple((kind, date.fromisoformat(day)) for kind, day in household),
         **did,

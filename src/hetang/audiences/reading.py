@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from hetang.audiences import behaviour_reading, standing_reading
+from hetang.audiences import behaviour_reading, first_source_reading, standing_reading
 from hetang.audiences.rules import (
     ADDED,
     ANNIVERSARY,
@@ -570,6 +570,7 @@ _CONDITIONS: dict[str, Callable[[Reader, dict[str, Any], Path], Condition | None
     "do_not_disturb": _left_alone,
     "relation": _friends,
     "friendship": _friendship,
+    "first_source": first_source_reading.first_source,
     "group_chat": _groups,
     "audience": _audience,
     "pond": _pond,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from hetang.audiences.first_source import FirstSource
 from hetang.audiences.standing_rules import Borders, Percentile, RfmCell, Standing
 from hetang.commerce.rhythm import Base
 from hetang.customers.stages import Course
@@ -375,6 +376,7 @@ Condition = (
     | LeftAlone
     | Friends
     | Friendship
+    | FirstSource
     | InGroups
     | MemberOf
     | InPond

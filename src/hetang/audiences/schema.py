@@ -11,6 +11,7 @@ from typing import Any
 
 from hetang.audiences import rules, standing_rules
 from hetang.audiences.behaviour_reading import CLOCK, FILTERS, HOURS, MAX_WITHIN
+from hetang.audiences.first_source_reading import shapes as first_source_shapes
 
 Shape = dict[str, Any]
 
@@ -105,6 +106,7 @@ def _conditions() -> dict[str, Shape]:
                 "days": _or_null(_DAYS),
             },
         ),
+        "first_source": {"anyOf": first_source_shapes(_NAMES, _DAYS)},
         "group_chat": _object({}, {"number": _few(), "groups": _NAMES, "stores": _NAMES, "days": _or_null(_DAYS)}),
         "audience": _object({"audience": _NAME}),
         "pond": _object({"ponds": _SOME}),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from hetang.audiences import behaviour_sentences, standing_sentences
+from hetang.audiences import behaviour_sentences, first_source_sentences, standing_sentences
 from hetang.audiences.behaviour_sentences import date_words
+from hetang.audiences.first_source import FirstSource
 from hetang.audiences.rules import (
     BUCKETS,
     DAYS_SINCE,
@@ -418,6 +419,7 @@ _WRITERS = {
     LeftAlone: _left_alone,
     Friends: _friends,
     Friendship: _friendship,
+    FirstSource: lambda w, node: first_source_sentences.first_source(w, node, ADDED_NAMES),
     InGroups: _in_groups,
     MemberOf: _member,
     InPond: _in_pond,

@@ -20,7 +20,8 @@ STATES = {"active": ("active",), "lost": ("lost_by_customer", "lost_by_staff")}
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A friendship of a customer: staff by userid; `at` is when it began, or when it was lost."""
+    """A friendship of a customer: staff by userid; `at` is when it began, or when it was lost; of a lost one `way` and
+    `channel_state` are those by which it had begun."""
 
     staff: str
     state: str
@@ -44,15 +45,15 @@ def customers_with(
     states = [one for code, known in STATES.items() if state in {"any", code} for one in known]
     tests = ["state = any(%(states)s)"]
     params: dict[str, Any] = {"states": states, "since": since}
-    for column, values in (("staff_id", staff), ("add_way", ways), ("channel_state", channel_states)):
+    for name, column, values in (("staff", "staff_id", staff), ("ways", _WAY, ways), ("codes", _CODE, channel_states)):
         if values:
-            tests.append(f"{column} = any(%({column})s)")
-            params[column] = list(values)
+            tests.append(f"{column} = any(%({name})s)")
+            params[name] = list(values)
     if since is not None:
         tests.append("case when state = 'active' then since else occurred_at end >= %(since)s")
     connection.ensure_connection()
     with psycopg.Cursor(connection.connection) as cursor:  # binary: see `audiences.following`
-        sql = f"select array_agg(distinct customer_id) from customers_relation where {' and '.join(tests)}"
+        sql = f"select array_agg(distinct customer_id) from customers_relation r where {' and '.join(tests)}"
         cursor.execute(sql, params, binary=True)
         (numbers,) = cursor.fetchone() or (None,)
     return BitMap(numbers or ())
@@ -68,14 +69,19 @@ def of_customer(number: int) -> tuple[Known, ...]:
 def channel_states(words: Sequence[str], limit: int) -> list[str]:
     """States of the live codes and links by which friendships began, that hold every word; the first ones by name. A
     scan of the friendships."""
-    found = Relation.objects.exclude(channel_state="")
+    newest, first = Relation.objects.exclude(channel_state=""), Relation.objects.exclude(begun_state="")
     for word in words:
-        found = found.filter(channel_state__icontains=word)
-    return list(found.order_by("channel_state").values_list("channel_state", flat=True).distinct()[:limit])
+        newest, first = newest.filter(channel_state__icontains=word), first.filter(begun_state__icontains=word)
+    both = newest.values_list("channel_state", flat=True).union(first.values_list("begun_state", flat=True))
+    return sorted(both.order_by("channel_state")[:limit])
 
 
-_OF_CUSTOMER = """
-select s.userid, r.state, r.add_way, r.channel_state, case when r.state = 'active' then r.since else r.occurred_at end
+_WAY, _CODE = (
+    f"(case when r.state in ('lost_by_customer', 'lost_by_staff') then r.begun_{name} else r.{newest} end)"
+    for name, newest in (("way", "add_way"), ("state", "channel_state"))
+)
+_OF_CUSTOMER = f"""
+select s.userid, r.state, {_WAY}, {_CODE}, case when r.state = 'active' then r.since else r.occurred_at end
 from customers_relation r join resources_staff s on s.id = r.staff_id
 where r.state = any(%s) and r.customer_id = %s order by 5, r.id
 """

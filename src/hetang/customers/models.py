@@ -313,6 +313,8 @@ class Relation(models.Model):
     """A WeCom friendship between a customer and a member of staff (企微好友关系).
 
     One row per friendship of a WeChat account: a person with two accounts may have two with the same member of staff.
+    `begun_*` is the first beginning that anybody told of, however often it was lost since; the rest is the newest word,
+    which of a loss says neither when nor how it had begun.
     """
 
     ACTIVE, HALF, LOST_BY_CUSTOMER, LOST_BY_STAFF = "active", "half", "lost_by_customer", "lost_by_staff"
@@ -331,6 +333,9 @@ class Relation(models.Model):
     add_way = models.IntegerField(default=0)
     channel_state = models.CharField(max_length=64, blank=True, default="")
     simulated = models.BooleanField(default=False)
+    begun_at = models.DateTimeField(null=True)
+    begun_way = models.IntegerField(default=0, db_default=0)
+    begun_state = models.CharField(max_length=64, blank=True, default="", db_default="")
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["staff", "external_userid"], name="relation_once")]

@@ -59,6 +59,7 @@ def _identify() -> None:
 
 def _relate() -> None:
     _execute(_RELATIONS)
+    _execute(_BEGINNINGS)
     _names("relation.changed")
 
 
@@ -226,23 +227,43 @@ where w.kind = 'tag.changed' and (w.body->>'on')::boolean
 _EXTERNAL_USERID = """coalesce(
   (select p.pair->>1 from jsonb_array_elements(w.who) as p(pair) where p.pair->>0 = 'external_userid' limit 1),
   case when w.subject_kind = 'external_userid' then w.subject_key end)"""
+_FRIENDS = f"""
+select i.customer_id, s.id as staff_id, i.key as external_userid, w.body->>'state' as state,
+       coalesce((w.body->>'since')::timestamptz, w.occurred_at) as since, w.occurred_at, w.fact_key,
+       coalesce((w.body->>'add_way')::int, 0) as add_way, coalesce(w.body->>'channel_state', '') as channel_state,
+       coalesce((w.body->>'simulated')::boolean, false) as simulated,
+       w.body->>'since' is not null or w.body->>'state' in ('active', 'half') as tells
+from window_fact w join customers_identity i on i.kind = 'external_userid' and i.key = {_EXTERNAL_USERID}
+join resources_staff s on s.userid = w.body->>'staff' where w.kind = 'relation.changed'
+"""
 _RELATIONS = f"""
 insert into customers_relation as r (customer_id, staff_id, external_userid, state, since, occurred_at, fact_key,
                                      add_way, channel_state, simulated)
-select distinct on (staff_id, external_userid) * from (
-  select i.customer_id, s.id as staff_id, i.key as external_userid, w.body->>'state',
-         coalesce((w.body->>'since')::timestamptz, w.occurred_at), w.occurred_at, w.fact_key,
-         coalesce((w.body->>'add_way')::int, 0), coalesce(w.body->>'channel_state', ''),
-         coalesce((w.body->>'simulated')::boolean, false)
-  from window_fact w join customers_identity i on i.kind = 'external_userid' and i.key = {_EXTERNAL_USERID}
-  join resources_staff s on s.userid = w.body->>'staff' where w.kind = 'relation.changed'
-) n
+select distinct on (staff_id, external_userid) customer_id, staff_id, external_userid, state, since, occurred_at,
+       fact_key, add_way, channel_state, simulated
+from ({_FRIENDS}) n
 order by staff_id, external_userid, occurred_at desc, fact_key desc
 on conflict (staff_id, external_userid) do update set
   customer_id = excluded.customer_id, state = excluded.state, since = excluded.since,
   occurred_at = excluded.occurred_at, fact_key = excluded.fact_key, add_way = excluded.add_way,
   channel_state = excluded.channel_state, simulated = excluded.simulated
 where (excluded.occurred_at, excluded.fact_key) > (r.occurred_at, r.fact_key)
+"""
+# The earliest word on a beginning counts. An event and a listing tell of the same one, each perhaps without its way or
+# its code: what one of them knows stands, in whichever order they come.
+_BEGINNINGS = f"""
+update customers_relation r set begun_at = b.at,
+  begun_way = case when r.begun_at = b.at then greatest(r.begun_way, b.way) else b.way end,
+  begun_state = case when r.begun_at = b.at then greatest(r.begun_state, b.state) else b.state end
+from (
+  select distinct on (staff_id, external_userid) staff_id, external_userid, since as at,
+         max(add_way) as way, max(channel_state) as state
+  from ({_FRIENDS}) n where tells group by staff_id, external_userid, since
+  order by staff_id, external_userid, since
+) b
+where r.staff_id = b.staff_id and r.external_userid = b.external_userid and (
+  r.begun_at is null or b.at < r.begun_at
+  or b.at = r.begun_at and (b.way > r.begun_way or b.state > r.begun_state))
 """
 
 _FOLDS: dict[str, Callable[[], None]] = {

@@ -11,9 +11,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import override
 
 from hetang.audiences import behaviour_sentences, rules, sentences, standing_sentences
+from hetang.audiences.first_source_sentences import BY_NAMES
 from hetang.audiences.rules import Catalogue
 from hetang.audiences.standing_rules import IN_PERIOD, MEASURED_BY
 from hetang.commerce.rhythm import LATE
+from hetang.console.audiences import first_source_fields
 from hetang.console.audiences.fields import label_of, named, new_conditions
 from hetang.console.audiences.standing_fields import AT_RISK, TOP_SPENDERS
 
@@ -60,6 +62,8 @@ def offers(known: Catalogue) -> Iterator[Offer]:
         yield _offer(f"attribute:{code}", label_of({"type": "attribute"}), (one.label_zh, one.label_en), code)
     for kind in rules.FACT_KINDS:
         yield _offer(f"fact:{kind}", behaviour_label("fact"), behaviour_sentences.FACT_NAMES[kind], kind)
+    for by, words in first_source_fields.WORDS.items():
+        yield _offer(f"first_source:{by}", label_of({"type": "first_source"}), BY_NAMES[by], words)
     for code, names in known.categories.items():
         yield _offer(f"category:{code}", behaviour_label("bought"), names, code)
     for code, tag in known.tags.items():
@@ -97,6 +101,7 @@ def new_condition(what: str, known: Catalogue) -> dict[str, Any]:
         "attribute": {"type": "attribute", "code": about, "op": "not_empty"},
         "rfm": {**AT_RISK, "segments": [about]},
         "date": {"type": "date", "of": about, **_WHEN.get(about, {"op": "within_last", "days": 30})},
+        "first_source": {**first_source_fields.NEW, "by": about},
         "fact": {**often, "event": "fact", "kind": about},
         "category": {**often, "event": "bought", "days": 30, "category": about},
         "audience": {"type": "audience", "audience": about},

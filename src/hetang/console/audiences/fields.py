@@ -10,15 +10,18 @@ from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
 
 from hetang.audiences import ponds, queries, rules, sentences
+from hetang.audiences.first_source_sentences import ORDER_CHANNELS
 from hetang.audiences.rules import Catalogue
-from hetang.console.audiences import behaviour_fields, standing_fields
+from hetang.console.audiences import behaviour_fields, first_source_fields, standing_fields
 from hetang.console.audiences.field import Choices, Field
 from hetang.platform import clock
 from hetang.platform.access import Actor
 from hetang.resources.models import Staff, Store
 
 INLINE = 300
-SEARCHED = frozenset({"products", "groups", "channel_states", "tag_sources"})
+SEARCHED = frozenset(
+    {"products", "groups", "channel_states", "tag_sources", "joining_codes", "order_channels", "order_sources"}
+)
 
 
 def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: PLR0911, PLR0912 - one for each kind
@@ -46,6 +49,8 @@ def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: P
             return _relation(leaf)
         case "friendship":
             return _friendship(leaf)
+        case "first_source":
+            return first_source_fields.first_source(leaf)
         case "group_chat":
             return _groups(leaf)
         case "consent":
@@ -97,6 +102,7 @@ def label_of(leaf: dict[str, Any]) -> str:
         "place": _("Near a store"),
         "relation": _("WeCom friend"),
         "friendship": _("How and when she was added"),
+        "first_source": _("Where she first came from"),
         "group_chat": _("Group chat"),
         "consent": _("Consent given"),
         "do_not_disturb": _("Do-not-disturb"),
@@ -127,6 +133,7 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         ("percentile", standing_fields.TOP_SPENDERS),
         ("rfm", standing_fields.AT_RISK),
         ("date", {"type": "date", "of": "last_order", "op": "within_last", "days": 30}),
+        ("first_source", first_source_fields.NEW),
         ("store", {"type": "store", "op": "home", "stores": []}),
         ("relation", {"type": "relation", "number": 1, "staff": []}),
         ("friendship", {"type": "friendship", "state": "active", "days": 7}),
@@ -158,7 +165,10 @@ def kinds(known: Catalogue) -> list[tuple[str, list[tuple[str, str]]]]:
     offered = {code: label for code, label, _leaf in new_conditions(known)}
     headings = [
         (_("What she did"), ("bought", "spent", "visited", "received", "first_or_last", "then", "fact")),
-        (_("Who she is"), ("tag", "metric", "percentile", "rfm", "date", "life_stage", "attribute", "store", "place")),
+        (
+            _("Who she is"),
+            ("tag", "metric", "percentile", "rfm", "date", "life_stage", "attribute", "first_source", "store", "place"),
+        ),
         (_("May she be reached"), ("relation", "friendship", "group_chat", "consent", "do_not_disturb")),
         (_("People of other lists"), ("audience", "pond", "audience_moved", "audience_at", "bucket")),
     ]
@@ -184,6 +194,9 @@ def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
         "tag_sources": [(code, named(names)) for code, names in sentences.TAG_SOURCE_NAMES.items()],
         "rfm_segments": standing_fields.segments(),
         "channel_states": [],  # there may be thousands: searched, and called by themselves
+        "joining_codes": [],
+        "order_sources": [],
+        "order_channels": [(code, named(names)) for code, names in ORDER_CHANNELS.items()],
         "audiences": [(public_id, saved.name) for public_id, saved in known.audiences.items()],
         "ponds": [
             (code, f"{one.set_name}·{one.name or pgettext('pond', 'Everybody else')}")

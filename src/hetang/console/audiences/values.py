@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from operator import and_
 
@@ -12,8 +12,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from hetang.audiences.catalogues import catalogue
+from hetang.audiences.errors import history_is_away
+from hetang.audiences.first_source_sentences import ORDER_CHANNELS
+from hetang.audiences.first_source_sets import joining_codes
 from hetang.audiences.rules import Catalogue
 from hetang.audiences.sentences import TAG_SOURCE_NAMES
+from hetang.commerce.history import order_words
 from hetang.communities.models import GroupChat
 from hetang.communities.queries import visible as groups_of
 from hetang.console.audiences import adding
@@ -42,6 +46,10 @@ def values(request: HttpRequest, source: str) -> JsonResponse:
         found = _groups(words, actor_of(request))
     elif source == "channel_states":
         found = [(state, state) for state in channel_states(words, SHOWN + 1)]
+    elif source == "joining_codes":
+        found = [(state, state) for state in joining_codes(words, SHOWN + 1)]
+    elif source in {"order_channels", "order_sources"}:
+        found = _matching(_of_orders(source.removeprefix("order_").removesuffix("s")), words)
     elif source == "tag_sources":
         found = _tag_sources(words)
     elif source == "conditions":
@@ -91,6 +99,18 @@ def _group_label(group: GroupChat) -> str:
     where = group.store.name if group.store else group.owner.name if group.owner else ""
     said = [group.name or _("Without a name"), where, _("%(n)s people") % {"n": number(group.size)}]
     return " · ".join(part for part in said if part)
+
+
+def _of_orders(column: str) -> Iterator[Option]:
+    """The channels or the source systems of orders; those with names of their own where the history is away."""
+    names = {code: named(pair) for code, pair in ORDER_CHANNELS.items()} if column == "channel" else {}
+    try:
+        found = order_words(column)
+    except Exception as problem:
+        if not history_is_away(problem):
+            raise
+        found = sorted(names)
+    return ((code, names.get(code, code)) for code in found)
 
 
 def _tag_sources(words: list[str]) -> list[Option]:

@@ -10,6 +10,8 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from hetang.audiences import rules
+from hetang.audiences.first_source import FirstSource
+from hetang.audiences.first_source_sentences import BY_NAMES, ORDER_CHANNELS
 from hetang.audiences.rules import (
     AtStore,
     Attribute,
@@ -31,9 +33,11 @@ from hetang.audiences.rules import (
     Tagged,
     WasMember,
 )
+from hetang.audiences.sentences import ADDED_NAMES
 from hetang.audiences.standing_rules import Percentile, RfmCell
 from hetang.audiences.standing_sentences import SEGMENT_NAMES, is_money
 from hetang.console import figures
+from hetang.console.audiences.fields import named
 from hetang.platform.masking import HIDDEN
 
 
@@ -52,6 +56,8 @@ def shown_value(  # noqa: PLR0911, PLR0912 - one for each kind
         return _near(found, known)
     if isinstance(node, Friends | Friendship):
         return _listed([known.staff[userid].name if userid in known.staff else userid for userid in found])
+    if isinstance(node, FirstSource):
+        return _first_source(found, known)
     if isinstance(node, InGroups):
         return _listed([name or _("Without a name") for name in found])
     if isinstance(node, ConsentGiven):
@@ -126,6 +132,26 @@ def _rfm(scores: list[int], means: list[float], segment: str, last: str, orders:
         "money": figures.money(money),
     }
     return _("%(scores)s: %(segment)s; last order %(day)s, orders %(orders)s, %(money)s") % said
+
+
+def _first_source(found: dict[str, Any], known: Catalogue) -> str:
+    """How and when she came; what is known of it."""
+    if not found:
+        return _("nothing")
+    way = next((code for code, number in rules.ADDED.items() if number == found.get("way")), "")
+    channel, store, staff = (found.get(key, "") for key in ("channel", "store", "staff"))
+    parts = [
+        named(BY_NAMES[found["by"]]),
+        named(ADDED_NAMES[way]) if way else "",
+        found.get("channel_state", ""),
+        known.staff[staff].name if staff in known.staff else staff,
+        found.get("name", ""),
+        named(ORDER_CHANNELS.get(channel, (channel, channel))),
+        found.get("source", ""),
+        known.stores[store].name if store in known.stores else store,
+        _moment(found["at"]),
+    ]
+    return " · ".join(part for part in parts if part)
 
 
 def _moment(found: str) -> str:
