@@ -125,6 +125,9 @@ OUTSIDE_MESSAGES: list[str] = ["hetang.connectors.wecom.mass_messages:sent_outsi
 # Who needs an audience, asked before one is archived: `(audience id) -> list[hetang.audiences.ports.Use]`.
 AUDIENCE_USERS: list[str] = ["hetang.campaigns.queries:drafts_to"]
 
+# What campaigns and broadcasts are called, and by which programmes they were sent (`hetang.audiences.ports`).
+AUDIENCE_MESSAGES = "hetang.campaigns.queries:messages_of"
+
 # What the rooms do to a database that was just restored: `(taken_at) -> None`, in one transaction
 # (`hetang.platform.restored`). Erasures that were made since the backup are carried out again here, too.
 AFTER_RESTORE: list[str] = [

@@ -31,6 +31,7 @@ from hetang.audiences.rules import (
     OrgStores,
     PondRule,
     SavedRule,
+    Sent,
     StageModel,
     StorePlace,
 )
@@ -83,6 +84,8 @@ CATALOGUE = Catalogue(
     },
     rhythm=Base(1000, 1000, 30),
     audiences={"regulars": SavedRule(1, "Regulars", SAVED), "babies": SavedRule(2, "Babies", BABIES)},
+    campaigns={"c1": Sent("Spring", (1, 2)), "c2": Sent("Empty", ())},
+    broadcasts={"b2": Sent("Second", (2,)), "b3": Sent("Third", (3,))},
     ponds={
         "p1": PondRule("Value", "Regulars", "regulars", ()),
         "p2": PondRule("Value", "Babies", "babies", ("regulars",)),
@@ -123,6 +126,11 @@ def day(at: datetime) -> date:
 def where(n: int) -> tuple[str, str]:
     """Source and channel of somebody's order."""
     return ("till", "shop")[n % 2], ("store", "online", "store")[n % 3]
+
+
+def of_message(n: int) -> tuple[int, str]:
+    """Programme and class of a message to somebody."""
+    return 1 + n % 3, ("marketing", "service")[n % 2]
 
 
 def came(h: Human) -> list[tuple[datetime, int, Any, dict[str, Any]]]:
@@ -281,10 +289,11 @@ class Population:
     def _came_first(h: Human, by: str, since: datetime | None, *wanted: tuple[str, Any]) -> bool:
         names = {"stores": STORES, "staff": STAFF, "groups": tuple(GROUPS)}
         at, _rank, _n, of = (*came(h), (MOMENT.instant(TODAY), 9, 0, {"by": ""}))[0]
-        chosen = all(
-            of[key] in [names[key][int(one) - 1] if key in names else one for one in values] for key, values in wanted
-        )
-        return of["by"] == by and (since is None or at >= since) and chosen
+        chosen = [
+            of.get(key) in [names[key][int(one) - 1] if key in names else one for one in values]
+            for key, values in wanted
+        ]
+        return of["by"] == by and (since is None or at >= since) and all(chosen)
 
     @staticmethod
     def _in_groups(h: Human, number: int, groups: Any, stores: Any, since: date | None, until: date) -> bool:
@@ -315,7 +324,8 @@ def store_history(people: list[Human]) -> None:
                 lines.append([h.number, at, day(at), source, key, store, channel, sku, category, quantity, amount])
         noted += [[h.number, at, kind, "till", f"{h.number}-{n}"] for n, (at, kind) in enumerate(h.noted)]
         visits += [[h.number, at, day(at), store, "store"] for at, store in h.visits]
-        touches += [[h.number, at, day(at), channel, 1, "marketing", "sent"] for at, channel in h.received]
+        for n, (at, channel) in enumerate(h.received):
+            touches.append([h.number, at, day(at), channel, *of_message(n), "sent"])
         touches.append(
             [h.number, datetime(2026, 2, 28, tzinfo=UTC), date(2026, 2, 28), "wecom", 1, "marketing", "failed"]
         )
@@ -353,7 +363,7 @@ def person(h: Human) -> Person:
         max((day(at) for at, _ in h.visits), default=None),
         frozenset(h.consents), h.left_alone, frozenset(h.friends), tuple(purchases), tuple(lines),
         tuple(Visit(day(at), store, "store", at) for at, store in h.visits),
-        tuple(Received(day(at), channel, at) for at, channel in h.received),
+        tuple(Received(day(at), channel, at, *of_message(n)) for n, (at, channel) in enumerate(h.received)),
         tuple(Noted(kind, day(at), at) for at, kind in h.noted),
         tuple(h.friendships),
         tuple(Word(tag, *said) for tag, said in h.tagged.items()),
@@ -658,18 +668,26 @@ def deeds(rule: dict[str, Any], h: Human) -> list[dict[str, Any]]:
     found: list[dict[str, Any]]
     if event in ("bought", "spent"):
         found = [
-            {"at": at, "store": store, "channel": where(n)[1], "order": n, "category": c, "sku": s, "amount": a,
-             "pieces": q}
+            {"at": at, "store": store, "channel": where(n)[1], "source": where(n)[0], "order": n, "category": c,
+             "sku": s, "amount": a, "pieces": q}
             for n, (at, store, items) in enumerate(h.orders) for c, s, a, q in items
         ]  # fmt: skip
     elif event == "visited":
         found = [{"at": at, "store": store, "channel": "store"} for at, store in h.visits]
     elif event == "received":
-        found = [{"at": at, "channel": channel} for at, channel in h.received]
+        found = [
+            {"at": at, "channel": channel, "programme": of_message(n)[0], "message_class": of_message(n)[1]}
+            for n, (at, channel) in enumerate(h.received)
+        ]
     else:
         found = [{"at": at, "kind": kind} for at, kind in h.noted]
     found = [one | {"day": day(one["at"])} for one in found if in_period(rule, day(one["at"]))]
-    for name in ("category", "sku", "channel", "kind"):
+    for key, ids in (("campaigns", {"c1": [1, 2], "c2": []}), ("broadcasts", {"b2": [2], "b3": [3]})):
+        if rule.get(key):
+            sent = {one for code in rule[key] for one in ids[code]}
+            found = [one for one in found if one["programme"] in sent]
+    found = [one for one in found if not rule.get("sources") or one["source"] in rule["sources"]]
+    for name in ("category", "sku", "channel", "kind", "message_class"):
         found = [one for one in found if rule.get(name) in (None, one.get(name))]
     if wanted := rule.get("weekdays"):
         found = [one for one in found if (one["day"].weekday() >= 5) == (wanted == "weekend")]

@@ -274,6 +274,10 @@ def deed(draw: st.DrawFn, events: tuple[str, ...] = DEEDS) -> dict[str, Any]:
         return {**rule, "kind": draw(st.sampled_from(KINDS))}
     if draw(st.integers(0, 3)) == 0:
         rule["channel"] = "wecom" if event == "received" else "store"
+    if event == "received":
+        rule |= {"campaigns": draw(some(("c1", "c2")))} if draw(st.integers(0, 2)) == 0 else {}
+        rule |= {"broadcasts": draw(some(("b2", "b3")))} if draw(st.integers(0, 2)) == 0 else {}
+        rule |= {"message_class": draw(st.sampled_from(["marketing", "service"]))} if draw(st.booleans()) else {}
     if event != "received" and draw(st.integers(0, 2)) == 0:
         rule["stores"] = draw(some(STORES))
     if event in ("bought", "spent"):
@@ -281,6 +285,8 @@ def deed(draw: st.DrawFn, events: tuple[str, ...] = DEEDS) -> dict[str, Any]:
             rule["category"] = draw(st.sampled_from(CATEGORIES))
         if draw(st.integers(0, 3)) == 0:
             rule["sku"] = "p1"
+        if draw(st.integers(0, 3)) == 0:
+            rule["sources"] = draw(some(("till", "shop")))
     return rule
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from pyroaring import BitMap
 
 from hetang.audiences import catalogues, queries, services
 from hetang.audiences.models import Audience
 from hetang.audiences.reading import parse
 from hetang.campaigns import services as campaigns
-from hetang.campaigns.models import Broadcast
+from hetang.campaigns.models import Broadcast, Campaign
 from hetang.commerce import history as commerce_history
 from hetang.communities.models import GroupChat, GroupMember
 from hetang.console.audiences import adding
@@ -28,6 +29,7 @@ from hetang.platform import access, brand, clock, engine_client, roles
 from hetang.platform.access import Scope
 from hetang.platform.models import Brand, Grant, OrgNode, User
 from hetang.resources.models import CategoryLabel, Product, Store
+from hetang.touch.models import Programme
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
@@ -269,6 +271,43 @@ def test_people_of_a_group_chat_are_counted_and_the_group_is_found_by_its_store(
     assert found == [[str(group.public_id), "Bread · Store 1 · 7 people"]]
     elsewhere = client_of(roles.STORE_MANAGER, "s2")
     assert elsewhere.get("/audiences/values/groups").json()["values"] == []
+
+
+def test_first_sources_and_messages_are_found_by_typing_and_by_name(client: Client) -> None:
+    def found(source: str, words: str) -> list[list[str]]:
+        values: list[list[str]] = client.get(f"/audiences/values/{source}", {"q": words}).json()["values"]
+        return values
+
+    assert ["first_source:friendship", "Where she first came from: as a WeCom friend"] in found("conditions", "活码")
+    assert ["received:campaign", "Received messages: of a campaign"] in found("conditions", "campaign")
+    assert (found("order_channels", "sto"), found("order_sources", "")) == ([["store", "store"]], [["till", "till"]])
+    state: dict[str, Any] = {"tree": {"all": []}, "past": []}
+    html = post(client, state, do="add::?", what="first_source:order")
+    assert (counted(html), state["tree"]["all"][0]["by"]) == ("3", "order")
+    state["tree"]["all"][0] |= {"channels": ["store"], "stores": ["s2"]}
+    html = post(client, state, do="draw")
+    assert counted(html) == "1"
+    assert "first came with an order (channel “store”; store “Store 2”) within the last 30 days" in html
+    root, ann = OrgNode.objects.get(code="brand"), Identity.objects.get(kind="member", key="ann").customer
+    of = {"org_node": root, "created_at": NOW, "starts_on": clock.today(), "ends_on": clock.today()}
+    spring = Campaign.objects.create(name="Spring", **of)
+    sent = Programme.objects.create(name="First", channel="sms", slot_at=NOW, expires_at=NOW)
+    Broadcast.objects.create(
+        campaign=spring, name="First", audience=saved(), created_at=NOW, updated_at=NOW, programme=sent
+    )
+    body = {"programme": sent.pk, "channel": "sms"}
+    touched = Draft("touch.sent", "t", NOW - timedelta(hours=1), [], body, BitMap([ann.number]).serialize())
+    assert record("touch", [touched]).rejected == []
+    run_until_idle()
+    assert found("campaigns", "spr") == [[str(spring.public_id), "Spring"]]
+    assert [label for _id, label in found("broadcasts", "spring")] == ["First · Spring"]
+    html = post(client, {"tree": {"all": []}, "past": []}, do="add::?", what="received:campaign")
+    received = {"type": "behaviour", "event": "received", "op": "at_least", "value": 1, "days": 30}
+    tree = {"all": [{**received, "campaigns": [str(spring.public_id)], "message_class": "marketing"}]}
+    html = post(client, {"tree": tree, "past": []}, do="draw")
+    assert counted(html) == "1"
+    assert "received marketing messages of the campaign “Spring” in the last 30 days" in html
+    assert client_of(roles.STORE_MANAGER, "s2").get("/audiences/values/campaigns").json()["values"] != []
 
 
 def test_hostile_state_is_an_empty_rule(client: Client) -> None:

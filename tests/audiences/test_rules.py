@@ -125,6 +125,10 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     (then(first={"event": "bought", "sku": "p9"}), "unknown_product", ("rule", "first", "sku")),
     (then(within=0), "not_a_number", ("rule", "within")),
     (behaviour(event="visited", sku="p1"), "unknown_field", ("rule",)),
+    (behaviour(event="received", sources=["till"]), "unknown_field", ("rule",)),
+    (behaviour(event="received", message_class="spam"), "not_an_option", ("rule", "message_class")),
+    (behaviour(event="received", campaigns=["gone"]), "unknown_campaign", ("rule", "campaigns")),
+    (then(then={"event": "received", "broadcasts": ["b9"]}), "unknown_broadcast", ("rule", "then", "broadcasts")),
     ({"type": "relation", "staff": ["nobody"]}, "unknown_staff", ("rule", "staff")),
     ({"type": "friendship", "staff": ["nobody"]}, "unknown_staff", ("rule", "staff")),
     ({"type": "friendship", "ways": ["by owl"]}, "not_an_option", ("rule", "ways")),
@@ -208,6 +212,21 @@ def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
             behaviour(days=30, hours=[22, 2], weekdays="weekend"),
             "最近 30 天周末 22 点至次日 2 点购买过",
             "bought at the weekend between 22:00 and 2:00 in the last 30 days",
+        ),
+        (
+            behaviour(event="received", op="at_most", value=0, campaigns=["c1"], message_class="marketing", days=7),
+            "最近 7 天没有收到活动“Spring”的营销消息",
+            "never received marketing messages of the campaign “Spring” in the last 7 days",
+        ),
+        (
+            behaviour(event="received", value=2, broadcasts=["b2"], channel="sms"),
+            "历史上通过短信收到群发“Second”的消息至少 2 次",
+            "received messages by SMS of the broadcast “Second” at least 2 times ever",
+        ),
+        (
+            behaviour(stores=["s1"], sources=["pos"], channel="mini_program", days=7),
+            "最近 7 天在“s1”通过小程序经系统“pos”购买过",
+            "bought at “s1” by mini program by the system “pos” in the last 7 days",
         ),
         (behaviour(category="tea", days=30), "最近 30 天购买过品类“tea”", "bought category “tea” in the last 30 days"),
         (

@@ -115,7 +115,11 @@ def _in_time(deed: Deed, one: Done, zone: ZoneInfo) -> bool:
 
 
 def _fits(deed: Deed, one: Done) -> bool:
-    wanted = (("category", deed.category), ("sku", deed.sku), ("channel", deed.channel), ("kind", deed.kind))
+    wanted = [(name, getattr(deed, name)) for name in ("category", "sku", "channel", "kind", "message_class")]
     if any(value and getattr(one, name) != value for name, value in wanted):
+        return False
+    if deed.sources and isinstance(one, Purchase | Line) and one.order[0] not in deed.sources:
+        return False
+    if deed.programmes is not None and isinstance(one, Received) and one.programme not in deed.programmes:
         return False
     return not deed.stores or getattr(one, "store", "") in deed.stores

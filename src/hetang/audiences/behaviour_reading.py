@@ -13,6 +13,7 @@ from hetang.audiences.rules import (
     MAX_DAYS,
     MEASURED,
     MEASURES,
+    PURPOSES,
     QUANTIFIERS,
     UNITS,
     WEEKDAYS,
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
 MAX_WITHIN = 10_000
 HOURS = 24
 CLOCK = {"hours", "weekdays"}
-_GOODS = {"category", "sku", "stores", "channel"} | CLOCK
+_GOODS = {"category", "sku", "stores", "channel", "sources"} | CLOCK
+LISTS = frozenset({"stores", "sources", "campaigns", "broadcasts"})
 FILTERS = {
     "bought": _GOODS,
     "spent": _GOODS,
     "visited": {"stores", "channel"} | CLOCK,
-    "received": {"channel"} | CLOCK,
+    "received": {"channel", "message_class", "campaigns", "broadcasts"} | CLOCK,
     "fact": {"kind"} | CLOCK,
 }
 PERIOD = {"days", "before_days", "from", "to"}
@@ -102,7 +104,28 @@ def _deed(r: Reader, raw: dict[str, Any], event: str, path: Path, *, dated: bool
     channel = r.text(raw, "channel", path, required=False)
     weekdays = "" if raw.get("weekdays") is None else r.choice(raw, "weekdays", tuple(WEEKDAYS), path)
     when = _period(r, raw, path) if dated else Period()
-    return Deed(event, kind, category, sku, stores, channel, when, _hours(r, raw.get("hours"), path), weekdays)
+    return Deed(
+        *(event, kind, category, sku, stores, channel, when, _hours(r, raw.get("hours"), path), weekdays),
+        r.texts(raw, "sources", path, required=False),
+        r.choice(raw, "message_class", PURPOSES, path) if raw.get("message_class") else "",
+        *_messages(r, raw, path),
+    )
+
+
+def _messages(
+    r: Reader, raw: dict[str, Any], path: Path
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...] | None]:
+    """Campaigns, broadcasts, and the programmes that belong to both."""
+    named = []
+    chosen: set[int] | None = None
+    for key, known in (("campaigns", r.catalogue.campaigns), ("broadcasts", r.catalogue.broadcasts)):
+        said = r.texts(raw, key, path, required=False)
+        r.known(said, known, key.removesuffix("s"), (*path, key))
+        named.append(said)
+        if said:
+            theirs = {one for code in said if code in known for one in known[code].programmes}
+            chosen = theirs if chosen is None else chosen & theirs
+    return named[0], named[1], None if chosen is None else tuple(sorted(chosen))
 
 
 def _hours(r: Reader, hours: Any, path: Path) -> tuple[int, int] | None:

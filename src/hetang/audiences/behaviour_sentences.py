@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hetang.audiences.first_source_sentences import ORDER_CHANNELS
 from hetang.audiences.rules import Behaviour, Deed, DeedAt, Followed, Period
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ PROPERTY_NAMES = {
     "store": ("门店", "stores"),
     "channel": ("渠道", "channels"),
     "day": ("日期", "days"),
+}
+PURPOSE_NAMES = {
+    "marketing": ("营销", "marketing"),
+    "service": ("服务", "service"),
+    "transaction": ("交易通知", "transaction"),
 }
 _WEEKDAYS = {
     "": ("", ""),
@@ -132,7 +138,10 @@ def _when(w: Writer, when: Period) -> str:
 def _where(w: Writer, deed: Deed) -> str:
     where = w.say("在{}", " at {}").format(w.stores(deed.stores)) if deed.stores else ""
     if deed.channel and deed.event != "received":
-        where += w.say(f"通过{w.channel(deed.channel)}", f" by {w.channel(deed.channel)}")
+        channel = w.name(ORDER_CHANNELS.get(deed.channel, ("", ""))) or w.channel(deed.channel)
+        where += w.say(f"通过{channel}", f" by {channel}")
+    if deed.sources:
+        where += w.say("经系统{}", " by the system {}").format(w.listed(deed.sources))
     return f"{_at(w, deed)}{where}"
 
 
@@ -150,7 +159,7 @@ def _verb(w: Writer, deed: Deed) -> str:
     verb = {
         "bought": w.say("购买", "bought"),
         "visited": w.say("到访", "visited"),
-        "received": w.say("被触达", "received messages"),
+        "received": w.say("收到" if _messages(w, deed) else "被触达", f"received{_class(w, deed)} messages"),
         "fact": w.say("发生", "had"),
     }[deed.event]
     if deed.event != "received" or not deed.channel:
@@ -162,7 +171,23 @@ def _object(w: Writer, deed: Deed) -> str:
     if deed.event == "fact":
         name = w.name(FACT_NAMES[deed.kind])
         return w.say(f"“{name}”", f" a {name}")
-    return _goods(w, deed)
+    return _messages(w, deed) if deed.event == "received" else _goods(w, deed)
+
+
+def _class(w: Writer, deed: Deed) -> str:
+    name = w.name(PURPOSE_NAMES[deed.message_class]) if deed.message_class else ""
+    return w.say(name, f" {name}" if name else "")
+
+
+def _messages(w: Writer, deed: Deed) -> str:
+    """Of which campaigns, broadcasts and class; nothing for any message."""
+    campaigns = w.listed([w.catalogue.campaigns[one].name for one in deed.campaigns])
+    broadcasts = w.listed([w.catalogue.broadcasts[one].name for one in deed.broadcasts])
+    chinese = (f"活动{campaigns}" if campaigns else "") + (f"群发{broadcasts}" if broadcasts else "")
+    if w.chinese:
+        return f"{chinese}{'的' if chinese else ''}{_class(w, deed)}消息" if chinese or deed.message_class else ""
+    english = f" of the campaign {campaigns}" if campaigns else ""
+    return english + (f" of the broadcast {broadcasts}" if broadcasts else "")
 
 
 def _goods(w: Writer, deed: Deed) -> str:

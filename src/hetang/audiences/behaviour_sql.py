@@ -136,13 +136,17 @@ def _rows(deed: Deed, moment: Moment, prefix: str = "", *, by_line: bool = False
     """The rows of a deed. Parameters are named with the prefix, so that two deeds can stand in one query."""
     tests = ["customer > 0"]
     parameters: dict[str, Any] = {}
-    for column in ("category", "sku", "channel", "kind"):
+    for column in ("category", "sku", "channel", "kind", "message_class"):
         if value := getattr(deed, column):
             tests.append(f"{column} = {{{prefix}{column}:String}}")
             parameters[f"{prefix}{column}"] = value
-    if deed.stores:
-        tests.append(f"store in {{{prefix}stores:Array(String)}}")
-        parameters[f"{prefix}stores"] = deed.stores
+    for column, key in (("store", "stores"), ("source", "sources")):
+        if values := getattr(deed, key):
+            tests.append(f"{column} in {{{prefix}{key}:Array(String)}}")
+            parameters[f"{prefix}{key}"] = values
+    if deed.programmes is not None:
+        tests.append(f"programme in {{{prefix}programmes:Array(Int64)}}")
+        parameters[f"{prefix}programmes"] = deed.programmes
     table = _table(deed, by_line)
     if table == "touches":
         tests.append("state = 'sent'")

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from hetang.audiences import nearness
+from hetang.audiences import nearness, ports
 from hetang.audiences.models import Audience, AutomaticTag, Pond
 from hetang.audiences.rules import (
     AttributeType,
@@ -34,6 +34,7 @@ from hetang.platform.brand import brand
 from hetang.platform.models import OrgNode
 from hetang.resources.models import CategoryLabel, Product, Staff, Store
 
+MESSAGES = ("campaigns", "broadcasts")
 _TTL_S = 2.0
 _OLDEST_S = 60.0  # the names of products and group chats, which no state looks at, may be so old
 _State = tuple[Any, ...]
@@ -41,21 +42,23 @@ _State = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What was read, from what state, when, and when that state was last looked at (monotonic seconds)."""
+    """What was read, from what state, when, and when that state was last looked at (monotonic seconds); and the
+    campaigns and broadcasts that saved audiences name."""
 
     known: Catalogue
     state: _State
     read_at: float
     looked_at: float
+    messages: dict[str, set[str]]
 
 
 _kept: _Kept | None = None
 
 
 def catalogue(document: Any = None, fresh: bool = False) -> Catalogue:
-    """Everything; of products and group chats, of which there may be many thousands, only those that `document` or a
-    saved audience names. `fresh` asks the database whether anything changed (one query, a row's header each), and
-    reads it again if so (about fifteen); otherwise it may be two seconds old."""
+    """Everything; of products, group chats, campaigns and broadcasts, of which there may be many thousands, only those
+    that `document` or a saved audience names. `fresh` asks the database whether anything changed (one query, a row's
+    header each), and reads it again if so (about fifteen); otherwise it may be two seconds old."""
     known = _newest(fresh)
     skus = named_in(document, "sku") - known.products.keys()
     groups = named_in(document, "groups") - known.groups.keys()
@@ -63,6 +66,12 @@ def catalogue(document: Any = None, fresh: bool = False) -> Catalogue:
         known = replace(known, products={**known.products, **_products(skus)})
     if groups:
         known = replace(known, groups={**known.groups, **_groups(groups)})
+    messages = {key: named_in(document, key) - getattr(known, key).keys() for key in MESSAGES}
+    if any(messages.values()):
+        campaigns, broadcasts = ports.sent_messages(**messages)
+        known = replace(
+            known, campaigns={**known.campaigns, **campaigns}, broadcasts={**known.broadcasts, **broadcasts}
+        )
     return known
 
 
@@ -79,7 +88,12 @@ def _newest(fresh: bool) -> Catalogue:
         return kept.known
     state = _state()  # before reading, so that what changes meanwhile is found at the next look
     if kept is None or kept.state != state or now - kept.read_at > _OLDEST_S:
-        kept = _Kept(_read(), state, now, now)
+        known = _read()
+        rules = [one.rule for one in known.audiences.values()]
+        kept = _Kept(known, state, now, now, {key: named_in(rules, key) for key in MESSAGES})
+    if any(kept.messages.values()):  # what was sent grows with each broadcast, which no state looks at
+        campaigns, broadcasts = ports.sent_messages(**kept.messages)
+        kept = replace(kept, known=replace(kept.known, campaigns=campaigns, broadcasts=broadcasts))
     _kept = replace(kept, looked_at=now)
     return kept.known
 

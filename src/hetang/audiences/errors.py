@@ -121,6 +121,8 @@ MESSAGES: dict[str, str | Promise] = {
     "unknown_group": _("The group chat “{code}” does not exist (any more)."),
     "unknown_category": _("The category “{code}” does not exist."),
     "unknown_product": _("The product “{code}” does not exist."),
+    "unknown_campaign": _("The campaign “{code}” does not exist."),
+    "unknown_broadcast": _("The broadcast “{code}” does not exist, or was not sent. Choose one that was."),
     "unknown_audience": _("The audience “{code}” does not exist (any more)."),
     "unknown_pond": _("The pond “{code}” does not exist (any more). Choose another one."),
     "unknown_stage_model": _("The life stage model “{code}” does not exist (any more). Choose another one."),

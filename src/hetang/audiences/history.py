@@ -85,8 +85,8 @@ def of_person(number: int) -> dict[str, Any]:
         ),
         "visited": tuple(Visit(*row) for row in _rows("day, store, channel, at from visits", number)),
         "received": tuple(
-            Received(day, channel, at)
-            for day, channel, at, state in _rows("day, channel, at, state from touches", number)
+            Received(*row)
+            for *row, state in _rows("day, channel, at, programme, message_class, state from touches", number)
             if state == "sent"
         ),
         "noted": tuple(

@@ -52,6 +52,8 @@ class Received:
     day: date
     channel: str
     at: datetime
+    programme: int = 0
+    message_class: str = "marketing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,8 +209,9 @@ WEEKDAYS = {"workdays": (1, 5), "weekend": (6, 7)}  # first and last, Monday is 
 @dataclass(frozen=True, slots=True)
 class Deed:
     """Something that happened with a customer: an event with these properties, in a period. `kind` is the kind of fact
-    of the event `fact`. `hours`: from one hour of the brand's day until before another, past midnight where the first
-    is the later one."""
+    of the event `fact`, `sources` are systems from which orders come. Messages are those of the `programmes` that
+    belong to the campaigns and to the broadcasts (public ids) that are named; None where neither is. `hours`: from one
+    hour of the brand's day until before another, past midnight where the first is the later one."""
 
     event: str
     kind: str = ""
@@ -221,6 +222,11 @@ class Deed:
     when: Period = Period()
     hours: tuple[int, int] | None = None
     weekdays: str = ""
+    sources: tuple[str, ...] = ()
+    message_class: str = ""
+    campaigns: tuple[str, ...] = ()
+    broadcasts: tuple[str, ...] = ()
+    programmes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,6 +441,14 @@ class StorePlace:
 
 
 @dataclass(frozen=True)
+class Sent:
+    """A campaign or a broadcast, and the ids of the programmes by which it was sent."""
+
+    name: str
+    programmes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class SavedRule:
     id: int
     name: str
@@ -468,6 +482,8 @@ class Catalogue:
     ponds: Mapping[str, PondRule] = field(default_factory=dict)  # by public id; the rest by that of its set
     kept: Mapping[str, str] = field(default_factory=dict)  # tags that an audience keeps, and which one
     groups: Mapping[str, Named] = field(default_factory=dict)
+    campaigns: Mapping[str, Sent] = field(default_factory=dict)
+    broadcasts: Mapping[str, Sent] = field(default_factory=dict)
     stage_models: Mapping[str, StageModel] = field(default_factory=dict)
     rhythm: Base = field(default_factory=Base)  # of the brand's purchases
     borders: Mapping[Standing, Borders] = field(default_factory=dict)  # known only where somebody asked for them

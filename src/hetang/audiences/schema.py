@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hetang.audiences import rules, standing_rules
-from hetang.audiences.behaviour_reading import CLOCK, FILTERS, HOURS, MAX_WITHIN
+from hetang.audiences.behaviour_reading import CLOCK, FILTERS, HOURS, LISTS, MAX_WITHIN
 from hetang.audiences.first_source_reading import shapes as first_source_shapes
 
 Shape = dict[str, Any]
@@ -216,8 +216,9 @@ def _filters(event: str) -> tuple[dict[str, Shape], dict[str, Shape]]:
     """The properties that narrow an event down: those that it must name, and those that it may."""
     must = {"kind": _one_of(rules.FACT_KINDS)} if event == "fact" else {}
     may = dict.fromkeys(sorted(FILTERS[event] - must.keys() - CLOCK), _TEXT)
-    if "stores" in may:
-        may["stores"] = _NAMES
+    may |= dict.fromkeys(LISTS & may.keys(), _NAMES)
+    if "message_class" in may:
+        may["message_class"] = _one_of(("", *rules.PURPOSES))
     return must, {**may, "hours": _or_null(_HOURS), "weekdays": _or_null(_one_of(tuple(rules.WEEKDAYS)))}
 
 

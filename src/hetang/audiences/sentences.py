@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from hetang.audiences import behaviour_sentences, first_source_sentences, standing_sentences
-from hetang.audiences.behaviour_sentences import date_words
+from hetang.audiences.behaviour_sentences import PURPOSE_NAMES, date_words
 from hetang.audiences.first_source import FirstSource
 from hetang.audiences.rules import (
     BUCKETS,
@@ -85,11 +85,6 @@ ADDED_NAMES = {
     "unknown": ("未知来源", "an unknown way"),
 }
 TAG_SOURCE_NAMES = {"console": ("人工（控制台）", "hand (console)"), "wecom": ("企业微信", "WeCom")}
-PURPOSE_NAMES = {
-    "marketing": ("营销", "marketing"),
-    "service": ("服务", "service"),
-    "transaction": ("交易通知", "transaction"),
-}
 _COMPARED = {
     "=": ("等于 {}", "is {}"),
     "!=": ("不等于 {}（或没有值）", "is not {} (or has no value)"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from pyroaring import BitMap
 
 from hetang.audiences.ports import Use
+from hetang.audiences.rules import Sent
 from hetang.campaigns.models import Broadcast, Campaign
 from hetang.campaigns.rules import extra_taps
 from hetang.platform.access import Scope
@@ -39,6 +42,24 @@ def drafts_to(audience_id: int) -> list[Use]:
     """Broadcasts that are written to an audience and not sent yet: without it they need another one."""
     drafts = Broadcast.objects.filter(audience_id=audience_id, programme=None).order_by("-id")
     return [Use(name, public_id) for name, public_id in drafts.values_list("name", "public_id")]
+
+
+def messages_of(campaigns: Sequence[UUID], broadcasts: Sequence[UUID]) -> tuple[dict[str, Sent], dict[str, Sent]]:
+    """Campaigns with the programmes of their broadcasts, and broadcasts that were sent with their own. Three queries at
+    most."""
+    names = dict(Campaign.objects.filter(public_id__in=campaigns).values_list("public_id", "name"))
+    programmes = defaultdict(list)
+    of_them = Broadcast.objects.filter(campaign__public_id__in=list(names)).exclude(programme=None)
+    for public_id, programme in of_them.order_by("id").values_list("campaign__public_id", "programme"):
+        programmes[public_id].append(programme)
+    single = Broadcast.objects.filter(public_id__in=broadcasts).exclude(programme=None)
+    return (
+        {str(one): Sent(name, tuple(programmes[one])) for one, name in names.items()},
+        {
+            str(one): Sent(name, (programme,))
+            for one, name, programme in single.values_list("public_id", "name", "programme")
+        },
+    )
 
 
 @dataclass

@@ -60,6 +60,9 @@ def offers(known: Catalogue) -> Iterator[Offer]:
         yield _offer(f"date:{of}", label_of({"type": "date"}), names)
     for code, one in known.attributes.items():
         yield _offer(f"attribute:{code}", label_of({"type": "attribute"}), (one.label_zh, one.label_en), code)
+    yield _offer(
+        "received:campaign", behaviour_label("received"), ("某个活动的消息", "of a campaign"), "群发 broadcast"
+    )
     for kind in rules.FACT_KINDS:
         yield _offer(f"fact:{kind}", behaviour_label("fact"), behaviour_sentences.FACT_NAMES[kind], kind)
     for by, words in first_source_fields.WORDS.items():
@@ -103,6 +106,7 @@ def new_condition(what: str, known: Catalogue) -> dict[str, Any]:
         "date": {"type": "date", "of": about, **_WHEN.get(about, {"op": "within_last", "days": 30})},
         "first_source": {**first_source_fields.NEW, "by": about},
         "fact": {**often, "event": "fact", "kind": about},
+        "received": {**often, "event": "received", "days": 30, "campaigns": []},
         "category": {**often, "event": "bought", "days": 30, "category": about},
         "audience": {"type": "audience", "audience": about},
     }

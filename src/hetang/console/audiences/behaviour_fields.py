@@ -158,9 +158,30 @@ def _filters(deed: dict[str, Any], event: str, part: str = "") -> list[Field]:
         channels = [("", _("any channel")), *((code, _named(n)) for code, n in sentences.CHANNEL_NAMES.items())]
         channel = deed.get("channel", "")
         found.append(_field(part, "channel", _("Channel"), "select", channel, channels, optional=True))
-    elif "channel" in offered and deed.get("channel"):  # only a rule from elsewhere says it: orders name any channel
+        found += _messages(deed, part)
+    elif "sources" in offered:
+        channel, sources = deed.get("channel", ""), deed.get("sources", [])
+        found.append(_field(part, "channel", _("Channel"), "pick", channel, source="order_channels", optional=True))
+        systems: dict[str, Any] = {"source": "order_sources", "many": True, "optional": True}
+        found.append(_field(part, "sources", _("System of the order"), "pick", sources, **systems))
+    elif "channel" in offered and deed.get("channel"):  # only a rule from elsewhere says it: visits name any channel
         found.append(_field(part, "channel", _("Channel"), "text", deed["channel"], optional=True))
     return [*found, *_clock(deed, part)]
+
+
+def _messages(deed: dict[str, Any], part: str) -> list[Field]:
+    """Of which campaigns, broadcasts and class a message is."""
+    classes = [("", _("any message")), *((code, _named(n)) for code, n in behaviour_sentences.PURPOSE_NAMES.items())]
+    campaigns, broadcasts = deed.get("campaigns", []), deed.get("broadcasts", [])
+    several: dict[str, Any] = {"many": True, "optional": True}
+    return [
+        _field(part, "campaigns", _("Of these campaigns"), "pick", campaigns, source="campaigns", **several),
+        _field(part, "broadcasts", _("Of these broadcasts"), "pick", broadcasts, source="broadcasts", **several),
+        _field(
+            *(part, "message_class", _("Kind of message"), "select", deed.get("message_class", ""), classes),
+            optional=True,
+        ),
+    ]
 
 
 def _clock(deed: dict[str, Any], part: str) -> list[Field]:

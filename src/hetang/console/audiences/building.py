@@ -331,8 +331,8 @@ def _input(one: Field, place: str, known: Catalogue) -> Input:
 
 
 def _named(request: HttpRequest) -> dict[str, list[str]]:
-    """The products and groups that the posted rule names, or named before: undo may bring them back."""
-    found = {"sku": _posted(request, "sku"), "groups": _posted(request, "groups")}
+    """The products, groups and messages that the posted rule names, or named before: undo may bring them back."""
+    found = {key: _posted(request, key) for key in ("sku", "groups", "campaigns", "broadcasts")}
     for name in ("tree", "past"):
         with contextlib.suppress(ValueError, RecursionError):
             was = {"was": json.loads(request.POST.get(name) or "null")}

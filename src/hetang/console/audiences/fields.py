@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
 
-from hetang.audiences import ponds, queries, rules, sentences
+from hetang.audiences import behaviour_sentences, ponds, queries, rules, sentences
 from hetang.audiences.first_source_sentences import ORDER_CHANNELS
 from hetang.audiences.rules import Catalogue
 from hetang.console.audiences import behaviour_fields, first_source_fields, standing_fields
@@ -20,7 +20,10 @@ from hetang.resources.models import Staff, Store
 
 INLINE = 300
 SEARCHED = frozenset(
-    {"products", "groups", "channel_states", "tag_sources", "joining_codes", "order_channels", "order_sources"}
+    {
+        *("products", "groups", "channel_states", "joining_codes", "tag_sources", "order_channels", "order_sources"),
+        *("campaigns", "broadcasts"),
+    }
 )
 
 
@@ -203,6 +206,8 @@ def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
             for code, one in known.ponds.items()
         ],
         "groups": [(public_id, group.name) for public_id, group in known.groups.items()],
+        "campaigns": [(public_id, one.name) for public_id, one in known.campaigns.items()],
+        "broadcasts": [(public_id, one.name) for public_id, one in known.broadcasts.items()],
         "products": [(sku, product_label(sku, name)) for sku, name in known.products.items()],
         **{
             _stages_of(code): [(stage.code, stage.name) for stage in model.course.stages]
@@ -437,7 +442,7 @@ def _friendship(leaf: dict[str, Any]) -> list[Field]:
 
 
 def _consent(leaf: dict[str, Any]) -> list[Field]:
-    purposes = [(code, named(names)) for code, names in sentences.PURPOSE_NAMES.items()]
+    purposes = [(code, named(names)) for code, names in behaviour_sentences.PURPOSE_NAMES.items()]
     channels = [(code, named(names)) for code, names in sentences.CHANNEL_NAMES.items()]
     given = [("yes", _("has agreed")), ("no", _("has not agreed"))]
     return [

@@ -17,6 +17,7 @@ from hetang.audiences.first_source_sentences import ORDER_CHANNELS
 from hetang.audiences.first_source_sets import joining_codes
 from hetang.audiences.rules import Catalogue
 from hetang.audiences.sentences import TAG_SOURCE_NAMES
+from hetang.campaigns.queries import visible_broadcasts, visible_campaigns
 from hetang.commerce.history import order_words
 from hetang.communities.models import GroupChat
 from hetang.communities.queries import visible as groups_of
@@ -46,6 +47,8 @@ def values(request: HttpRequest, source: str) -> JsonResponse:
         found = _groups(words, actor_of(request))
     elif source == "channel_states":
         found = [(state, state) for state in channel_states(words, SHOWN + 1)]
+    elif source in {"campaigns", "broadcasts"}:
+        found = _messages(source, words, actor_of(request))
     elif source == "joining_codes":
         found = [(state, state) for state in joining_codes(words, SHOWN + 1)]
     elif source in {"order_channels", "order_sources"}:
@@ -99,6 +102,23 @@ def _group_label(group: GroupChat) -> str:
     where = group.store.name if group.store else group.owner.name if group.owner else ""
     said = [group.name or _("Without a name"), where, _("%(n)s people") % {"n": number(group.size)}]
     return " · ".join(part for part in said if part)
+
+
+def _messages(source: str, words: list[str], actor: Actor) -> list[Option]:
+    """Campaigns, or broadcasts that were sent, that she may see and whose name (a broadcast's: or campaign's) holds
+    every word; the newest first."""
+    if not actor.can("campaigns:view"):
+        return []
+    scope = actor.scope("campaigns:view")
+    if source == "campaigns":
+        campaigns = visible_campaigns(scope)
+        for word in words:
+            campaigns = campaigns.filter(name__icontains=word)
+        return [(str(one.public_id), one.name) for one in campaigns.order_by("-id")[: SHOWN + 1]]
+    sent = visible_broadcasts(scope).exclude(programme=None)
+    for word in words:
+        sent = sent.filter(Q(name__icontains=word) | Q(campaign__name__icontains=word))
+    return [(str(one.public_id), f"{one.name} · {one.campaign.name}") for one in sent.order_by("-id")[: SHOWN + 1]]
 
 
 def _of_orders(column: str) -> Iterator[Option]:
