@@ -9,7 +9,8 @@ history cached and without ClickHouse's query condition cache; the live sets are
   the same algebra on the same sets in pyroaring, in this process, and other stores (`benchmarks.beside`).
 - `rfm_first`: two tags, last order within 30 days, an amount. `place_first`: the same within 3 km of 50 stores of
   500, others each time, so that their cells are worked out anew. `behaviour_first`: a category twice in 30 days and no
-  touch in 7. `attribute_first`: one numeric attribute of thirty.
+  touch in 7. `attribute_first`: one numeric attribute of thirty. `spent_first`: spend of some days above an amount;
+  beside it, over the same days, `percentile_first`: the top per cent by spend, and `rfm_cell_first`: a segment.
 - `snapshot_diff`: three million members (or half of the people), of whom half a per cent of the people came or went
   since the snapshot before: that one read, both compared, the new one and its facts committed.
 - `preview`: rules of one to six new conditions in the console, as `benchmarks.preview` draws them (at a million).
@@ -39,7 +40,7 @@ from benchmarks.product import Product
 from benchmarks.report import report
 
 SIZES = {"small": (1_000_000,), "full": (1_000_000, 5_000_000, 20_000_000)}
-RULES = {"tags": 200, "history": 40, "previews": 150}
+RULES = {"tags": 200, "history": 40, "standing": 10, "previews": 150}
 SAMPLE = 20
 RESTART_S = 300
 
@@ -83,6 +84,8 @@ def measure(people: int) -> None:
         bench.first("rfm", bench.rfm, target=400)
         bench.first("place", bench.place, target=400)
         bench.first("behaviour", bench.behaviour, target=700)
+        for name, rule in (("spent", bench.spent), ("percentile", bench.percentile), ("rfm_cell", bench.rfm_cell)):
+            bench.first(name, rule, repeats=RULES["standing"])
         bench.snapshot()
         pond_flow.measure(people, suffix)
         if people == SIZES["small"][0]:
@@ -180,10 +183,12 @@ class Bench:
         more |= {"caches": "every condition is new; live sets on"}
         report(f"preview{self.suffix}_p95_ms", p95(times), "ms", baseline=300, **more)
 
-    def first(self, name: str, rule: Callable[[], Rule], target: float | None = None) -> None:
+    def first(
+        self, name: str, rule: Callable[[], Rule], target: float | None = None, repeats: int = RULES["history"]
+    ) -> None:
         """A rule on the history, each time another one."""
         self._ask(rule())
-        times = [self._ask(rule())[0] for _ in range(RULES["history"])]
+        times = [self._ask(rule())[0] for _ in range(repeats)]
         more = {"p50_ms": round(statistics.median(times), 1), "caches": "none but live sets"}
         report(f"{name}_first{self.suffix}_p95_ms", p95(times), "ms", baseline=target, **more)
 
@@ -213,6 +218,17 @@ class Bench:
         category = f"c{self.rng.randrange(crowd.CATEGORIES)}"
         spared = {"type": "behaviour", "event": "received", "op": "at_most", "value": 0, "days": self.rng.randint(5, 9)}
         return {"all": [{**bought, "category": category}, spared]}
+
+    def spent(self) -> Rule:
+        value, days = self.rng.randint(10_000, 50_000), self.rng.randint(80, 100)
+        return {"type": "behaviour", "event": "spent", "op": "at_least", "value": value, "days": days}
+
+    def percentile(self) -> Rule:
+        percent, days = self.rng.randint(5, 20), self.rng.randint(80, 100)
+        return {"type": "percentile", "side": "top", "percent": percent, "by": "spent", "days": days}
+
+    def rfm_cell(self) -> Rule:
+        return {"type": "rfm", "segments": ["important_keep"], "days": self.rng.randint(300, 400)}
 
     def snapshot(self) -> None:
         """Yesterday's people read, both differences taken, today's snapshot and its facts written and committed."""

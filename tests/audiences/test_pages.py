@@ -171,7 +171,7 @@ def test_where_somebody_stands_is_built_and_explained(client: Client) -> None:
     audience = services.save(access.system("t"), name="Best", rule=rule, org_node=node)
     why = client.get(f"/audiences/{audience.public_id}/why", {"q": "cat"}).content.decode()
     assert "¥25.00; the border is ¥37.50, among 3 customers" in why
-    assert "R 1 (mean 1.0) · F 2 (mean 2.3) · M 2 (mean 2.3): General: gone; last order" in why
+    assert "R 1 (mean 1.0) · F 2 (mean 2.3) · M 2 (mean 2.3): General, gone; last order" in why
     ann = Identity.objects.get(key="ann").customer_id
     assert [one.name for one in queries.audiences_of(ann, Scope((), everything=True))] == ["Best"]
 

@@ -309,7 +309,7 @@ def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
         (
             rfm(segments=["important_keep", "general_keep"], days=365),
             "RFM 客群为“重要保持客户”、“一般保持客户”之一（与下过单的全部客户相比，F、M 取最近 365 天）",
-            "RFM segment is one of “Important: at risk”, “General: slipping away” (of all customers who ever bought, F"
+            "RFM segment is one of “Important, at risk”, “General, slipping away” (of all customers who ever bought, F"
             " and M over the last 365 days)",
         ),
         (

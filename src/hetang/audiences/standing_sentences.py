@@ -24,17 +24,15 @@ MEASURE_NAMES = {
     "days_since_last_visit": ("距最近一次到访天数", "days since the last visit"),
 }
 SIDE_NAMES = {"top": ("前", "top"), "bottom": ("后", "bottom")}
-LETTER_NAMES = {"recency": ("R（最近下单）", "R (recency)"), "frequency": ("F（下单次数）", "F (frequency)"),
-                "money": ("M（消费金额）", "M (money)")}  # fmt: skip
 SEGMENT_NAMES = {
-    "important_value": ("重要价值客户", "Important: best"),
-    "important_develop": ("重要发展客户", "Important: to develop"),
-    "important_keep": ("重要保持客户", "Important: at risk"),
-    "important_win_back": ("重要挽留客户", "Important: to win back"),
-    "general_value": ("一般价值客户", "General: regulars"),
-    "general_develop": ("一般发展客户", "General: new or occasional"),
-    "general_keep": ("一般保持客户", "General: slipping away"),
-    "general_win_back": ("一般挽留客户", "General: gone"),
+    "important_value": ("重要价值客户", "Important, best"),
+    "important_develop": ("重要发展客户", "Important, to develop"),
+    "important_keep": ("重要保持客户", "Important, at risk"),
+    "important_win_back": ("重要挽留客户", "Important, to win back"),
+    "general_value": ("一般价值客户", "General, regulars"),
+    "general_develop": ("一般发展客户", "General, new or occasional"),
+    "general_keep": ("一般保持客户", "General, slipping away"),
+    "general_win_back": ("一般挽留客户", "General, gone"),
 }
 _DONE = {"visits": ("到访过", "visited"), "days_since_last_visit": ("到访过", "visited"),
          "refunded": ("有过退款", "had a refund")}  # fmt: skip

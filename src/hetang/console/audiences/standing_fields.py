@@ -22,11 +22,11 @@ def percentile(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
     numbers = [f"{ATTRIBUTE}{code}" for code, one in known.attributes.items() if one.type == "number"]
     measures = [(one, _first_up(_named(standing_sentences.measure_name(one, known)))) for one in MEASURED_BY]
     measures += [(one, _named(standing_sentences.measure_name(one, known))) for one in numbers]
-    sides = [("top", _("the top")), ("bottom", _("the bottom"))]
+    sides = [("top", _("top (highest)")), ("bottom", _("bottom (lowest)"))]
     found = [
+        Field("by", _("Compared by"), "select", by, measures, shape=True),
         Field("side", _("Which end"), "select", leaf.get("side", "top"), sides),
         Field("percent", _("Per cent"), "decimal", leaf.get("percent", 10), hint="%"),
-        Field("by", _("Compared by"), "select", by, measures, shape=True),
     ]
     if by in IN_PERIOD:
         found.append(
@@ -45,16 +45,16 @@ def rfm(leaf: dict[str, Any]) -> list[Field]:
         segments = [one for one in leaf.get("segments") or [] if isinstance(one, str)]
         found.append(Field("segments", _("Segments"), "pick", segments, source="rfm_segments", many=True))
     else:
-        hints = {
-            "recency": _("5: bought most recently"),
-            "frequency": _("5: bought most often"),
-            "money": _("5: spent most"),
+        names = {
+            "recency": _("R score (5: latest)"),
+            "frequency": _("F score (5: most often)"),
+            "money": _("M score (5: most)"),
         }
-        for letter in LETTERS:
-            name, scores = _named(standing_sentences.LETTER_NAMES[letter]), leaf.get(letter) or list(ANY_SCORE)
-            found.append(Field(letter, name, "number", scores, pair=True, hint=hints[letter]))
-    days, label = leaf.get("days"), _("Frequency and money of the last days")
-    return [*found, Field("days", label, "number", days, optional=True, blank=_("all time"))]
+        found += [
+            Field(letter, names[letter], "number", leaf.get(letter) or list(ANY_SCORE), pair=True) for letter in LETTERS
+        ]
+    days = leaf.get("days")
+    return [*found, Field("days", _("Days of F and M"), "number", days, optional=True, blank=_("all time"))]
 
 
 def segments() -> list[tuple[str, str]]:
