@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -116,15 +117,18 @@ MENU_COOKIE = "hetang_menu"  # "open" while somebody keeps the folded section op
 HOME = Item(_("Home"), "console:home", "home", "")
 
 
+address = lru_cache(reverse)  # of places without parameters, which stay where they are
+
+
 def menu_of(request: HttpRequest) -> list[dict[str, object]]:
     """The sections that the actor sees, with the current entry marked (the longest address that fits)."""
     actor = actor_of(request)
     visible = [
-        (section, [(item, reverse(item.url_name)) for item in section.items if allowed(actor, item)])
+        (section, [(item, address(item.url_name)) for item in section.items if allowed(actor, item)])
         for section in (Section("", (HOME,)), *SECTIONS)
     ]
     shown = [entry for _section, items in visible for entry in items]
-    current = _current(request.path, {at: url for item, url in shown for at in (url, *map(reverse, item.tabs))})
+    current = _current(request.path, {at: url for item, url in shown for at in (url, *map(address, item.tabs))})
     kept_open = request.COOKIES.get(MENU_COOKIE) == "open"
     return [
         _shown(section, [Entry(item.label, url, item.icon, url == current) for item, url in items], kept_open)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -33,6 +34,11 @@ _NOTICE_ICONS = {"good": "success", "warn": "warning", "bad": "error"}
 @register.simple_tag
 def icon(name: str, css: str = "") -> SafeString:
     """A symbol of the sprite, decorative: the words beside it carry the meaning."""
+    return _drawn_icon(name, css)
+
+
+@lru_cache(maxsize=1000)  # a page draws about fifty of them
+def _drawn_icon(name: str, css: str) -> SafeString:
     sprite = static("console/icons.svg")
     return format_html(
         '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>', css, sprite, name
