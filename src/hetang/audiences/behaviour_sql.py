@@ -144,9 +144,11 @@ def _rows(deed: Deed, moment: Moment, prefix: str = "", *, by_line: bool = False
         if values := getattr(deed, key):
             tests.append(f"{column} in {{{prefix}{key}:Array(String)}}")
             parameters[f"{prefix}{key}"] = values
-    if deed.programmes is not None:
+    if deed.programmes:
         tests.append(f"programme in {{{prefix}programmes:Array(Int64)}}")
         parameters[f"{prefix}programmes"] = deed.programmes
+    elif deed.programmes is not None:
+        tests.append("0")  # nothing was sent yet
     table = _table(deed, by_line)
     if table == "touches":
         tests.append("state = 'sent'")
