@@ -156,7 +156,8 @@ class View:
 
     def ranked(self, step: Ranked) -> tuple[BitMap, Borders]:
         standings = self._standings if self._cache is not None else Standings(0)
-        return standings.answer(step, self._version, self._ask)
+        people, borders = standings.answer(step, self._version, self._ask)
+        return people & self.universe, borders  # somebody may have been erased since the history moved
 
     def _ask(self, step: Ranked) -> Values:
         """Asked once in an evaluation, however many conditions compare the same."""
@@ -324,6 +325,7 @@ class SetService:
     def reread(self, payload: dict[str, Any]) -> dict[str, Any]:
         """`numbers`: read these customers' rows now instead of when their facts are reached, and write the file."""
         self._past.forget()
+        self._standings.forget()
         with self._lock:
             self._look()
             following.refresh(cast(LiveSets, self._sets), BitMap(payload["numbers"]), clock.now())
