@@ -51,6 +51,7 @@ STORES = ("s1", "s2", "s3")
 CATEGORIES = ("tea", "milk", "it's % odd")
 TAGS = ("gold", "baby", "lost")
 STAFF = ("lin", "wang", "zhao")
+POND_DAYS = ("2026-01-31", "2026-02-28")
 GROUPS = {"g1": "s1", "g2": "s1", "g3": "s2", "g4": ""}  # with their stores
 WORKS_AT = {"lin": "s1", "wang": "s2", "zhao": ""}
 SAVED = {"version": 1, "rule": {"any": [{"type": "tag", "op": "any", "tags": ["gold"]},
@@ -270,6 +271,7 @@ class Population:
             "consent": lambda h: keys[0] in h.consents,
             "left_alone": lambda h: h.left_alone,
             "was_member": lambda h: [(0, 0, 0, False), *(m for m in h.moves if m[0].isoformat() <= keys[1])][-1][3],
+            "was_in_pond": lambda h: pond_on(h, keys[0]) in keys[1:],
             "moved": lambda h: any(
                 m[0].isoformat() >= keys[2] and m[1 if keys[1] == "entered" else 2] for m in h.moves
             ),
@@ -368,6 +370,7 @@ def person(h: Human) -> Person:
         tuple(h.friendships),
         tuple(Word(tag, *said) for tag, said in h.tagged.items()),
         {"regulars": tuple(Move(*move) for move in h.moves)},
+        {(pond, on): on for on in POND_DAYS if (pond := pond_on(h, on))},
         tuple(GroupStay(code, code, GROUPS[code], on) for code, on in h.groups),
         tuple(h.household),
         tuple(
@@ -462,6 +465,15 @@ def fits_pond(rule: dict[str, Any], h: Human) -> bool:
     regular, baby = fits_audience({}, h), "baby" in h.tags
     where = "p1" if regular else "p2" if baby else "set"
     return where in rule["ponds"]
+
+
+def fits_pond_at(rule: dict[str, Any], h: Human) -> bool:
+    return pond_on(h, rule["date"]) in rule["ponds"]
+
+
+def pond_on(h: Human, day: str) -> str:
+    """Where somebody was when one of `POND_DAYS` began; empty for nowhere."""
+    return ("p1", "p2", "set", "")[(h.number + POND_DAYS.index(day)) % 4]
 
 
 def fits_audience_at(rule: dict[str, Any], h: Human) -> bool:

@@ -26,6 +26,7 @@ from tests.audiences.population import (
     GROUPS,
     KINDS,
     MOMENT,
+    POND_DAYS,
     STAFF,
     STORES,
     TAGS,
@@ -83,6 +84,7 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
                 "behaviour_then",
                 "audience",
                 "pond",
+                "pond_at",
                 "audience_at",
                 "audience_moved",
                 "do_not_disturb",
@@ -130,6 +132,8 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
             return {"type": kind, "audience": "regulars"}
         case "pond":
             return {"type": kind, "ponds": draw(some(("p1", "p2", "set")))}
+        case "pond_at":
+            return {"type": kind, "ponds": draw(some(("p1", "p2", "set"))), "date": draw(st.sampled_from(POND_DAYS))}
         case "audience_at":
             on = draw(
                 st.sampled_from(["1901-01-01", "2026-02-01", "2026-02-22", "2026-02-23", "2026-03-01", "9999-12-31"])

@@ -123,6 +123,10 @@ def test_flows_days_people_and_the_export(client: Client) -> None:
     answer = client.get(cell)
     assert "Gold → Everybody else" in text_of(answer)
     assert re.findall(r'href="/customers/([0-9a-f-]{36})/"', answer.content.decode()) == [str(ann)]
+    assert "Make an audience of them" in text_of(answer)
+    (builder,) = re.findall(r'href="(/audiences/new[^"]+)"', answer.content.decode())
+    told = text_of(client.get(builder.replace("&amp;", "&")))
+    assert f"was in the pond “Value·Gold” when {first} began, and is in the pond “Value·everybody else”" in told
     assert "Nobody took this way" in text_of(client.get(f"{address}people?from={first}&row=out&column=out"))
     assert "not there (any more)" in text_of(client.get(f"{address}people?from={first}&row=99&column=rest"))
     services.save(HEADQUARTERS, name="Golden", rule=value.ponds.get().audience.rule, org_node=value.org_node,

@@ -262,6 +262,41 @@ def test_a_store_sees_its_own_people() -> None:
     assert ponds.now([golden], queries.common(queries.scope_of(value), scope)).people == [0, 0]
 
 
+def test_rules_ask_where_somebody_was_when_a_day_began() -> None:
+    ann, bea, cat = map(number, ("ann", "bea", "cat"))
+    gold("ann", True, 1)
+    value = saved(save())
+    pond_days.take(value.id)
+    gold("ann", False, 2)
+    gold("bea", True, 3)
+    turn(2)  # the day between is missed
+    pond_days.take(value.id)
+    (pond,) = (str(one.public_id) for one in ponds.ponds_of(value))
+    whole = str(value.public_id)
+    first, missed, last, later = (str(TODAY + timedelta(days=n)) for n in (0, 1, 2, 9))
+
+    def was(day: str, *ponds: str) -> dict[str, Any]:
+        return {"version": 1, "rule": {"type": "pond_at", "ponds": list(ponds), "date": day}}
+
+    answers = [
+        (was("2020-01-01", pond, whole), set()),
+        (was(first, pond), {ann}),
+        (was(missed, pond), {ann}),
+        (was(last, pond), {bea}),
+        (was(later, pond), {bea}),
+        (was(last, whole), {ann, cat}),
+        (was(first, pond, whole), {ann, bea, cat}),
+        ({"version": 1, "rule": {"all": [was(first, pond)["rule"], was(last, whole)["rule"]]}}, {ann}),
+    ]
+    for rule, people in answers:
+        assert set(queries.evaluate(rule, EVERYTHING)) == people
+        assert {one for one in (ann, bea, cat) if queries.explain(rule, one).holds} == people
+    assert queries.explain(was(missed, pond), ann).found == {pond: first}
+    save("Came from gold", was(first, pond))
+    with pytest.raises(PondInUse):
+        ponds.archive(HEADQUARTERS, PondSet.objects.get())
+
+
 def test_rules_ask_for_ponds_and_keep_them() -> None:
     ann, bea, cat = map(number, ("ann", "bea", "cat"))
     gold("ann", True, 1)

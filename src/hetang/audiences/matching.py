@@ -51,6 +51,7 @@ from hetang.audiences.rules import (
     Period,
     Scalar,
     Tagged,
+    WasInPond,
     WasMember,
 )
 from hetang.audiences.standing_rules import Borders, Percentile, RfmCell, Standing
@@ -134,6 +135,9 @@ def _condition(  # noqa: PLR0911, PLR0912 - one for each kind
         case InBucket(draw, first, last):
             drawn = bucket(draw, person.number)
             return drawn, first <= drawn <= last
+        case WasInPond(ponds, day):
+            was = {code: kept for (code, asked), kept in person.pond_days.items() if asked == day and code in ponds}
+            return was, bool(was)
         case WasMember():
             return _was_member(node, person, moment)
         case Moved():

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import cast
 
 from django.db import connection
@@ -90,6 +90,20 @@ def moves_of(audience_id: int, numbers: Iterable[int]) -> tuple[Move, ...]:
     return tuple(found)
 
 
+def pond_days_of(numbers: Iterable[int], asked: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Of these questions (pond, day) those to which the answer is that one person, under any of her numbers, was in it;
+    with the day (ISO) that is kept. A query for each day, and one for each pond with all of its people."""
+    hers, found = BitMap(numbers), {}
+    of_days: dict[str, list[str]] = {}
+    for code, day in sorted(set(asked)):
+        of_days.setdefault(day, []).append(code)
+    for day, codes in of_days.items():
+        for share in pond_shares(codes, day):
+            if share.members() & hers:
+                found[share.code, day] = share.day.isoformat()
+    return found
+
+
 def stays(moves: Iterable[Move]) -> list[Stay]:
     """A person's times in an audience, the newest first, from her moves."""
     found: list[Stay] = []
@@ -147,10 +161,11 @@ def _replaced(members: BitMap, absorbed: Mapping[int, int | None]) -> BitMap:
 
 
 class Past:
-    """What rules ask about earlier times, in the engine: `was_member` (audience id, instant) and `moved` (audience id,
-    `entered` or `left`, instant from which on). Answers are kept; safe to share between threads."""
+    """What rules ask about earlier times, in the engine: `was_member` (audience id, instant), `moved` (audience id,
+    `entered` or `left`, instant from which on) and `was_in_pond` (ISO day, codes of ponds). Answers are kept; safe to
+    share between threads."""
 
-    FAMILIES = ("was_member", "moved")
+    FAMILIES = ("was_member", "moved", "was_in_pond")
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[object, ...], tuple[int, BitMap]] = OrderedDict()
@@ -163,7 +178,8 @@ class Past:
 
     def find(self, family: str, keys: tuple[object, ...], living: BitMap) -> BitMap:
         """Everybody living whom the question means."""
-        found = self._was_member(*keys) if family == "was_member" else self._moved(*keys)  # type: ignore[arg-type]
+        ask: Callable[..., BitMap] = getattr(self, f"_{family}")
+        found = ask(*keys)
         return as_numbered_now(found, living)
 
     def _was_member(self, audience_id: int, at: str) -> BitMap:
@@ -176,6 +192,16 @@ class Past:
             known = (pk, stored.read_members(pk))
             self._keep(("snapshot", pk), known)
         return known[1]
+
+    def _was_in_pond(self, day: str, *codes: str) -> BitMap:
+        found = BitMap()
+        for share in pond_shares(codes, day):
+            known = self._known(("pond", share.id))
+            if known is None:
+                known = (share.id, share.members())
+                self._keep(("pond", share.id), known)
+            found |= known[1]
+        return found
 
     def _moved(self, audience_id: int, way: str, first: str) -> BitMap:
         """Extended by the snapshots since the last question: a live audience has over a thousand a day."""
@@ -200,6 +226,43 @@ class Past:
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Who was in a pond, of this code, on a day that is kept; `id` is its row."""
+
+    id: int
+    code: str
+    day: date
+
+    def members(self) -> BitMap:
+        """Its people as they were numbered then. One query, of a megabyte for a million people."""
+        ((frame, differs),) = stored.run(
+            "select f.members, s.differs from audiences_pondshare s join audiences_pondframe f on f.id = s.frame_id"
+            " where s.id = %s",
+            [self.id],
+        )
+        return stored.unpacked(frame) ^ stored.unpacked(differs)
+
+
+def pond_shares(codes: Iterable[str], day: str) -> list[Share]:
+    """Of each pond (codes of `Catalogue.ponds`) the share of the newest day kept until `day`. One query."""
+    return [Share(*row) for row in stored.run(_SHARES, {"codes": list(codes), "day": day})]
+
+
+# A code is that of a pond, or that of a set and means its rest.
+_SHARES = """
+select s.id, wanted.code::text, kept.day
+from unnest(%(codes)s::uuid[]) as wanted(code)
+left join audiences_pond p on p.public_id = wanted.code
+left join audiences_pondset whole on whole.public_id = wanted.code
+join lateral (
+  select d.id, d.day from audiences_pondday d
+  where d.pond_set_id = coalesce(p.pond_set_id, whole.id) and d.day <= %(day)s::date order by d.day desc limit 1
+) kept on true
+join audiences_pondshare s on s.day_id = kept.id and s.pond_id is not distinct from p.id
+"""
 
 
 def _difference(audience_id: int, sequence: int) -> tuple[BitMap, BitMap]:

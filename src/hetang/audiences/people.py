@@ -114,6 +114,7 @@ class Person:
     friendships: tuple[Known, ...] = ()
     tag_words: tuple[Word, ...] = ()
     moves: Mapping[str, tuple[Move, ...]] = field(default_factory=dict)  # by audience: those whose past is asked for
+    pond_days: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by (pond, day asked for): the day kept
     groups: tuple[GroupStay, ...] = ()
     household: tuple[tuple[str, date], ...] = ()  # kind of a member, and the day that stages count from
     beginnings: tuple[Beginning, ...] = ()  # of friendships and stays in groups, the first one first

@@ -60,6 +60,7 @@ from hetang.audiences.rules import (
     Period,
     Scalar,
     Tagged,
+    WasInPond,
     WasMember,
 )
 from hetang.audiences.standing_rules import Percentile, RfmCell, Standing
@@ -72,7 +73,8 @@ from hetang.customers.stages import Course, Span
 @dataclass(frozen=True, slots=True)
 class Live:
     """Everybody in any of the live sets of a family: tag, tagged, consent, left_alone, home_store, friends, bucket,
-    groups, friendship, first_source, household; and of an audience's past: was_member, moved."""
+    groups, friendship, first_source, household; of an audience's past: was_member, moved; of days of pond sets:
+    was_in_pond."""
 
     family: str
     keys: tuple[Hashable, ...]
@@ -135,6 +137,8 @@ def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  #
             return _in_groups(condition, catalogue, moment)
         case InBucket(draw, first, last):
             return Live("bucket", (draw, first, last))
+        case WasInPond(ponds, day):
+            return Live("was_in_pond", (day, *sorted(ponds)))
         case WasMember(audience):
             return Live("was_member", (catalogue.audiences[audience].id, asked_at(condition, moment).isoformat()))
         case Moved(audience, way, days):

@@ -26,6 +26,7 @@ from hetang.audiences.rules import (
     Moved,
     Node,
     Path,
+    WasInPond,
     WasMember,
     named_in,
     position_of,
@@ -183,15 +184,29 @@ def explain(rule: dict[str, Any], number: int) -> Verdict:
     """
     known = catalogue(rule, fresh=True)
     node = parse(rule, known)
-    found = person(number, past_asked([node], known))
+    found = person(number, past_asked([(node, known)]))
     known = replace(known, borders=borders_asked([(rule, node, known)]))
     return explain_person(node, found, known, Moment(clock.today(), clock.zone().key))
 
 
-def past_asked(nodes: Iterable[Node], known: Catalogue) -> set[str]:
-    """The audiences (public ids) whose past these rules ask for, themselves or through other audiences."""
-    asked = every_condition(nodes, known)
-    return {one.audience for one in asked if isinstance(one, WasMember | Moved)}
+@dataclass
+class Asked:
+    """What rules ask about earlier times: audiences (public ids), and (pond, ISO day)."""
+
+    audiences: set[str] = field(default_factory=set)
+    pond_days: set[tuple[str, str]] = field(default_factory=set)
+
+
+def past_asked(rules: Iterable[tuple[Node, Catalogue]]) -> Asked:
+    """What these rules ask about earlier times, themselves or through other audiences."""
+    found = Asked()
+    for node, known in rules:
+        for one in every_condition([node], known):
+            if isinstance(one, WasMember | Moved):
+                found.audiences.add(one.audience)
+            elif isinstance(one, WasInPond):
+                found.pond_days |= {(code, one.day) for code in one.ponds}
+    return found
 
 
 def borders_asked(read: Iterable[tuple[dict[str, Any], Node, Catalogue]]) -> dict[Standing, Borders]:
@@ -211,12 +226,14 @@ def borders_asked(read: Iterable[tuple[dict[str, Any], Node, Catalogue]]) -> dic
     }
 
 
-def person(number: int, past_of: Iterable[str] = ()) -> Person:
-    """One customer as rules see her: PostgreSQL for what is folded there, the history for what she did, snapshots for
-    when she was in the audiences `past_of` (public ids).
+def person(number: int, asked: Asked | None = None) -> Person:
+    """One customer as rules see her: PostgreSQL for what is folded there, the history for what she did, snapshots and
+    days of ponds for what is `asked` about earlier times.
 
-    Raises LookupError for an unknown number. About ten small queries, and a scan of the changes of each of these.
+    Raises LookupError for an unknown number. About ten small queries, and a scan of the changes of each audience and of
+    the people of each pond that are asked for.
     """
+    asked = asked or Asked()
     with connection.cursor() as cursor:
         cursor.execute(_PERSON, {"number": number, "now": clock.now()})
         row = cursor.fetchone()
@@ -233,7 +250,8 @@ def person(number: int, past_of: Iterable[str] = ()) -> Person:
         consents=frozenset((purpose, channel) for purpose, channel in consents),
         left_alone=left_alone,
         friends=frozenset(friends),
-        moves=_moves(number, set(past_of)),
+        moves=_moves(number, asked.audiences),
+        pond_days=past.pond_days_of(numbers_of(number), asked.pond_days) if asked.pond_days else {},
         groups=stays_of(number),
         friendships=friendships.of_customer(number),
         beginnings=first_source_sets.beginnings_of(number),
@@ -291,7 +309,7 @@ def audiences_of(number: int, scope: Scope, limit: int = 100) -> list[Audience]:
             read.append((audience, parse(audience.rule, known), known))
         except InvalidRule:  # names something that is gone: its own page says so
             continue
-    found = person(number, {one for _audience, node, known in read for one in past_asked([node], known)})
+    found = person(number, past_asked((node, known) for _audience, node, known in read))
     borders = borders_asked((audience.rule, node, known) for audience, node, known in read)
     fitting = [
         audience

@@ -63,6 +63,7 @@ from hetang.audiences.rules import (
     Problem,
     Scalar,
     Tagged,
+    WasInPond,
     WasMember,
     conditions,
 )
@@ -507,6 +508,13 @@ def _pond(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     return InPond(ponds)
 
 
+def _was_in_pond(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
+    r.only(raw, {"type", "ponds", "date"}, path)
+    ponds = r.texts(raw, "ponds", path)
+    r.known(ponds, r.catalogue.ponds, "pond", (*path, "ponds"))
+    return WasInPond(ponds, r.day(raw.get("date"), (*path, "date")))
+
+
 def _was_member(r: Reader, raw: dict[str, Any], path: Path) -> Condition | None:
     r.only(raw, {"type", "audience", "date", "time"}, path)
     public_id = r.audience(raw, path)
@@ -574,6 +582,7 @@ _CONDITIONS: dict[str, Callable[[Reader, dict[str, Any], Path], Condition | None
     "group_chat": _groups,
     "audience": _audience,
     "pond": _pond,
+    "pond_at": _was_in_pond,
     "audience_at": _was_member,
     "audience_moved": _moved,
     "bucket": _bucket,

@@ -327,6 +327,15 @@ class InPond:
 
 
 @dataclass(frozen=True, slots=True)
+class WasInPond:
+    """Was in any of these ponds (codes of `Catalogue.ponds`) at the beginning of a day (ISO), by the newest day that is
+    kept of their sets until then. Before the first one nobody was."""
+
+    ponds: tuple[str, ...]
+    day: str
+
+
+@dataclass(frozen=True, slots=True)
 class WasMember:
     """Was in another saved audience (its public id) on a day at a time (`HH:MM`) of the brand's zone, by the snapshot
     that was valid then. Before its first snapshot nobody was; a time to come asks for the newest."""
@@ -386,6 +395,7 @@ Condition = (
     | InGroups
     | MemberOf
     | InPond
+    | WasInPond
     | WasMember
     | Moved
     | InBucket

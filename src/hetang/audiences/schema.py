@@ -110,6 +110,7 @@ def _conditions() -> dict[str, Shape]:
         "group_chat": _object({}, {"number": _few(), "groups": _NAMES, "stores": _NAMES, "days": _or_null(_DAYS)}),
         "audience": _object({"audience": _NAME}),
         "pond": _object({"ponds": _SOME}),
+        "pond_at": _object({"ponds": _SOME, "date": _DAY}),
         "audience_at": _object(
             {"audience": _NAME, "date": _DAY},
             {"time": {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"}},

@@ -37,6 +37,7 @@ from hetang.audiences.rules import (
     Not,
     Scalar,
     Tagged,
+    WasInPond,
     WasMember,
 )
 from hetang.platform.money import sign, to_major
@@ -350,10 +351,19 @@ def _member(w: Writer, node: MemberOf) -> str:
 
 
 def _in_pond(w: Writer, node: InPond) -> str:
-    rest = w.say("其他客户", "everybody else")
-    known = [w.catalogue.ponds[one] for one in node.ponds]
-    names = w.listed([f"{one.set_name}·{one.name or rest}" for one in known])
+    names = _ponds(w, node.ponds)
     return w.say(f"在分层{names}中", f"is in the pond {names}")
+
+
+def _was_in_pond(w: Writer, node: WasInPond) -> str:
+    names = _ponds(w, node.ponds)
+    return w.say(f"{node.day} 零点时在分层{names}中", f"was in the pond {names} when {node.day} began")
+
+
+def _ponds(w: Writer, codes: tuple[str, ...]) -> str:
+    rest = w.say("其他客户", "everybody else")
+    known = [w.catalogue.ponds[one] for one in codes]
+    return w.listed([f"{one.set_name}·{one.name or rest}" for one in known])
 
 
 def _was_member(w: Writer, node: WasMember) -> str:
@@ -418,6 +428,7 @@ _WRITERS = {
     InGroups: _in_groups,
     MemberOf: _member,
     InPond: _in_pond,
+    WasInPond: _was_in_pond,
     WasMember: _was_member,
     Moved: _moved,
     InBucket: _bucket,

@@ -101,10 +101,11 @@ class Result:
 @require_GET
 @needs("audiences:view")
 def new(request: HttpRequest) -> HttpResponse:
-    """An empty rule, one of the templates, or who is in one audience (`in`) and not in another (`out`)."""
+    """An empty rule, one of the templates, who is in one audience (`in`) and not in another (`out`), or who went from
+    pond to pond (see `_moved`)."""
     known = catalogue(fresh=True)
-    rule = start(request.GET.get("template", ""), known) or _difference(request, known) or {"all": []}
-    return _page(request, rule, known, None)
+    rule = start(request.GET.get("template", ""), known) or _difference(request, known) or _moved(request, known)
+    return _page(request, rule or {"all": []}, known, None)
 
 
 @require_GET
@@ -205,6 +206,20 @@ def _difference(request: HttpRequest, known: Catalogue) -> Rule | None:
         return None
     without = {"not": {"any": [{"type": "audience", "audience": outside}]}}
     return {"all": [{"type": "audience", "audience": inside}, without]}
+
+
+def _moved(request: HttpRequest, known: Catalogue) -> Rule | None:
+    """Who was in one of the ponds `was` when the day `on` began, or in none of `was_not`, and in one of `is` when the
+    day `until` began, or is now without that."""
+    parts: list[Rule] = []
+    for name, day in (("was", "on"), ("was_not", "on"), ("is", "until")):
+        codes, when = request.GET.getlist(name), request.GET.get(day, "")
+        if not set(codes) <= known.ponds.keys():
+            return None
+        if codes:
+            part = {"type": "pond_at", "ponds": codes, "date": when} if when else {"type": "pond", "ponds": codes}
+            parts.append({"not": {"any": [part]}} if name == "was_not" else part)
+    return {"all": parts} if parts else None
 
 
 def _name_of_start(code: str, known: Catalogue) -> str:

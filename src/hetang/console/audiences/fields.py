@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from django.utils.translation import get_language, pgettext
@@ -73,6 +74,11 @@ def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: P
             return [_which(leaf)]
         case "pond":
             return [Field("ponds", _("Ponds"), "pick", leaf.get("ponds", []), source="ponds", many=True)]
+        case "pond_at":
+            return [
+                Field("ponds", _("Ponds"), "pick", leaf.get("ponds", []), source="ponds", many=True),
+                Field("date", _("When the day began"), "day", leaf.get("date", "")),
+            ]
         case "audience_at":
             return [
                 _which(leaf),
@@ -115,6 +121,7 @@ def label_of(leaf: dict[str, Any]) -> str:
         "rfm": _("RFM cell"),
         "audience": _("Audience"),
         "pond": _("Pond"),
+        "pond_at": _("Pond on an earlier day"),
         "audience_at": _("Audience at an earlier time"),
         "audience_moved": _("Came into or left an audience"),
     }.get(str(leaf.get("type")), "?")
@@ -145,7 +152,7 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         ("do_not_disturb", {"type": "do_not_disturb", "on": True}),
         ("bucket", {"type": "bucket", "from": 1, "to": 10}),
         ("audience", {"type": "audience", "audience": ""}),
-        *([("pond", {"type": "pond", "ponds": []})] if known.ponds else []),
+        *(_of_ponds() if known.ponds else []),
         ("audience_moved", {"type": "audience_moved", "audience": "", "way": "entered", "days": 7}),
         ("audience_at", {"type": "audience_at", "audience": "", "date": clock.today().isoformat(), "time": "00:00"}),
     ]
@@ -163,6 +170,14 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
     return [(code, label_of(leaf), leaf) for code, leaf in offered]
 
 
+def _of_ponds() -> list[tuple[str, dict[str, Any]]]:
+    week_ago = clock.today() - timedelta(days=7)
+    return [
+        ("pond", {"type": "pond", "ponds": []}),
+        ("pond_at", {"type": "pond_at", "ponds": [], "date": week_ago.isoformat()}),
+    ]
+
+
 def kinds(known: Catalogue) -> list[tuple[str, list[tuple[str, str]]]]:
     """What can be added, under headings: (heading, [(code, label)])."""
     offered = {code: label for code, label, _leaf in new_conditions(known)}
@@ -173,7 +188,7 @@ def kinds(known: Catalogue) -> list[tuple[str, list[tuple[str, str]]]]:
             ("tag", "metric", "percentile", "rfm", "date", "life_stage", "attribute", "first_source", "store", "place"),
         ),
         (_("May she be reached"), ("relation", "friendship", "group_chat", "consent", "do_not_disturb")),
-        (_("People of other lists"), ("audience", "pond", "audience_moved", "audience_at", "bucket")),
+        (_("People of other lists"), ("audience", "pond", "pond_at", "audience_moved", "audience_at", "bucket")),
     ]
     return [(heading, [(code, offered[code]) for code in codes if code in offered]) for heading, codes in headings]
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
-from django.utils.translation import get_language
+from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
 
 from hetang.audiences import rules
@@ -31,6 +31,7 @@ from hetang.audiences.rules import (
     NearStore,
     Node,
     Tagged,
+    WasInPond,
     WasMember,
 )
 from hetang.audiences.sentences import ADDED_NAMES
@@ -64,6 +65,8 @@ def shown_value(  # noqa: PLR0911, PLR0912 - one for each kind
         return _("has agreed") if found else _("has not agreed")
     if isinstance(node, LeftAlone):
         return _("is on") if found else _("is off")
+    if isinstance(node, WasInPond):
+        return _ponds(found, known)
     if isinstance(node, WasMember):
         return _("in since %(at)s") % {"at": _moment(found)} if found else _("not in it")
     if isinstance(node, Moved):
@@ -152,6 +155,15 @@ def _first_source(found: dict[str, Any], known: Catalogue) -> str:
         _moment(found["at"]),
     ]
     return " · ".join(part for part in parts if part)
+
+
+def _ponds(found: dict[str, str], known: Catalogue) -> str:
+    """The ponds with the days that are kept: that of the question may be missing."""
+    if not found:
+        return _("not in it")
+    names = {code: known.ponds[code].name or pgettext("pond", "Everybody else") for code in found}
+    said = _("%(pond)s, as of %(day)s")
+    return _listed([said % {"pond": names[code], "day": day} for code, day in found.items()])
 
 
 def _moment(found: str) -> str:

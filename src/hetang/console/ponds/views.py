@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -23,10 +24,24 @@ from hetang.console.audiences.building import trouble
 from hetang.console.audiences.past import page_of
 from hetang.console.ponds import picture
 from hetang.console.ponds.access import own_or_404, seen_or_404
-from hetang.console.ponds.flows import NOW, OUT, Flow, Side, Spot, flow, flow_of, read_day, seen_by, sides_of, spots
+from hetang.console.ponds.flows import (
+    NOW,
+    OUT,
+    REST,
+    Flow,
+    Side,
+    Spot,
+    flow,
+    flow_of,
+    read_day,
+    seen_by,
+    sides_of,
+    spots,
+)
 from hetang.platform import clock
 from hetang.platform.access import Actor, actor_of, needs
 from hetang.platform.engine_client import EngineUnavailable, ServiceError
+from hetang.platform.models import OrgNode
 
 DAYS = 14  # of the history on one page
 
@@ -104,6 +119,7 @@ def people_page(request: HttpRequest, public_id: str) -> HttpResponse:
             "source": next(one for one in found.before if one.key == row),
             "target": next(one for one in found.after if one.key == column),
             "address": f"from={_key(found.first)}&to={_key(found.last)}",
+            "audience": _as_rule(pond_set, found, row, column) if actor.can("audiences:edit") else "",
         }
     return render(request, "console/ponds/people.html", values)
 
@@ -225,6 +241,22 @@ def _asked(pond_set: PondSet, request: HttpRequest, actor: Actor) -> tuple[Flow 
 def _only_now(pond_set: PondSet, side: Side) -> list[Line]:
     found = flow(pond_set, side, side)
     return _lines(found)
+
+
+def _as_rule(pond_set: PondSet, found: Flow, row: str, column: str) -> str:
+    """The address of the builder with the people of a cell as a rule; empty where no rule can say it: who is gone fits
+    none, a pond that was removed cannot be named, and newcomers of a part of the organisation cannot be told from
+    people elsewhere."""
+    codes = {str(pk): str(code) for pk, code in pond_set.ponds.filter(removed_at=None).values_list("pk", "public_id")}
+    codes[REST] = str(pond_set.public_id)
+    was = [one.key for one in found.before if one.key != OUT] if row == OUT else [row]
+    if column not in codes or not set(was) <= codes.keys() or (row == OUT and pond_set.org_node.kind != OrgNode.BRAND):
+        return ""
+    asked: list[tuple[str, str]] = [("was_not" if row == OUT else "was", codes[one]) for one in was]
+    asked += [("is", codes[column]), ("on", _key(found.first))]
+    if found.last.day is not None:
+        asked.append(("until", _key(found.last)))
+    return f"{reverse('audiences:new')}?{urlencode(asked)}"
 
 
 def _lines(found: Flow) -> list[Line]:
