@@ -141,7 +141,7 @@ def _where(w: Writer, deed: Deed) -> str:
         channel = w.name(ORDER_CHANNELS.get(deed.channel, ("", ""))) or w.channel(deed.channel)
         where += w.say(f"通过{channel}", f" by {channel}")
     if deed.sources:
-        where += w.say("经系统{}", " by the system {}").format(w.listed(deed.sources))
+        where += w.say("经系统{}", " (system {})").format(w.listed(deed.sources))
     return f"{_at(w, deed)}{where}"
 
 

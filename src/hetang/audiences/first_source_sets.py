@@ -21,8 +21,9 @@ def customers_first(by: str, since: datetime | None, *wanted: tuple[str, tuple[H
     """Customers whose first source is of this kind (not `any`), since then, with these properties where any are named:
     ids of `stores`, `staff` and `groups`, WeCom's numbers of `ways`, `channel_states`. Of orders none can be.
 
-    One statement. A scan of friendships, stays or first orders where no property chooses, and for each of them a look
-    at whether something was earlier.
+    One statement: a scan of friendships, stays or first orders where no property chooses, and for each of them a look
+    at whether something was earlier. Measured on a busy machine with 1 M friendships and buyers and 200,000 stays: all
+    friendships 2.5 s, those of a code 0.25 s, those of a week 0.1 s; all first orders 1.3 s.
     """
     column_of, at, select = _OF[by]
     tests, params = [], {"since": since}
