@@ -19,6 +19,7 @@ from pyroaring import BitMap
 
 from hetang.audiences import history as asked
 from hetang.audiences.buckets import Drawn
+from hetang.audiences.district import Place
 from hetang.audiences.first_source import Beginning
 from hetang.audiences.live import LiveSets
 from hetang.audiences.moments import Moment
@@ -61,7 +62,9 @@ KINDS = ("order.refunded", "tag.changed")
 NINE = course_from(TEMPLATES["child"])
 CODES = tuple(stage.code for stage in NINE.stages)
 SPOTS = {"s1": (31_230_000, 121_470_000), "s2": (31_240_000, 121_480_000), "s3": (31_236_000, 121_476_000)}
+CENTRES = {"d1": (31_225_000, 121_455_000), "d2": (31_250_000, 121_490_000), "d3": (31_200_000, 121_510_000)}
 CATALOGUE = Catalogue(
+    districts={code: Place(code, "east" if code == "d3" else "west", at) for code, at in CENTRES.items()},
     tags={code: Named(i, code) for i, code in enumerate(TAGS, 1)},
     attributes={
         "city": AttributeType("text", "城市", "City"),
@@ -537,8 +540,8 @@ def fits_store(rule: dict[str, Any], h: Human) -> bool:
     return (h.home if rule["op"] == "home" else favourite([s for _, s, _ in h.orders if s])) in codes
 
 
-def fits_place(rule: dict[str, Any], h: Human) -> bool:
-    """By vectors to points on a sphere, not by haversines."""
+def away(h: Human, places: dict[str, tuple[int, int]]) -> dict[str, float]:
+    """How many metres her position is from places, by vectors to points on a sphere, not by haversines."""
 
     def vector(north: float, east: float) -> tuple[float, float, float]:
         north, east = math.radians(north), math.radians(east)
@@ -546,14 +549,25 @@ def fits_place(rule: dict[str, Any], h: Human) -> bool:
 
     text = h.attributes.get("spot", "")
     if not text.startswith("geo:"):
-        return False
+        return {}
     spot = vector(*map(float, text[4:].partition(";")[0].split(",")))
-    away = {code: 2 * 6_371_008.8 * math.asin(math.dist(spot, vector(*(one / 1e6 for one in at))) / 2)
-            for code, at in SPOTS.items()}  # fmt: skip
+    return {code: 2 * 6_371_008.8 * math.asin(math.dist(spot, vector(*(one / 1e6 for one in at))) / 2)
+            for code, at in places.items()}  # fmt: skip
+
+
+def fits_place(rule: dict[str, Any], h: Human) -> bool:
+    far = away(h, SPOTS)
     if rule["op"] == "within":
-        return any(away[code] <= rule["km"] * 1000 for code in rule["stores"])
-    near = min(("s1", "s2"), key=lambda code: away[code])  # s3 is not open
-    return near in rule["stores"] and away[near] <= 50_000
+        return any(far[code] <= rule["km"] * 1000 for code in rule["stores"] if far)
+    near = min(("s1", "s2"), key=lambda code: far.get(code, math.inf))  # s3 is not open
+    return near in rule["stores"] and far.get(near, math.inf) <= 50_000
+
+
+def fits_district(rule: dict[str, Any], h: Human) -> bool:
+    far = away(h, CENTRES)
+    near = min(CENTRES, key=lambda code: far.get(code, math.inf))
+    named = near in rule.get("districts", []) or ("east" if near == "d3" else "west") in rule.get("parents", [])
+    return named and far.get(near, math.inf) <= 50_000
 
 
 def fits_attribute(rule: dict[str, Any], h: Human) -> bool:

@@ -71,6 +71,7 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
                 "first_source",
                 "store",
                 "place",
+                "district",
                 "metric",
                 "metric",
                 "attribute",
@@ -166,6 +167,11 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
             near = {"op": "within", "km": draw(st.sampled_from([0.01, 0.7, 3, 25, 500]))}
             rule = near if draw(st.integers(0, 2)) else {"op": "nearest"}
             return {"type": kind, "of": "spot", "stores": draw(some(STORES)), **rule}
+        case "district":
+            rule = {"type": kind, "of": "spot", "districts": draw(some(("d1", "d2", "d3")))}
+            if draw(st.booleans()):
+                return rule
+            return {**rule, "districts": draw(st.sampled_from([[], ["d1"]])), "parents": draw(some(("east", "west")))}
         case "date":
             of = draw(st.sampled_from(["first_order", "last_order", "last_visit", "expected_order", "attribute:born"]))
             yearly = ["anniversary_within"] * 2 if of == "attribute:born" else []

@@ -13,13 +13,16 @@ from django.test import Client
 from pyroaring import BitMap
 
 from hetang.audiences import catalogues, queries, services
+from hetang.audiences.matching import explain
 from hetang.audiences.models import Audience
+from hetang.audiences.moments import Moment
 from hetang.audiences.reading import parse
 from hetang.campaigns import services as campaigns
 from hetang.campaigns.models import Broadcast, Campaign
 from hetang.commerce import history as commerce_history
 from hetang.communities.models import GroupChat, GroupMember
 from hetang.console.audiences import adding
+from hetang.console.audiences.verdicts import shown_value
 from hetang.customers import life_stages
 from hetang.customers.life_stages import TEMPLATES, Definition, course_from
 from hetang.customers.models import AttributeDefinition, Identity, Tag, TagGroup
@@ -28,7 +31,7 @@ from hetang.facts.subscriptions import run_until_idle
 from hetang.platform import access, brand, clock, engine_client, roles
 from hetang.platform.access import Scope
 from hetang.platform.models import Brand, Grant, OrgNode, User
-from hetang.resources.models import CategoryLabel, Product, Store
+from hetang.resources.models import CategoryLabel, District, Product, Store
 from hetang.touch.models import Programme
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -308,6 +311,29 @@ def test_first_sources_and_messages_are_found_by_typing_and_by_name(client: Clie
     assert counted(html) == "1"
     assert "received marketing messages of the campaign “Spring” in the last 30 days" in html
     assert client_of(roles.STORE_MANAGER, "s2").get("/audiences/values/campaigns").json()["values"] != []
+
+
+def test_people_of_a_district_are_counted_by_its_centre(client: Client) -> None:
+    assert "district" not in {one[0] for one in client.get("/audiences/values/conditions").json()["values"]}
+    place = AttributeDefinition.objects.create(code="place", type="place", label_zh="位置", label_en="Position")
+    for code, name, east in (("310106", "静安区", "121.45"), ("310115", "浦东新区", "121.54")):
+        District.objects.create(code=code, name=name, parent="上海市", latitude="31.23", longitude=east, datum="wgs84")
+    at = {"latitude": 31.231, "longitude": 121.46, "datum": "wgs84"}
+    said = Draft("customer.described", "p", NOW - timedelta(days=1), [("member", "ann")], {"places": {place.code: at}})
+    assert record("crm", [said]).rejected == []
+    run_until_idle()
+    catalogues.forget()
+    state: dict[str, Any] = {"tree": {"all": []}, "past": []}
+    post(client, state, do="add::?", what="district")
+    assert client.get("/audiences/values/districts", {"q": "静安"}).json()["values"] == [["310106", "静安区 · 上海市"]]
+    state["tree"]["all"][0]["districts"] = ["310106"]
+    html = post(client, state, do="draw")
+    assert counted(html) == "1"
+    assert "position is about in “静安区 · 上海市” (by the nearest centre of a district, up to 50 km)" in html
+    node = parse({"version": 1, "rule": state["tree"]}, catalogues.catalogue(fresh=True))
+    person = queries.person(Identity.objects.get(kind="member", key="ann").customer_id)
+    verdict = explain(node, person, catalogues.catalogue(), Moment(clock.today(), clock.zone().key)).children[0]
+    assert shown_value(verdict.node, verdict.found, catalogues.catalogue(), set()).startswith("about 静安区 · 上海市")
 
 
 def test_hostile_state_is_an_empty_rule(client: Client) -> None:

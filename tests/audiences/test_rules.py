@@ -100,6 +100,9 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     (place(of="city"), "not_a_place", ("rule", "of")),
     (place(km=0), "not_a_distance", ("rule", "km")),
     (place(op="nearest"), "unknown_field", ("rule",)),
+    ({"type": "district", "of": "spot"}, "missing", ("rule", "districts")),
+    ({"type": "district", "of": "spot", "districts": ["d9"]}, "unknown_district", ("rule", "districts")),
+    ({"type": "district", "of": "city", "parents": ["west"]}, "not_a_place", ("rule", "of")),
     ({"type": "date", "of": "attribute:city", "op": "within_last", "days": 3}, "not_a_date_attribute", ("rule", "of")),
     ({"type": "date", "of": "last_visit", "op": "anniversary_within", "days": 3}, "not_an_option", ("rule", "op")),
     ({"type": "store", "op": "home", "stores": ["s1"], "node": "north"}, "store_or_node", ("rule",)),
@@ -226,7 +229,7 @@ def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
         (
             behaviour(stores=["s1"], sources=["pos"], channel="mini_program", days=7),
             "最近 7 天在“s1”通过小程序经系统“pos”购买过",
-            "bought at “s1” by mini program by the system “pos” in the last 7 days",
+            "bought at “s1” by mini program (system “pos”) in the last 7 days",
         ),
         (behaviour(category="tea", days=30), "最近 30 天购买过品类“tea”", "bought category “tea” in the last 30 days"),
         (
@@ -275,6 +278,11 @@ def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
             {"type": "first_source", "by": "order", "channels": ["store"], "sources": ["pos"], "stores": ["s1"]},
             "首次来源是下单（渠道“门店”，来源系统“pos”，门店“s1”）",
             "first came with an order (channel “store”; system “pos”; store “s1”)",
+        ),
+        (
+            {"type": "district", "of": "spot", "districts": ["d1"], "parents": ["east"]},
+            "位置约在“east”、“d1 · west”（按最近的区县中心推算，50 公里以内）",
+            "position is about in “east”, “d1 · west” (by the nearest centre of a district, up to 50 km)",
         ),
         (
             metric(metric="lateness", op=">=", value=90),

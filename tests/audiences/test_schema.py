@@ -25,7 +25,20 @@ OF_SHAPE = {
     *("not_a_date", "not_a_boolean", "not_a_pair", "not_a_number", "not_a_time", "two_periods", "not_a_deed"),
     *("store_or_node", "not_a_distance", "segments_or_scores"),
 }
-NAMED = ("tag", "store", "node", "staff", "group", "product", "audience", "stage", "pond", "campaign", "broadcast")
+NAMED = (
+    "tag",
+    "store",
+    "node",
+    "staff",
+    "group",
+    "product",
+    "audience",
+    "stage",
+    "pond",
+    "campaign",
+    "broadcast",
+    "district",
+)
 OF_NAMES = {f"unknown_{one}" for one in NAMED}
 BY_TYPE = {
     "city",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from hetang.platform import files, positions
 from hetang.platform.environment import home
 from hetang.platform.models import StoredFile
 from hetang.resources import services as resources
-from hetang.resources.models import Product, Staff, Store
+from hetang.resources.models import District, Product, Staff, Store
 from hetang.resources.rules import StoreRow
 from tests.customers.drive import customer_of, fold_after, last_id, number_of
 from tests.imports.files import checked, csv_bytes, imported, uploaded
@@ -101,6 +102,23 @@ def test_staff_of_unknown_stores_are_refused_row_by_row() -> None:
     assert list(Staff.objects.values_list("userid", flat=True)) == ["li"]
     assert owner.result["problem_counts"] == {"unknown_store": 1}
     assert owner.result["counts"]["rows_refused"] == 1
+
+
+def test_districts_of_the_brand_s_own_list_keep_their_centre_until_a_file_leaves_it_out() -> None:
+    head = ["行政区划代码", "区县", "所属城市", "纬度", "经度", "坐标系"]
+    good = [
+        ["310106", "静安区", "上海市", "31.229", "121.448", "高德"],
+        ["310104", "徐汇区", "上海市", "31.18", "121.43", "高德"],
+    ]
+    owner = imported("districts", csv_bytes([head, *good]))
+    assert (owner.result["counts"]["new"], owner.check_result["warnings"]) == (2, [])
+    wrong, gone = ["310106", "静安区", "", "121.4", "31.2", "高德"], ["310104", "徐汇区", "", "", "", ""]
+    owner = imported("districts", csv_bytes([head, wrong, gone]))
+    counts = owner.result["counts"]
+    assert (counts["changed"], counts["rows_refused"]) == (1, 1)
+    assert owner.result["problem_counts"] == {"swapped_coordinates": 1}
+    found = District.objects.order_by("code").values_list("name", "parent", "latitude", "datum")
+    assert list(found) == [("徐汇区", "上海市", None, ""), ("静安区", "上海市", Decimal("31.229"), "gcj02")]
 
 
 CUSTOMERS = [

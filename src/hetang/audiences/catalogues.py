@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import connection
 
 from hetang.audiences import nearness, ports
+from hetang.audiences.district import Place
 from hetang.audiences.models import Audience, AutomaticTag, Pond
 from hetang.audiences.rules import (
     AttributeType,
@@ -32,7 +33,7 @@ from hetang.customers.models import AttributeDefinition, Tag
 from hetang.platform import clock, positions
 from hetang.platform.brand import brand
 from hetang.platform.models import OrgNode
-from hetang.resources.models import CategoryLabel, Product, Staff, Store
+from hetang.resources.models import CategoryLabel, District, Product, Staff, Store
 
 MESSAGES = ("campaigns", "broadcasts")
 _TTL_S = 2.0
@@ -129,6 +130,7 @@ def _read() -> Catalogue:
         },
         stores={code: Named(pk, name) for pk, code, name in stores},
         places=_places(),
+        districts=_districts(),
         nodes=_nodes(),
         staff={userid: Named(pk, name) for pk, userid, name in staff},
         categories=_categories(),
@@ -189,6 +191,16 @@ def _places() -> dict[str, StorePlace]:
     }
 
 
+def _districts() -> dict[str, Place]:
+    """Districts that have a centre, in the order of their codes."""
+    rows = District.objects.exclude(latitude=None).exclude(datum="").order_by("code")
+    fields = ("code", "name", "parent", "latitude", "longitude", "datum")
+    return {
+        code: Place(name, parent, _at(north, east, datum))
+        for code, name, parent, north, east, datum in rows.values_list(*fields)
+    }
+
+
 @lru_cache(maxsize=20_000)
 def _at(latitude: Decimal, longitude: Decimal, datum: str) -> nearness.Micro:
     return nearness.micro(positions.to_wgs84(latitude, longitude, datum))
@@ -230,7 +242,8 @@ select category from sold where category is not null
 # All that `_read` reads, but products and group chats.
 TABLES = (
     "customers_tag", "customers_taggroup", "customers_attributedefinition", "customers_lifestagemodel",
-    "resources_store", "resources_staff", "resources_categorylabel", "platform_orgnode", "commerce_rhythmfit",
+    "resources_store", "resources_staff", "resources_categorylabel", "resources_district", "platform_orgnode",
+    "commerce_rhythmfit",
     "audiences_audience", "audiences_automatictag", "audiences_pond", "audiences_pondset",
 )  # fmt: skip
 _STATE = " union all ".join(

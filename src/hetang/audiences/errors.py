@@ -116,6 +116,9 @@ MESSAGES: dict[str, str | Promise] = {
     ),
     "not_a_distance": _("Write a distance from 0.01 to {limit} km."),
     "unknown_store": _("The store “{code}” does not exist."),
+    "unknown_district": _(
+        "The district or city “{code}” is not in your list, or has no centre. Choose another one, or import the list."
+    ),
     "unknown_node": _("The part of the organisation “{code}” does not exist."),
     "unknown_staff": _("The member of staff “{code}” does not exist."),
     "unknown_group": _("The group chat “{code}” does not exist (any more)."),

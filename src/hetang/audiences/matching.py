@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from hetang.audiences import behaviour_matching, first_source, nearness, standing_matching
+from hetang.audiences import behaviour_matching, district, first_source, nearness, standing_matching
 from hetang.audiences.buckets import bucket
+from hetang.audiences.district import InDistrict
 from hetang.audiences.first_source import FirstSource
 from hetang.audiences.moments import Moment, anniversaries, asked_at, compare, day_bounds, first_day
 from hetang.audiences.people import GroupStay, Person
@@ -146,6 +147,8 @@ def _condition(  # noqa: PLR0911, PLR0912 - one for each kind
             return _at_store(node, person, catalogue)
         case NearStore():
             return _near(node, person, catalogue)
+        case InDistrict():
+            return _in_district(node, person, catalogue)
         case Attribute():
             found = person.attributes.get(node.code, "")
             return found, _attribute(node, found)
@@ -270,6 +273,15 @@ def _near(node: NearStore, person: Person, catalogue: Catalogue) -> tuple[Any, b
     stores = [(code, one.at) for code, one in catalogue.places.items() if one.open]
     found = nearness.nearest(nearness.micro(position), stores)
     return found and [found[0], round(found[1])], found is not None and found[0] in node.stores
+
+
+def _in_district(node: InDistrict, person: Person, catalogue: Catalogue) -> tuple[Any, bool]:
+    """Found: the district whose centre is the nearest, and how many metres away that is."""
+    position = positions.read(person.attributes.get(node.of, ""))
+    centres = [(code, one.at) for code, one in catalogue.districts.items()]
+    found = nearness.nearest(nearness.micro(position), centres) if position else None
+    near = found is not None and found[0] in district.wanted(node, catalogue.districts)
+    return found and [found[0], round(found[1])], near
 
 
 def _attribute(node: Attribute, found: str) -> bool:  # noqa: PLR0911 - one for each comparison

@@ -15,8 +15,9 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hetang.audiences import first_source_sql, nearness
+from hetang.audiences import district, first_source_sql, nearness
 from hetang.audiences.behaviour_sql import QUANTIFIED, Select, compared_sql, counted_sql, deed_at_sql, followed_sql
+from hetang.audiences.district import InDistrict
 from hetang.audiences.first_source import FirstSource
 from hetang.audiences.moments import (
     FIRST_DAY,
@@ -148,6 +149,9 @@ def plan(condition: Condition, catalogue: Catalogue, moment: Moment) -> Plan:  #
             return _at_store(condition, catalogue)
         case NearStore():
             return _near(condition, catalogue)
+        case InDistrict():
+            centres = {code: one.at for code, one in catalogue.districts.items()}
+            return _nearest(condition.of, centres, district.wanted(condition, catalogue.districts))
         case Attribute():
             return _attribute(condition)
         case Metric():
@@ -238,18 +242,22 @@ def _at_store(condition: AtStore, catalogue: Catalogue) -> Plan:
 
 
 def _near(condition: NearStore, catalogue: Catalogue) -> Plan:
-    name = attribute_column(condition.of, "place")
-    if condition.op == "within":
-        stores = tuple(catalogue.places[code].at for code in condition.stores)
-        cover = nearness.around(stores, condition.metres)
-        sql, parameters = near_sql(name, cover, stores, condition.metres)
-    else:
-        places = [(code, one.at) for code, one in catalogue.places.items() if one.open]
-        stores = tuple(at for _code, at in places)
-        wanted = frozenset(place for place, (code, _at) in enumerate(places) if code in condition.stores)
-        cover = nearness.nearest_to(stores, wanted)
-        sql, parameters = nearest_sql(name, *_deciding(cover, stores, wanted), nearness.NEAREST_M)
+    if condition.op == "nearest":
+        open_ones = {code: one.at for code, one in catalogue.places.items() if one.open}
+        return _nearest(condition.of, open_ones, frozenset(condition.stores))
+    stores = tuple(catalogue.places[code].at for code in condition.stores)
+    cover = nearness.around(stores, condition.metres)
+    sql, parameters = near_sql(attribute_column(condition.of, "place"), cover, stores, condition.metres)
     return Query(sql, tuple(sorted(parameters.items())), ((condition.of, "place"),))
+
+
+def _nearest(of: str, places: Mapping[str, nearness.Micro], codes: frozenset[str]) -> Plan:
+    """The nearest of all places to an attribute is one of these."""
+    wanted = frozenset(number for number, code in enumerate(places) if code in codes)
+    at = tuple(places.values())
+    deciding = _deciding(nearness.nearest_to(at, wanted), at, wanted)
+    sql, parameters = nearest_sql(attribute_column(of, "place"), *deciding, nearness.NEAREST_M)
+    return Query(sql, tuple(sorted(parameters.items())), ((of, "place"),))
 
 
 def _deciding(

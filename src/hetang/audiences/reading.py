@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from hetang.audiences import behaviour_reading, first_source_reading, standing_reading
+from hetang.audiences import behaviour_reading, district, first_source_reading, standing_reading
 from hetang.audiences.rules import (
     ADDED,
     ANNIVERSARY,
@@ -571,6 +571,7 @@ _CONDITIONS: dict[str, Callable[[Reader, dict[str, Any], Path], Condition | None
     "date": _date,
     "store": _store,
     "place": _near,
+    "district": district.read,
     "behaviour": behaviour_reading.behaviour,
     "behaviour_at": behaviour_reading.deed_at,
     "behaviour_then": behaviour_reading.followed,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from hetang.audiences.district import InDistrict, Place
 from hetang.audiences.first_source import FirstSource
 from hetang.audiences.standing_rules import Borders, Percentile, RfmCell, Standing
 from hetang.commerce.rhythm import Base
@@ -392,6 +393,7 @@ Condition = (
     | Friends
     | Friendship
     | FirstSource
+    | InDistrict
     | InGroups
     | MemberOf
     | InPond
@@ -484,6 +486,7 @@ class Catalogue:
     attributes: Mapping[str, AttributeType] = field(default_factory=dict)
     stores: Mapping[str, Named] = field(default_factory=dict)
     places: Mapping[str, StorePlace] = field(default_factory=dict)  # of stores that said where they are, by code
+    districts: Mapping[str, Place] = field(default_factory=dict)  # with a centre, by code
     nodes: Mapping[str, OrgStores] = field(default_factory=dict)
     staff: Mapping[str, Named] = field(default_factory=dict)
     categories: Mapping[str, tuple[str, str]] = field(default_factory=dict)

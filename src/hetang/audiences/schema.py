@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hetang.audiences import rules, standing_rules
+from hetang.audiences import district, rules, standing_rules
 from hetang.audiences.behaviour_reading import CLOCK, FILTERS, HOURS, LISTS, MAX_WITHIN
 from hetang.audiences.first_source_reading import shapes as first_source_shapes
 
@@ -90,6 +90,7 @@ def _conditions() -> dict[str, Shape]:
         "date": {"anyOf": _date()},
         "store": {"anyOf": _store()},
         "place": {"anyOf": _near()},
+        "district": {"anyOf": district.shapes(_NAME, _NAMES, _SOME)},
         "behaviour": {"anyOf": _behaviour()},
         "behaviour_at": {"anyOf": _behaviour_at()},
         "behaviour_then": _behaviour_then(),

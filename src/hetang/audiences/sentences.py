@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from hetang.audiences import behaviour_sentences, first_source_sentences, standing_sentences
+from hetang.audiences import behaviour_sentences, district, first_source_sentences, standing_sentences
 from hetang.audiences.behaviour_sentences import PURPOSE_NAMES, date_words
 from hetang.audiences.first_source import FirstSource
 from hetang.audiences.rules import (
@@ -418,6 +418,7 @@ _WRITERS = {
     DateOf: _date,
     AtStore: _store,
     NearStore: _near,
+    district.InDistrict: district.sentence,
     **behaviour_sentences.WRITERS,
     **standing_sentences.WRITERS,
     ConsentGiven: _consent,

@@ -13,10 +13,10 @@ from typing import Any
 from hetang.facts.intake import Draft
 from hetang.imports import rules
 from hetang.imports.mapping import LegalBasis
-from hetang.imports.targets import CUSTOMERS, IDENTITY_FIELDS, PRODUCTS, REFUNDS, STAFF, STORES, VISITS
+from hetang.imports.targets import CUSTOMERS, DISTRICTS, IDENTITY_FIELDS, PRODUCTS, REFUNDS, STAFF, STORES, VISITS
 from hetang.platform import positions
 from hetang.resources import services as resources
-from hetang.resources.rules import ProductRow, StaffRow, StoreRow
+from hetang.resources.rules import DistrictRow, ProductRow, StaffRow, StoreRow
 
 Record = dict[str, Any]
 
@@ -35,7 +35,7 @@ def key_of(target: str, record: Record) -> str:
     """By what a row is recognised as a repetition of another; empty where repetitions mean nothing."""
     if target == CUSTOMERS:
         return next((f"{kind}:{record[kind]}" for kind in IDENTITY_FIELDS if kind in record), "")
-    column = {STORES: "code", PRODUCTS: "sku", STAFF: "userid", REFUNDS: "refund"}.get(target)
+    column = {STORES: "code", DISTRICTS: "code", PRODUCTS: "sku", STAFF: "userid", REFUNDS: "refund"}.get(target)
     return str(record[column]) if column else ""
 
 
@@ -175,14 +175,18 @@ def store_row(record: Record, country: str) -> tuple[StoreRow, str]:
 
 
 def upsert(target: str, records: list[Record], country: str) -> resources.Upserted:
-    """Write a chunk of stores, products or staff. Raises resources.errors.UnknownStores for staff of unknown stores."""
+    """Write a chunk of stores, products, staff or districts. Raises resources.errors.UnknownStores for staff of unknown
+    stores."""
     if target == STORES:
         return resources.upsert_stores(store_row(record, country)[0] for record in records)
+    if target == DISTRICTS:
+        return resources.upsert_districts(DistrictRow(**_only(record, _DISTRICT_FIELDS)) for record in records)
     if target == STAFF:
         return resources.upsert_staff(StaffRow(**_only(record, _STAFF_FIELDS)) for record in records)
     return resources.upsert_products(ProductRow(**_only(record, _PRODUCT_FIELDS)) for record in records)
 
 
+_DISTRICT_FIELDS = ("code", "name", "parent", "latitude", "longitude", "datum")
 _STAFF_FIELDS = ("userid", "name", "store", "simulated")
 _PRODUCT_FIELDS = ("sku", "name", "category", "department", "brand", "cost", "price")
 

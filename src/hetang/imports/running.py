@@ -30,7 +30,7 @@ from hetang.imports import orders, problems, reading, rows, rules, sources, voca
 from hetang.imports.columns import Decoder, Problem, Rows
 from hetang.imports.errors import NotReady
 from hetang.imports.models import Import, ImportChunk
-from hetang.imports.targets import ORDERS, PRODUCTS, STAFF, STORES, TARGETS
+from hetang.imports.targets import DISTRICTS, ORDERS, RESOURCES, STAFF, STORES, TARGETS
 from hetang.platform import clock, positions
 from hetang.platform.brand import brand
 from hetang.platform.environment import home
@@ -103,7 +103,7 @@ class Reading:
             parsed = self._decoder.decode(block)
             tally.counts["rows"] += len(parsed) + len(block.ragged)
             tally.note(parsed.problems)
-            for name in ("store", "home_store", "code"):
+            for name in ("store", "home_store", *(("code",) if self.target.name == STORES else ())):
                 if name in parsed.columns:
                     tally.stores.update(value for value in parsed.columns[name].values if value is not None)
             tally.seen.look(parsed.columns)
@@ -211,8 +211,11 @@ def _check_rows(work: Reading, watch: Watch, tally: Tally) -> None:
         found = list(parsed.problems)
         records = list(parsed.records())
         tally.keys.append(_hashes(name, records))
-        if name in {STORES, PRODUCTS, STAFF}:
-            tally.counts["rows_taken"] += len(records)
+        if name in RESOURCES:
+            misplaced = _without_a_place(work, records) if name == DISTRICTS else []
+            tally.counts["rows_taken"] += len(records) - len(misplaced)
+            tally.note(misplaced)
+            found += misplaced
             if name == STORES:
                 misplaced = [problem for row, record in records if (problem := _misplaced(row, record, work.country))]
                 tally.places.update(problem.code for problem in misplaced)
@@ -229,8 +232,8 @@ def _check_rows(work: Reading, watch: Watch, tally: Tally) -> None:
 
 
 def _misplaced(row: int, record: dict[str, Any], country: str) -> Problem | None:
-    """What is wrong with a store's place: the store is taken without it."""
-    _store, fault = rows.store_row(record, country)
+    """What is wrong with the place of a store (which is taken without it) or of a district."""
+    fault = rows.judge(record, record.get("country") or country)
     field = "datum" if fault == "no_datum" else "latitude"
     said = ", ".join(str(record.get(name, "")) for name in ("latitude", "longitude"))
     return Problem(row, field, said, fault) if fault else None
@@ -373,7 +376,7 @@ def _run_orders(work: Reading, watch: Watch, tally: Tally) -> None:
 
 def _run_rows(work: Reading, watch: Watch, tally: Tally) -> None:
     written = _written(work.owner)
-    size = RESOURCE_ROWS_PER_CHUNK if work.owner.target in {STORES, PRODUCTS, STAFF} else ROWS_PER_CHUNK
+    size = RESOURCE_ROWS_PER_CHUNK if work.owner.target in RESOURCES else ROWS_PER_CHUNK
     number = 0
     for place, parsed in enumerate(work.blocks(watch, tally, "writing")):
         _log(work.owner, "run", f"a-{place:06d}", parsed.problems)
@@ -390,12 +393,16 @@ def _written(owner: Import) -> set[tuple[int, int]]:
 
 
 def _write_rows(work: Reading, number: int, records: list[tuple[int, dict[str, Any]]]) -> None:
-    if work.owner.target not in {STORES, PRODUCTS, STAFF}:
+    if work.owner.target not in RESOURCES:
         facts = _drafts(work, records)
         facts.counts["rows_taken"] = len(records) - len({problem.row for problem in facts.problems})
         _write_facts(work, 0, number, facts)
         return
-    records, refused = _without_unknown_stores(work.owner.target, records)
+    refused = _without_a_place(work, records) if work.owner.target == DISTRICTS else []
+    wrong = {problem.row for problem in refused}
+    records = [(row, record) for row, record in records if row not in wrong]
+    if work.owner.target == STAFF:
+        records, refused = _without_unknown_stores(records)
     with _chunk(work.owner, 0, number) as counts:
         done = rows.upsert(work.owner.target, [record for _, record in records], work.country)
         unchanged = len(records) - done.created - done.changed
@@ -403,12 +410,15 @@ def _write_rows(work: Reading, number: int, records: list[tuple[int, dict[str, A
         _log(work.owner, "run", f"c-0000-{number:06d}", refused)
 
 
+def _without_a_place(work: Reading, records: list[tuple[int, dict[str, Any]]]) -> list[Problem]:
+    """Districts whose centre is wrong: they are left as they are. Those without any are taken out of use."""
+    return [problem for row, record in records if (problem := _misplaced(row, record, work.country))]
+
+
 def _without_unknown_stores(
-    target: str, records: list[tuple[int, dict[str, Any]]]
+    records: list[tuple[int, dict[str, Any]]],
 ) -> tuple[list[tuple[int, dict[str, Any]]], list[Problem]]:
     """Staff of a store that does not exist cannot be placed in the organisation."""
-    if target != STAFF:
-        return records, []
     known = set(Store.objects.values_list("code", flat=True))
     good = [(row, record) for row, record in records if record.get("store", "") in known or not record.get("store")]
     kept = {row for row, _ in good}

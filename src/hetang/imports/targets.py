@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-STORES, PRODUCTS, STAFF, CUSTOMERS, ORDERS, REFUNDS, VISITS = (
-    "stores", "products", "staff", "customers", "orders", "refunds", "visits",
+STORES, PRODUCTS, STAFF, CUSTOMERS, ORDERS, REFUNDS, VISITS, DISTRICTS = (
+    "stores", "products", "staff", "customers", "orders", "refunds", "visits", "districts",
 )  # fmt: skip
+RESOURCES = frozenset({STORES, PRODUCTS, STAFF, DISTRICTS})  # these become rows, the others facts
 BIRTHDAY = "birthday"  # the attribute that says who is under fourteen (`customers.minors`)
 ATTRIBUTES = {  # codes of what brands usually keep of a customer, and the headers that name them
     BIRTHDAY: "birthday birthdate dateofbirth dob 生日 出生日期 出生年月 出生年月日 会员生日",
@@ -166,6 +167,14 @@ _VISIT_FIELDS = (
     _CHANNEL,
     _f("simulated", "yes_no", "Simulated", "模拟数据", "simulated 模拟"),
 )  # fmt: skip
+_DISTRICT_FIELDS = (
+    _f("code", "code", "District code", "区县代码", "code adcode districtcode id 编号 编码 代码 行政区划代码 区划代码 区县代码 区县编号", required=True),
+    _f("name", "text", "Name", "区县名称", "name district county 名称 区县 区县名称", required=True),
+    _f("parent", "text", "City", "所属城市", "parent city prefecture 上级 城市 所属城市 市 地市"),
+    _f("latitude", "coordinate", "Latitude of the centre", "中心纬度", "latitude lat 纬度 中心纬度"),
+    _f("longitude", "coordinate", "Longitude of the centre", "中心经度", "longitude lon lng long 经度 中心经度"),
+    _DATUM,
+)  # fmt: skip
 _ANYBODY = (tuple(field.name for field in _IDENTITIES),)
 
 TARGETS: dict[str, Target] = {
@@ -178,6 +187,7 @@ TARGETS: dict[str, Target] = {
         Target(ORDERS, "Orders with lines", "订单明细", _ORDER_FIELDS, "", (("amount", "unit_price"),)),
         Target(REFUNDS, "Refunds", "退款", _REFUND_FIELDS, "refund"),
         Target(VISITS, "Visits", "到访记录", _VISIT_FIELDS, "", _ANYBODY),
+        Target(DISTRICTS, "Districts", "区县", _DISTRICT_FIELDS, "code", (("latitude",), ("longitude",))),
     )
 }
 IDENTITY_FIELDS = tuple(field.name for field in _IDENTITIES)

@@ -66,6 +66,19 @@ class Product(models.Model):
         indexes: ClassVar = [models.Index(fields=["category"], name="product_category")]
 
 
+class District(models.Model):
+    """A district of the brand's own list (a county, a part of a city), below a city (`parent`, by its name), with its
+    centre: as it was given, with the datum that it was given in. Without a centre it is no longer used."""
+
+    id = models.BigAutoField(primary_key=True)
+    code = models.CharField(max_length=64, unique=True)
+    name = models.CharField(max_length=120)
+    parent = models.CharField(max_length=120, blank=True, default="")
+    latitude = models.DecimalField(max_digits=9, decimal_places=6, null=True)
+    longitude = models.DecimalField(max_digits=9, decimal_places=6, null=True)
+    datum = models.CharField(max_length=5, blank=True, default="")
+
+
 class CategoryLabel(models.Model):
     """What a product category is called in each language of the console."""
 

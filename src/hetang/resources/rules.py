@@ -67,6 +67,22 @@ class ProductRow:
 
 
 @dataclass(frozen=True, slots=True)
+class DistrictRow:
+    """A district. Without a name or a parent these stay as they are; without a centre it is no longer used."""
+
+    code: str
+    name: str | None = None
+    parent: str | None = None
+    latitude: Decimal | None = None
+    longitude: Decimal | None = None
+    datum: str | None = None
+
+    @property
+    def identity(self) -> str:
+        return self.code
+
+
+@dataclass(frozen=True, slots=True)
 class CategoryRow:
     """What a category is called. What is None is left as it is."""
 
@@ -79,7 +95,7 @@ class CategoryRow:
         return self.category
 
 
-Row = TypeVar("Row", StoreRow, StaffRow, ProductRow, CategoryRow)
+Row = TypeVar("Row", StoreRow, StaffRow, ProductRow, DistrictRow, CategoryRow)
 
 
 def last_of_each(rows: Iterable[Row]) -> list[Row]:

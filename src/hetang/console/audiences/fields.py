@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from hetang.audiences import behaviour_sentences, ponds, queries, rules, sentences
 from hetang.audiences.first_source_sentences import ORDER_CHANNELS
 from hetang.audiences.rules import Catalogue
-from hetang.console.audiences import behaviour_fields, first_source_fields, standing_fields
+from hetang.console.audiences import behaviour_fields, first_source_fields, place_fields, standing_fields
 from hetang.console.audiences.field import Choices, Field
 from hetang.platform import clock
 from hetang.platform.access import Actor
@@ -48,7 +48,9 @@ def fields_of(leaf: dict[str, Any], known: Catalogue) -> list[Field]:  # noqa: P
         case "store":
             return _store(leaf)
         case "place":
-            return _near(leaf, known)
+            return place_fields.near(leaf, known)
+        case "district":
+            return place_fields.district(leaf, known)
         case "relation":
             return _relation(leaf)
         case "friendship":
@@ -109,6 +111,7 @@ def label_of(leaf: dict[str, Any]) -> str:
         "date": _("Date"),
         "store": _("Store"),
         "place": _("Near a store"),
+        "district": _("District (approximate)"),
         "relation": _("WeCom friend"),
         "friendship": _("How and when she was added"),
         "first_source": _("Where she first came from"),
@@ -162,6 +165,8 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
     if known.places and (position := rules.position_of(known)):
         near: dict[str, Any] = {"type": "place", "of": position, "op": "within", "km": 3, "stores": []}
         offered.insert(13, ("place", near))
+    if known.districts and (position := rules.position_of(known)):
+        offered.insert(14, ("district", {"type": "district", "of": position, "districts": []}))
     for model, defined in list(known.stage_models.items())[:1]:
         first = [defined.course.stages[0].code]
         offered.append(
@@ -185,7 +190,10 @@ def kinds(known: Catalogue) -> list[tuple[str, list[tuple[str, str]]]]:
         (_("What she did"), ("bought", "spent", "visited", "received", "first_or_last", "then", "fact")),
         (
             _("Who she is"),
-            ("tag", "metric", "percentile", "rfm", "date", "life_stage", "attribute", "first_source", "store", "place"),
+            (
+                *("tag", "metric", "percentile", "rfm", "date", "life_stage", "attribute", "first_source"),
+                *("store", "place", "district"),
+            ),
         ),
         (_("May she be reached"), ("relation", "friendship", "group_chat", "consent", "do_not_disturb")),
         (_("People of other lists"), ("audience", "pond", "pond_at", "audience_moved", "audience_at", "bucket")),
@@ -205,6 +213,8 @@ def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
         "tags": [(code, tag.name) for code, tag in known.tags.items()],
         "stores": [(code, store.name) for code, store in known.stores.items()],
         "placed_stores": [(code, store.name) for code, store in known.stores.items() if code in known.places],
+        "districts": [(code, one.shown) for code, one in known.districts.items()],
+        "cities": [(name, name) for name in dict.fromkeys(one.parent for one in known.districts.values()) if name],
         "nodes": [(code, node.name) for code, node in known.nodes.items()],
         "staff": [(userid, staff.name) for userid, staff in known.staff.items()],
         "categories": sorted(((c, names[place]) for c, names in known.categories.items()), key=lambda pair: pair[1]),
@@ -408,24 +418,6 @@ def _groups(leaf: dict[str, Any]) -> list[Field]:
         Field("stores", _("Of these stores"), "pick", stores, source="stores", many=True, optional=True),
         Field("days", _("Joined in the last days"), "number", days, optional=True, blank=_("ever")),
     ]
-
-
-def _near(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
-    of, op = leaf.get("of", ""), leaf.get("op", "within")
-    positions = [
-        (code, one.label_zh if _chinese() else one.label_en)
-        for code, one in known.attributes.items()
-        if one.type == "place"
-    ]
-    ops = [("within", _("is near")), ("nearest", _("has as its nearest open store"))]
-    fields = [
-        Field("of", _("Whose position"), "select", of, positions),
-        Field("op", _("How"), "select", op, ops, shape=True),
-        Field("stores", _("Stores"), "pick", leaf.get("stores", []), source="placed_stores", many=True),
-    ]
-    if op == "within":
-        fields.insert(2, Field("km", _("At most so far"), "decimal", leaf.get("km", 3), hint=_("km")))
-    return fields
 
 
 def _relation(leaf: dict[str, Any]) -> list[Field]:

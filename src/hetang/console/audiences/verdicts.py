@@ -10,6 +10,7 @@ from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
 
 from hetang.audiences import rules
+from hetang.audiences.district import InDistrict
 from hetang.audiences.first_source import FirstSource
 from hetang.audiences.first_source_sentences import BY_NAMES, ORDER_CHANNELS
 from hetang.audiences.rules import (
@@ -55,6 +56,8 @@ def shown_value(  # noqa: PLR0911, PLR0912 - one for each kind
         return _listed([known.stores[code].name if code in known.stores else code for code in codes])
     if isinstance(node, NearStore):
         return _near(found, known)
+    if isinstance(node, InDistrict):
+        return _district(found, known)
     if isinstance(node, Friends | Friendship):
         return _listed([known.staff[userid].name if userid in known.staff else userid for userid in found])
     if isinstance(node, FirstSource):
@@ -164,6 +167,16 @@ def _ponds(found: dict[str, str], known: Catalogue) -> str:
     names = {code: known.ponds[code].name or pgettext("pond", "Everybody else") for code in found}
     said = _("%(pond)s, as of %(day)s")
     return _listed([said % {"pond": names[code], "day": day} for code, day in found.items()])
+
+
+def _district(found: list[Any] | None, known: Catalogue) -> str:
+    if not found:
+        return _("no position, or no centre near it")
+    code, metres = found
+    return _("about %(district)s, its centre is %(distance)s away") % {
+        "district": known.districts[code].shown,
+        "distance": figures.distance(metres),
+    }
 
 
 def _moment(found: str) -> str:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 from hetang.imports import messages, sources
 from hetang.imports.mapping import LegalBasis, Mapping, Money
 from hetang.imports.models import Import
-from hetang.imports.targets import CUSTOMERS, PRODUCTS, STORES, TARGETS
+from hetang.imports.targets import CUSTOMERS, RESOURCES, TARGETS
 from hetang.platform.brand import brand
 
 UPLOAD_LIMIT_MB = 512
@@ -118,7 +118,7 @@ class ConventionsForm(forms.Form):
         if not kinds & {"time", "day"}:
             for name in ("time_format", "time_zone"):
                 del self.fields[name]
-        if target in {STORES, PRODUCTS, "staff"}:
+        if target in RESOURCES:
             del self.fields["source"]
 
     @staticmethod
