@@ -102,9 +102,10 @@ def test_one_event_delivered_three_times_is_one(web: Client, app: App) -> None:
     for _ in range(3):  # each with new random bytes, as the platform repeats them
         assert post(web, app, event("del_follow_user")) == 200
     assert CallbackMessage.objects.count() == 1
-    assert callbacks.run_once() == 0.0
+    assert callbacks.run_once() > 0
     assert post(web, app, event("del_follow_user")) == 200
     assert callbacks.run_once() > 0
+    assert CallbackMessage.objects.get().state == "applied"
     assert relation_facts() == [("wmX", "anna", "lost_by_customer", "", None)]
 
 
