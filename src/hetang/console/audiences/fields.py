@@ -111,7 +111,7 @@ def label_of(leaf: dict[str, Any]) -> str:
         "date": _("Date"),
         "store": _("Store"),
         "place": _("Near a store"),
-        "district": _("District (approximate)"),
+        "district": _("City or district (approximate)"),
         "relation": _("WeCom friend"),
         "friendship": _("How and when she was added"),
         "first_source": _("Where she first came from"),

@@ -28,11 +28,11 @@ def near(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
 def district(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
     """Whose position is in which districts of the brand's list, or in which of its cities."""
     districts, cities = leaf.get("districts", []), leaf.get("parents", [])
-    label = _("Districts (by the nearest centre, up to 50 km)")
+    by_city, by_district = _("Cities (by the nearest centre, up to 50 km)"), _("or districts (far less sure)")
     return [
         Field("of", _("Whose position"), "select", leaf.get("of", ""), _positions(known)),
-        Field("districts", label, "pick", districts, source="districts", many=True, optional=True),
-        Field("parents", _("or all of these cities"), "pick", cities, source="cities", many=True, optional=True),
+        Field("parents", by_city, "pick", cities, source="cities", many=True, optional=True),
+        Field("districts", by_district, "pick", districts, source="districts", many=True, optional=True),
     ]
 
 
