@@ -82,7 +82,7 @@ def suggest(target: Target, headers: Sequence[str], samples: dict[str, list[str]
     return Mapping(
         columns=columns,
         attributes=rules.suggest_attributes(target, headers, set(columns.values())),
-        time_format=rules.guess_time_format(shown("time", "day")),
+        time_format=rules.guess_time_format(shown("time", "day") or shown("member_day")),
         money=Money(decimal=rules.guess_decimal_mark(shown("money", "price"))),
     )
 

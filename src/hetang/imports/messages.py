@@ -108,6 +108,38 @@ _PROBLEMS = {
         gettext_noop("This is not a date."),
         gettext_noop("Write it like 1990-05-17, or leave the cell empty."),
     ),
+    "day_without_year": (
+        gettext_noop("The day has no year: no age can be told by it."),
+        gettext_noop("Write it like 2024-02-29, or leave the cell empty."),
+    ),
+    "day_out_of_range": (
+        gettext_noop("The day lies before 1900 or after 2199."),
+        gettext_noop("Correct the year, or leave the cell empty."),
+    ),
+    "day_too_far": (
+        gettext_noop("The day lies more than ten months ahead: no child is due then."),
+        gettext_noop("Correct the year, or leave the cell empty."),
+    ),
+    "born_in_future": (
+        gettext_noop("The birthday of a partner or parent lies in the future."),
+        gettext_noop("Correct the year, or say who it is: only of a child to come is the due date noted."),
+    ),
+    "due_of_another": (
+        gettext_noop("Birthday and due date lie more than four months apart: they are of two children."),
+        gettext_noop("Choose the column of the due date for the next household member."),
+    ),
+    "child_without_day": (
+        gettext_noop("A child has a name or sex, but neither a birthday nor a due date."),
+        gettext_noop("Fill in one of the two days, or leave the other cells of this child empty as well."),
+    ),
+    "unknown_member_kind": (
+        gettext_noop("This is nobody of a household that is known."),
+        gettext_noop("Write 孩子, 伴侣, 父母, 宠物 or 其他, or in English child, partner, parent, pet or other."),
+    ),
+    "unknown_sex": (
+        gettext_noop("This is neither female nor male."),
+        gettext_noop("Write 女 or 男, female or male, or leave the cell empty."),
+    ),
     "unknown_store": (
         gettext_noop("The store is not known."),
         gettext_noop("Import the stores first, then this file again."),
@@ -255,6 +287,13 @@ _WARNINGS: dict[str, str | Promise] = {
     "too_many_tags": gettext_noop(
         "Tags that do not exist yet: %(count)s (%(first)s …). So many are hardly tags: check that the column is right. "
         "If you go on, they are held and must be replayed."
+    ),
+    "children": ngettext_lazy(
+        "%(count)s child under fourteen, or not born yet, is in the file. Data of children are sensitive: go on only if"
+        " a guardian agreed; otherwise take their columns out of the mapping.",
+        "%(count)s children under fourteen, or not born yet, are in the file. Data of children are sensitive: go on"
+        " only if their guardians agreed; otherwise take their columns out of the mapping.",
+        "count",
     ),
     "odd_phones": gettext_noop(
         "Phone numbers that look incomplete: %(count)s. Correct them in the file, or go on: "

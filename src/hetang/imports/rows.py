@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from hetang.facts.intake import Draft
-from hetang.imports import rules
+from hetang.imports import households, rules
 from hetang.imports.mapping import LegalBasis
 from hetang.imports.targets import CUSTOMERS, DISTRICTS, IDENTITY_FIELDS, PRODUCTS, REFUNDS, STAFF, STORES, VISITS
-from hetang.platform import positions
+from hetang.platform import clock, positions
 from hetang.resources import services as resources
 from hetang.resources.rules import DistrictRow, ProductRow, StaffRow, StoreRow
 
@@ -71,6 +71,7 @@ def _customer(row: int, record: Record, context: Context) -> list[Draft]:
         Draft("tag.changed", _key("tag", subject, f"{code}:{mark}"), at, who[:1], {"tag": code, "on": True})
         for code in (context.tags.get(written, written) for written in record.get("tags", ()))
     ]
+    drafts += _household(who, at, record, context)
     if (consent := _consent(record, context)) is not None:
         given_at = record.get("consent_at", at)
         drafts.append(Draft("consent.changed", _key("consent", subject, mark), given_at, who[:1], consent))
@@ -78,6 +79,23 @@ def _customer(row: int, record: Record, context: Context) -> list[Draft]:
         body = {"on": record["do_not_disturb"]}
         drafts.append(Draft("do_not_disturb.changed", _key("quiet", subject, mark), at, who[:1], body))
     return drafts
+
+
+def _household(who: list[tuple[str, str]], at: datetime, record: Record, context: Context) -> list[Draft]:
+    subject, mark = f"{who[0][0]}:{who[0][1]}", _digest(record)
+    found = households.members_of(record, clock.local_day(context.as_of))
+    return [
+        Draft(
+            "household.member_described",
+            _key("household", subject, f"{place}:{mark}"),
+            at,
+            who[:1],
+            {"member": f"{_open(subject, 48)}.{place}", **body},
+            None,
+            name,
+        )
+        for place, body, name in found
+    ]
 
 
 def _position(record: Record, country: str) -> str | None:
@@ -139,10 +157,14 @@ _DRAFTS: dict[str, Callable[[int, Record, Context], list[Draft]]] = {
 
 def _key(word: str, subject: str, mark: str) -> str:
     """At most 200 characters, whatever the identity: long ones are hashed."""
-    short = subject if len(subject) <= 80 else hashlib.blake2b(subject.encode(), digest_size=16).hexdigest()
-    if subject.startswith(("phone:", "email:")):  # a key is stored in the clear: no direct identifier in it
-        short = ""
-    return f"{word}:{short}:{mark}"
+    return f"{word}:{_open(subject, 80)}:{mark}"
+
+
+def _open(subject: str, limit: int) -> str:
+    """An identity as it may be stored in the clear: nothing of a direct identifier, a hash of what is too long."""
+    if subject.startswith(("phone:", "email:")):
+        return ""
+    return subject if len(subject) <= limit else hashlib.blake2b(subject.encode(), digest_size=16).hexdigest()
 
 
 def _digest(record: Values[str, Any]) -> str:

@@ -13,6 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from hetang.facts.kinds import FIRST_BIRTH, LAST_BIRTH
 from hetang.imports.targets import ATTRIBUTES, BIRTHDAY, CUSTOMERS, Target
 from hetang.platform.positions import datum_of
 
@@ -76,20 +77,74 @@ def is_odd_phone(text: str) -> bool:
     return len(digits) != 11 if digits.startswith("1") else len(digits) < 7
 
 
-_BIRTH_DATE = re.compile(r"(\d{4})\D{0,2}(\d{1,2})\D{0,2}(\d{1,2})(?:日|[T ].*)?")
+_BIRTH_DATE = re.compile(r"(\d{4})(?:(\d\d)(\d\d)|\D{1,2}(\d{1,2})\D{1,2}(\d{1,2}))(?:日|[T ].*)?")
+_WITHOUT_YEAR = re.compile(r"\d{1,2}\D\d{1,2}\D?")
 
 
 def parse_birth_date(text: str) -> str:
     """A date of birth as ISO text, however its parts are divided. Without a year (05-17) it stays as it is written."""
+    return text if _WITHOUT_YEAR.fullmatch(text) else _calendar_day(text).isoformat()
+
+
+def _calendar_day(text: str) -> date:
+    """Year, month and day however they are divided; 202411 is a month and no day."""
     found = _BIRTH_DATE.fullmatch(text)
     if found is None:
-        if re.fullmatch(r"\d{1,2}\D\d{1,2}\D?", text):
-            return text
         raise BadValue("not_a_date")
     try:
-        return date(*map(int, found.groups())).isoformat()
+        return date(*(int(part) for part in found.groups() if part))
     except ValueError:
         raise BadValue("not_a_date") from None
+
+
+def parse_member_day(text: str, conventions: Conventions) -> date:
+    """The birthday or due date of somebody of the household, moved like the times of the file (demo data only)."""
+    if _WITHOUT_YEAR.fullmatch(text):
+        raise BadValue("day_without_year")
+    if conventions.time_format in {"day_month_year", "month_day_year", "epoch_s", "epoch_ms"}:
+        try:
+            day = parse_day(text, conventions)
+        except BadValue:
+            day = _calendar_day(text)
+    else:
+        day = _calendar_day(text)
+    if not FIRST_BIRTH <= day <= LAST_BIRTH:
+        raise BadValue("day_out_of_range")
+    return day + conventions.shift
+
+
+_MEMBER_KINDS = {
+    word: kind
+    for kind, words in {
+        "child": "child kid baby son daughter boy girl 孩子 宝宝 子女 小孩 儿子 女儿 大宝 二宝 三宝",
+        "partner": "partner spouse husband wife 伴侣 配偶 爱人 丈夫 妻子 老公 老婆",
+        "parent": "parent father mother 父母 父亲 母亲 爸爸 妈妈 长辈 老人",
+        "pet": "pet cat dog 宠物 猫 狗",
+        "other": "other somebodyelse 其他 其它 其他人",
+    }.items()
+    for word in words.split()
+}
+_SEXES = {
+    **dict.fromkeys(("f", "female", "girl", "woman", "女", "女孩", "女宝", "女性", "女宝宝"), "female"),
+    **dict.fromkeys(("m", "male", "boy", "man", "男", "男孩", "男宝", "男性", "男宝宝"), "male"),
+    **dict.fromkeys(("u", "unknown", "未知", "保密", "不详"), None),
+}
+
+
+def parse_member_kind(text: str) -> str:
+    """Who somebody of the household is, in the words of both languages."""
+    kind = _MEMBER_KINDS.get(re.sub(r"\s+", "", text.lower()))
+    if kind is None:
+        raise BadValue("unknown_member_kind")
+    return kind
+
+
+def parse_member_sex(text: str) -> str | None:
+    """Female or male, in the words of both languages; None where the file says that it is not known."""
+    try:
+        return _SEXES[text.lower()]
+    except KeyError:
+        raise BadValue("unknown_sex") from None
 
 
 _YES = frozenset({"1", "y", "yes", "true", "t", "on", "是", "有", "同意", "已同意", "已授权", "√", "✓", "对"})
@@ -318,6 +373,9 @@ PARSERS: dict[str, Parser] = {
     "identity": lambda text, _: parse_code(text, 120),
     "attribute": lambda text, _: parse_text(text, 500),
     "birth_date": lambda text, _: parse_birth_date(text),
+    "member_kind": lambda text, _: parse_member_kind(text),
+    "member_sex": lambda text, _: parse_member_sex(text),
+    "member_day": parse_member_day,
     "codes": lambda text, _: parse_codes(text),
     "channel": lambda text, _: parse_channel(text),
     "country": lambda text, _: parse_country(text),

@@ -20,13 +20,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 from django.db import IntegrityError, connection, transaction
 
+from hetang.customers import minors
 from hetang.facts import intake
 from hetang.facts import rules as fact_rules
 from hetang.facts.errors import Refusal
 from hetang.facts.intake import Draft
 from hetang.facts.kinds import check_body
+from hetang.imports import households, orders, problems, reading, rows, rules, sources, vocabulary
 from hetang.imports import mapping as mappings
-from hetang.imports import orders, problems, reading, rows, rules, sources, vocabulary
 from hetang.imports.columns import Decoder, Problem, Rows
 from hetang.imports.errors import NotReady
 from hetang.imports.models import Import, ImportChunk
@@ -40,7 +41,7 @@ from hetang.resources.models import Store
 if TYPE_CHECKING:
     import numpy as np
 
-ROWS_PER_CHUNK = 1_000  # a customer row makes up to five facts
+ROWS_PER_CHUNK = 1_000  # a customer row makes some five facts
 RESOURCE_ROWS_PER_CHUNK = 10_000
 FIRST_PROBLEMS = 20
 _COUNTRY_OF_ZONE = {
@@ -67,6 +68,7 @@ class Tally:
     stores: set[str] = field(default_factory=set)
     seen: vocabulary.Seen = field(default_factory=vocabulary.Seen)
     odd_phones: set[str] = field(default_factory=set)
+    children: int = 0  # members of households whom the law calls minors
     keys: list[Any] = field(default_factory=list)  # 64-bit hashes of row keys, to find repetitions
     first_at: Any = None
     last_at: Any = None
@@ -93,6 +95,7 @@ class Reading:
         self.path, self.scratch = path, scratch
         self.country = _COUNTRY_OF_ZONE.get(brand().time_zone, "")
         self.context = rows.Context(owner.as_of, self.mapping.legal_basis, self.country, vocabulary.tag_codes())
+        self.minors_born_after = minors.born_after(clock.local_day(owner.as_of))
         self._decoder = Decoder(self.target, self.mapping, conventions(self.mapping))
         self.total = reading.total_of(path, owner.form)
 
@@ -224,6 +227,7 @@ def _check_rows(work: Reading, watch: Watch, tally: Tally) -> None:
         else:
             facts = _drafts(work, records)
             refused = facts.problems + _foresee(work, facts, tally)
+            tally.children += households.minors_among(facts.drafts, work.minors_born_after)
             tally.counts["rows_taken"] += len(records) - len({problem.row for problem in refused})
             found += refused
             tally.note(refused)
@@ -296,6 +300,8 @@ def _warnings(owner: Import, tally: Tally) -> list[dict[str, Any]]:
             warn(fault, count=tally.places[fault])
     found += _store_warnings(owner, tally)
     found += _tag_warnings(tally)
+    if tally.children:
+        warn("children", count=tally.children)
     if tally.odd_phones:
         warn("odd_phones", count=len(tally.odd_phones))
     if tally.counts["rows"] and not tally.counts["rows_taken"]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 STORES, PRODUCTS, STAFF, CUSTOMERS, ORDERS, REFUNDS, VISITS, DISTRICTS = (
@@ -117,6 +117,52 @@ _STAFF_FIELDS = (
     _STORE,
     _f("simulated", "yes_no", "Simulated", "模拟数据", "simulated 模拟"),
 )  # fmt: skip
+HOUSEHOLD = 3  # members for whom a customer's row has columns
+_EN_PLACES, _ZH_PLACES, _BIG = ("first", "second", "third"), "一二三", "大二三"
+_HOUSEHOLD_PARTS = (  # name, kind, labels, what a heading says behind (English) or after (Chinese) the word for a child
+    ("kind", "member_kind", "relation (a child if empty)", "关系（不填为孩子）", "relation relationship kind type", "关系 身份 类型", ""),
+    ("name", "text", "name", "姓名", "name nickname", "姓名 名字 小名 乳名 昵称", "child"),
+    ("sex", "member_sex", "sex", "性别", "sex gender", "性别", ""),
+    ("born", "member_day", "birthday", "生日", "birthday birthdate dateofbirth dob born bornon", "生日 出生日期 出生年月日 出生日 出生时间", "child"),
+    ("due", "member_day", "due date", "预产期", "duedate due", "预产期", "child"),
+)  # fmt: skip
+
+
+def _household(place: int) -> tuple[Field, ...]:
+    """The fields of one member of the household. Those of the first are named with and without a number."""
+    return tuple(
+        _f(
+            f"household_{place}_{name}",
+            kind,
+            f"Household member {place}: {en}",
+            f"家庭成员{place}：{zh}",
+            " ".join(_household_headers(place, en_words.split(), zh_words.split())),
+            personal=personal,
+        )
+        for name, kind, en, zh, en_words, zh_words, personal in _HOUSEHOLD_PARTS
+    )
+
+
+def _household_headers(place: int, en: list[str], zh: list[str]) -> Iterator[str]:
+    stems = [(stem, en) for stem in ("child", "baby", "kid", "householdmember")]
+    stems += [(stem, zh) for stem in ("宝宝", "孩子", "子女", "小孩", "家庭成员")]
+    for stem, words in stems:
+        for word in words:
+            yield from (
+                (f"{stem}{place}{word}", f"{stem}{word}{place}", f"{stem}{word}")
+                if place == 1
+                else (
+                    f"{stem}{place}{word}",
+                    f"{stem}{word}{place}",
+                )
+            )
+    yield from (f"{_EN_PLACES[place - 1]}{stem}{word}" for stem in ("child", "baby", "kid") for word in en)
+    for word in zh:
+        yield f"{_BIG[place - 1]}宝{word}"
+        yield from (f"第{_ZH_PLACES[place - 1]}{unit}{word}" for unit in ("胎", "个孩子", "个宝宝", "孩", "宝"))
+    yield from (word for word in ("duedate", "预产期") if place == 1 and word in (*en, *zh))
+
+
 _CUSTOMER_FIELDS = (
     *_IDENTITIES,
     _f("name", "text", "Name", "姓名", "name fullname customername 姓名 名字 会员姓名 客户姓名", personal="name"),
@@ -130,6 +176,7 @@ _CUSTOMER_FIELDS = (
     _f("consent", "yes_no", "Consent given", "是否同意", "consent optin marketingconsent subscribed agree 同意 是否同意 营销授权 授权 同意营销 是否授权"),
     _f("consent_at", "time", "Consent at", "同意时间", "consentat consenttime optintime optindate 同意时间 授权时间"),
     _f("do_not_disturb", "yes_no", "Do not disturb", "免打扰", "donotdisturb dnd optout unsubscribed 免打扰 勿扰 退订"),
+    *(field for place in range(1, HOUSEHOLD + 1) for field in _household(place)),
 )  # fmt: skip
 _ORDER_FIELDS = (
     _f("order", "key", "Order number", "订单号",

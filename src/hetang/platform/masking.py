@@ -28,12 +28,14 @@ def mask_name(plain: str) -> str:
 def mask(kind: str, plain: str, *, strict: bool = False) -> str:
     """The mask of a kind of identifier; kinds that are no direct identifiers stay as they are.
 
+    Of a position, and of what is said of a `child` (name, birthday), nothing is shown.
+
     `strict` (people under fourteen): of phones the last two digits, of names and addresses nothing, and pseudonyms as
     well are hidden but for their last two characters.
     """
     if strict:
         return HIDDEN if kind in {"name", "email"} or len(plain) < 6 else HIDDEN + plain[-2:]
-    if kind == "position":
-        return HIDDEN
+    if kind in {"position", "child"}:
+        return HIDDEN if plain else ""
     masks = {"phone": mask_phone, "email": mask_email, "name": mask_name}
     return masks[kind](plain) if kind in masks else plain
