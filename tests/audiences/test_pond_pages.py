@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
-from hetang.audiences import pond_days, services
-from hetang.audiences.models import PondSet
+from hetang.audiences import pond_days, ponds, services
+from hetang.audiences.models import Audience, PondSet
 from hetang.console.exports.figures import sheet_of_ponds
 from hetang.customers.models import Customer
 from hetang.platform import clock, roles
@@ -150,3 +150,25 @@ def test_flows_days_people_and_the_export(client: Client) -> None:
     assert "No pond sets yet" in text_of(client.get("/ponds/"))
     assert "Value" in text_of(client.get("/ponds/?show=archived"))
     assert "It is back." in text_of(client.post(f"{address}restore", follow=True))
+
+
+def test_ready_made_sets_come_with_their_audiences_and_once(client: Client) -> None:
+    told = text_of(client.get("/ponds/"))
+    assert "New customers → Active → Slowing down → Lost" in told
+    made = []
+    for code in ("last-order", "rhythm", "rfm"):
+        answer = client.post("/ponds/start", {"start": code})
+        made.append(PondSet.objects.order_by("pk").last())
+        assert answer.headers["location"] == f"/ponds/{made[-1].public_id}/"
+    assert [one.ponds.count() for one in made] == [4, 4, 8]
+    assert Audience.objects.count() == 16
+    client.post("/ponds/start", {"start": "rfm"})
+    assert (PondSet.objects.count(), Audience.objects.count()) == (3, 16), "it is there already"
+    lost = Audience.objects.get(name="By the last order·Lost")
+    services.save(HEADQUARTERS, name=lost.name, rule=EVERYBODY, org_node=lost.org_node, audience=lost)
+    client.post("/ponds/start", {"start": "last-order"})
+    another = PondSet.objects.order_by("pk").last()
+    assert another is not None and another.name == "By the last order 2"
+    names = [one.audience.name.removeprefix("By the last order·") for one in ponds.ponds_of(another)]
+    assert names == ["New customers", "Active", "Slowing down", "Lost 2"]
+    assert client.post("/ponds/start", {"start": "gone"}).status_code == 400

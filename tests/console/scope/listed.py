@@ -195,6 +195,7 @@ LISTED: dict[str, Listed] = {
     **dict.fromkeys(("ponds:list", "ponds:new"), Listed()),
     "ponds:draw": Listed(body=_ponds_form, silent=True),
     "ponds:save": Listed(body=_ponds_form),
+    "ponds:start": Listed(body=sending(start="rfm"), of="self"),  # what it makes lies at her own place
     **dict.fromkeys(("ponds:detail", "ponds:history", "ponds:edit"), Listed(_of_pond_set)),
     "ponds:people": Listed(_of_pond_set, query=sending(row="rest", column="rest")),
     "ponds:archive": Listed(_of_pond_set),

@@ -20,6 +20,7 @@ from hetang.audiences.ponds import MAX_NAME, MOST, Wanted
 from hetang.audiences.rules import InvalidRule
 from hetang.console.audiences.building import home_node, trouble
 from hetang.console.ponds.access import own_or_404
+from hetang.console.ponds.starts import starts
 from hetang.platform.access import Actor, actor_of, needs
 from hetang.platform.engine_client import EngineUnavailable, ServiceError
 
@@ -134,6 +135,7 @@ def save(request: HttpRequest) -> HttpResponse:
 
 def _page(request: HttpRequest, typed: Typed, pond_set: PondSet | None, problem: str = "") -> HttpResponse:
     values = _values(actor_of(request), typed) | {"pond_set": pond_set, "problem": problem}
+    values["starts"] = starts() if pond_set is None and request.method == "GET" else ()
     return render(request, "console/ponds/form.html", values, status=422 if problem else 200)
 
 

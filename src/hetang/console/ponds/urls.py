@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from hetang.console.ponds import composing, views
+from hetang.console.ponds import composing, starts, views
 
 app_name = "ponds"
 urlpatterns = [
@@ -10,6 +10,7 @@ urlpatterns = [
     path("new", composing.new, name="new"),
     path("draw", composing.draw, name="draw"),
     path("save", composing.save, name="save"),
+    path("start", starts.start, name="start"),
     path("<uuid:public_id>/", views.detail, name="detail"),
     path("<uuid:public_id>/people", views.people_page, name="people"),
     path("<uuid:public_id>/history", views.history, name="history"),

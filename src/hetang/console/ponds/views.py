@@ -38,6 +38,7 @@ from hetang.console.ponds.flows import (
     sides_of,
     spots,
 )
+from hetang.console.ponds.starts import starts
 from hetang.platform import clock
 from hetang.platform.access import Actor, actor_of, needs
 from hetang.platform.engine_client import EngineUnavailable, ServiceError
@@ -70,6 +71,7 @@ def pond_list(request: HttpRequest) -> HttpResponse:
         ],
         "away": away,
         "archived": away or ponds.archived(scope).exists(),
+        "starts": starts() if actor.can("audiences:edit") else (),
     }
     return render(request, "console/ponds/list.html", values)
 
