@@ -305,7 +305,9 @@ class _Anything(dict[str, object]):
 
 def _counts(owner: Import, counts: dict[str, int], finished: bool) -> list[dict[str, Any]]:
     names = {"rows_taken": _("Rows imported")} if finished else {}
-    hints = {"new": _("profile, tags and consent count separately")} if owner.target == CUSTOMERS else {}
+    hints = (
+        {"new": _("profile, household members, tags and consent count separately")} if owner.target == CUSTOMERS else {}
+    )
     return [
         {"label": names.get(code, label), "value": counts[code], "money": is_money, "hint": hints.get(code, "")}
         for code, label, is_money in COUNTS
