@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import importlib.resources
 import warnings
+from collections import Counter
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.utils.translation import override
 
+from hetang.customers import life_stages
 from hetang.demo import files, source, world
 
 
@@ -51,6 +54,27 @@ def test_what_is_drawn_stays_the_same(drawn: files.World) -> None:
     for person in people:
         visited = {store for store, _ in person.shopper.stores}
         assert {store_of[userid] for userid in person.advisers} <= visited
+
+
+@pytest.mark.data
+def test_children_are_of_every_stage_where_the_data_tell_of_some(drawn: files.World) -> None:
+    told = {str(row["household_id"]): row["kids_count"] for row in source.table("demographics").to_pylist()}
+    days = [day for one in drawn.people for day in world.children(one.shopper.member, told.get(one.shopper.member))]
+    assert sum(bool(world.children(member, said)) for member, said in told.items()) == 288
+    with override("en"):
+        course = life_stages.course_from(life_stages.TEMPLATES["child"])
+    stages = Counter(stage.name if (stage := course.stage_at(day, source.LAST_DAY)) else "" for day in days)
+    assert stages == {
+        "Expecting": 31,
+        "0–3 months": 70,
+        "3–6 months": 13,
+        "6–12 months": 20,
+        "1–2 years": 36,
+        "2–3 years": 36,
+        "3–6 years": 116,
+        "6–8 years": 57,
+        "8–14 years": 85,
+    }
 
 
 @pytest.mark.data

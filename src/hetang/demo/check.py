@@ -25,7 +25,7 @@ from hetang.campaigns import queries as campaign_queries
 from hetang.campaigns import services as campaigns
 from hetang.campaigns.models import Broadcast
 from hetang.commerce.models import CustomerMetric, Order, Refund
-from hetang.customers.models import Consent, Customer, Relation
+from hetang.customers.models import Consent, Customer, HouseholdMember, Relation
 from hetang.demo import load, simulated, start
 from hetang.demo.files import World
 from hetang.experiments.estimates import Estimate
@@ -48,6 +48,7 @@ SALES = 459_603_958  # cents
 ORDERS = 155_848
 PEOPLE = 2_469
 LINES = 1_469_307
+CHILDREN = 464
 UPLIFT = 0.6
 AUDIENCE = {
     "version": 1,
@@ -138,6 +139,7 @@ def _import(found: Findings) -> None:
     found.equal("metrics_gmv_minor", CustomerMetric.objects.aggregate(total=Sum("gmv"))["total"], SALES)
     found.equal("history_lines", _over_servers("count()"), LINES)
     found.equal("history_sales_minor", _over_servers("sum(amount)"), SALES)
+    found.equal("children", HouseholdMember.objects.filter(day__isnull=False).count(), CHILDREN)
     found.figures["friendships"] = Relation.objects.filter(state=Relation.ACTIVE).count()
     found.figures["consents"] = Consent.objects.filter(given=True, purpose="marketing", channel="wecom").count()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 NAMES = ("stores", "products", "staff", "customers", "orders", "visits")
 ATTRIBUTES = ("age", "income", "home_ownership", "marital_status", "household_size", "household_comp", "kids_count")
+CHILDREN = tuple(f"child_{place}_birthday" for place in (1, 2, 3))
 TIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -195,6 +197,7 @@ def _staff(advisers: Iterable[Adviser]) -> pa.Table:
 def _customers(people: Sequence[Person]) -> pa.Table:
     known = {str(row["household_id"]): row for row in source.table("demographics").to_pylist()}
     attributes = {name: [known.get(one.shopper.member, {}).get(name) for one in people] for name in ATTRIBUTES}
+    born = [world.children(one.shopper.member, known.get(one.shopper.member, {}).get("kids_count")) for one in people]
     return _columns(
         member_id=[one.shopper.member for one in people],
         unionid=[one.unionid for one in people],
@@ -204,8 +207,13 @@ def _customers(people: Sequence[Person]) -> pa.Table:
         consent_at=["2017-01-01 17:00:00" if one.consent else None for one in people],
         do_not_disturb=["1" if one.quiet else None for one in people],
         **_degrees([world.home_place(one.shopper.member, one.shopper.stores[0][0]) for one in people]),
+        **{name: [_day(days, place) for days in born] for place, name in enumerate(CHILDREN)},
         **attributes,
     )
+
+
+def _day(days: Sequence[date], place: int) -> str | None:
+    return days[place].isoformat() if place < len(days) else None
 
 
 def _degrees(places: Sequence[tuple[float, float]]) -> dict[str, list[str | None]]:

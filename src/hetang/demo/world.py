@@ -1,4 +1,5 @@
-"""What the data lack and the demo draws: regions, advisers, who is whose friend, who consented, who only looked. Pure.
+"""What the data lack and the demo draws: regions, advisers, who is whose friend, who consented, who only looked,
+when children were born. Pure.
 
 Every draw comes from a named stream of a fixed seed, so adding one never changes another.
 """
@@ -11,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from hetang.demo.source import LAST_DAY
+
 SEED = 20170101
 REGIONS = ("模拟东区", "模拟南区", "模拟西区", "模拟北区", "模拟中区")
 CITIES = ((39.96, -82.99), (33.75, -84.39), (39.10, -84.51), (42.33, -83.05), (35.23, -80.84))  # one for each region
@@ -18,6 +21,8 @@ STORE_SPREAD, HOME_SPREAD = 0.06, 0.02  # degrees: about 6 and 2 km
 STAFFED_STORES = 40
 PAIRED_STORES = 20  # the busiest of them have two advisers
 CONSENT_SHARE, QUIET_SHARE, FRIEND_SHARE, SECOND_FRIEND_SHARE = 0.85, 0.02, 0.82, 0.06
+EXPECTED_SHARE = 0.1  # households with children whose youngest is still to come
+CHILDHOOD_DAYS = 5000  # so that all stay under fourteen for some months after the year of the data
 LOOKING_SHARE = 0.3  # visits without a purchase, per day with one
 _SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹"
 _GIVEN = (
@@ -90,6 +95,26 @@ def person_name(member: str) -> str:
     """A made-up name for a household, the same each time; the data know only its number."""
     chance = stream(f"name of {member}")
     return chance.choice(_SURNAMES) + chance.choice(_GIVEN)
+
+
+def children(member: str, told: str | None) -> list[date]:
+    """Simulated days of birth of the children that the data tell of (`1`, `2`, `3+`), the eldest first; all under 14.
+
+    The data know no day, and may count older children. The young are more frequent than the old; some are due after
+    the year of the data.
+    """
+    count = {"1": 1, "2": 2, "3+": 3}.get(told or "", 0)
+    chance = stream(f"children of {member}")
+    if chance.random() < EXPECTED_SHARE:
+        day = LAST_DAY + timedelta(days=chance.randrange(10, 270))
+    else:
+        day = LAST_DAY - timedelta(days=int(CHILDHOOD_DAYS * chance.random() ** 3))
+    found = []
+    for _ in range(count):
+        if (LAST_DAY - day).days < CHILDHOOD_DAYS:
+            found.append(day)
+        day -= timedelta(days=chance.randrange(500, 1500))
+    return found[::-1]
 
 
 def advisers(stores_by_traffic: Sequence[str]) -> list[Adviser]:
