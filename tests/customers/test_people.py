@@ -90,6 +90,25 @@ def check_books() -> None:
         assert aliases[absorbed] == aliases.get(survivor, survivor)
 
 
+def test_whoever_was_between_two_numbers_leaves_and_the_books_agree() -> None:
+    """One number absorbed another, which had absorbed a third: the third stays, the second goes."""
+    both, phone = [("member", "a"), ("member", "b")], ("phone", "13800000000")
+    mail = ("email", "x@brand.cn")
+    EvidencePolicy.objects.create(contact_limit=1)
+    everybody = [mail, *((("member", name)) for name in "abcd"), phone]
+    take([
+        [draft("visit.recorded", "f8", both[:1], 0)],
+        [
+            draft("customer.identified", "f7", [both[0], mail, both[1]], 0),
+            draft("customer.identified", "f15", both, 0),
+            draft("customer.identified", "f5", [("member", "d"), mail, phone], 0),
+        ],
+        [draft("identity.judged", "f6", [phone], 0, verdict="own", by="lin")],
+        [draft("customer.identified", "f3", [both[0], ("member", "d")], 0)],
+        [draft("customer.kept_apart", "apart", everybody, 0, left=5, by="lin")],
+    ])  # fmt: skip
+
+
 @settings(
     max_examples=80,
     deadline=None,

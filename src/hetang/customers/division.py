@@ -197,12 +197,12 @@ def _rename(outcome: Outcome) -> None:
 
 
 def _note_absorbed(outcome: Outcome) -> None:
-    """Keep each new merge with its evidence, and close those that are no more."""
-    stands = {
-        one
-        for one, target in outcome.aliases.items()
-        if target is not None and outcome.final(target) == outcome.numbering.alias_of.get(one)
-    }
+    """Keep each new merge with its evidence, and close those that are no more.
+
+    A number that was absorbed by one that was absorbed in turn may stay an alias of the last of them, though the one
+    between has become a person again: its merge is another one then."""
+    rows_of = Merge.objects.filter(absorbed__in=outcome.aliases, undone_at=None).values_list("absorbed", "survivor")
+    stands = {one for one, survivor in rows_of if outcome.final(survivor) == outcome.numbering.alias_of.get(one)}
     Merge.objects.filter(absorbed__in=outcome.aliases.keys() - stands, undone_at=None).update(undone_at=clock.now())
     steps = [
         MergeStep(survivor, absorbed, _evidence(outcome.region, link), _pair(outcome.region, link))
