@@ -20,7 +20,8 @@ import statistics
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
+from datetime import time as time_of_day
 
 import httpx
 
@@ -213,7 +214,7 @@ def busy(username: str) -> None:
     for number in range(4):
         period = (today + timedelta(days=7 * number), today + timedelta(days=7 * number + 6))
         campaign = campaigns.save_campaign(actor, campaigns.CampaignFields(f"Week {number}", *period, root.pk))
-        slot = clock.now() + timedelta(days=7 * number + 1)
+        slot = datetime.combine(today + timedelta(days=7 * number + 1), time_of_day(12), clock.zone())  # nobody sleeps
         written = campaigns.Composition("Hello", audience.pk, texts, "https://shop.example/", slot_at=slot)
         broadcast = campaigns.save_broadcast(actor, campaign, written)
         if number < 2:
