@@ -192,9 +192,22 @@ def _database_away(work: Work, seconds: float) -> float:
     return _until_back(work)
 
 
+def _engine(product: Product) -> psutil.Process:
+    """The engine's process; while PostgreSQL was away it may have ended, and is started again."""
+    deadline = time.monotonic() + 60
+    while True:
+        for one in product.processes():
+            with contextlib.suppress(psutil.Error):
+                if "engine" in one.cmdline()[3:4]:
+                    return one
+        if time.monotonic() > deadline:
+            raise RuntimeError("there was no engine for a minute")
+        time.sleep(0.2)
+
+
 def _engine_away(work: Work, number: signal.Signals, seconds: float) -> float:
     """Kill the engine, or let it hang for a while."""
-    engine = next(one for one in work.product.processes() if "engine" in one.cmdline()[3:4])
+    engine = _engine(work.product)
     engine.send_signal(number)
     time.sleep(seconds if number == signal.SIGSTOP else 0.2)
     if number == signal.SIGSTOP:
