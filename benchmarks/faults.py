@@ -198,7 +198,7 @@ def _engine(product: Product) -> psutil.Process:
     while True:
         for one in product.processes():
             with contextlib.suppress(psutil.Error):
-                if "engine" in one.cmdline()[3:4]:
+                if "hetang.cli engine" in " ".join(one.cmdline()):
                     return one
         if time.monotonic() > deadline:
             raise RuntimeError("there was no engine for a minute")
