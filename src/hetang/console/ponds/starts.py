@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.functional import Promise
@@ -28,9 +30,9 @@ from hetang.platform.access import Actor, actor_of, needs
 from hetang.platform.models import OrgNode
 
 Rule = dict[str, Any]
+Named = TypeVar("Named", Audience, PondSet)
 _ANY_ORDER: Rule = {"type": "metric", "metric": "orders", "op": ">=", "value": 1}
 _HALF_WAY = 50  # in percent of times she has bought by then
-_MOST_NAMES = 100  # that are tried before somebody is asked to tidy up
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def start(request: HttpRequest) -> HttpResponse:
     try:
         saved = make(actor, chosen, home_node(actor))
     except NameTaken:
-        messages.error(request, _("Too many audiences have its names. Rename or archive some, then try again."))
+        messages.error(request, _("Somebody made something of the same name in this moment. Try again."))
         return redirect("ponds:new")
     messages.success(request, _("Saved, with its audiences. Where everybody is, is kept once a day from now on."))
     return redirect("ponds:detail", saved.public_id)
@@ -111,31 +113,35 @@ def start(request: HttpRequest) -> HttpResponse:
 
 def make(actor: Actor, chosen: Start, org_node: OrgNode) -> PondSet:
     """The pond set with its audiences, all or nothing; audiences and a set that are there just so are taken as they
-    are. Raises NameTaken where a hundred others have its names, and like `services.save` and `ponds.save`."""
+    are. Raises like `services.save` and `ponds.save`; NameTaken only if somebody else is doing the same."""
     with transaction.atomic():
         made = [_audience(actor, f"{chosen.name}·{name}", rule, org_node) for name, rule in chosen.ponds]
-        for name in _names(str(chosen.name)):
-            there = PondSet.objects.filter(org_node=org_node, name=name, archived_at=None).first()
-            if there is None:
-                pairs = zip(chosen.names, made, strict=True)
-                wanted = [Wanted(pond, str(audience.public_id)) for pond, audience in pairs]
-                return ponds.save(actor, name=name, ponds=wanted, org_node=org_node)
-            if [one.audience_id for one in ponds.ponds_of(there)] == [one.pk for one in made]:
-                return there
-    raise NameTaken
+        ids = [one.pk for one in made]
+        name, there = _free(
+            str(chosen.name),
+            PondSet.objects.filter(org_node=org_node, archived_at=None),
+            lambda found: [one.audience_id for one in ponds.ponds_of(found)] == ids,
+        )
+        if there is not None:
+            return there
+        pairs = zip(chosen.names, made, strict=True)
+        wanted = [Wanted(pond, str(audience.public_id)) for pond, audience in pairs]
+        return ponds.save(actor, name=name, ponds=wanted, org_node=org_node)
 
 
 def _audience(actor: Actor, name: str, rule: Rule, org_node: OrgNode) -> Audience:
-    """The audience of this rule, under the first of its names that no other one has."""
     document = {"version": VERSION, "rule": rule if "all" in rule else {"all": [rule]}}
-    for free in _names(name):
-        there = Audience.objects.filter(org_node=org_node, name=free, archived_at=None).first()
-        if there is None:
-            return services.save(actor, name=free, rule=document, org_node=org_node)
-        if there.rule == document:
-            return there
-    raise NameTaken
+    of_here = Audience.objects.filter(org_node=org_node, archived_at=None)
+    free, there = _free(name, of_here, lambda found: found.rule == document)
+    return there or services.save(actor, name=free, rule=document, org_node=org_node)
 
 
-def _names(name: str) -> list[str]:
-    return [name, *(f"{name} {number}" for number in range(2, _MOST_NAMES))]
+def _free(name: str, among: QuerySet[Named], is_such: Callable[[Named], bool]) -> tuple[str, Named | None]:
+    """The first of the names “name”, “name 2”, … that nobody has or one of them just so, and that one."""
+    free, number = name, 1
+    while True:
+        there = among.filter(name=free).first()
+        if there is None or is_such(there):
+            return free, there
+        number += 1
+        free = f"{name} {number}"
