@@ -148,14 +148,9 @@ def _household_headers(place: int, en: list[str], zh: list[str]) -> Iterator[str
     stems += [(stem, zh) for stem in ("宝宝", "孩子", "子女", "小孩", "家庭成员")]
     for stem, words in stems:
         for word in words:
-            yield from (
-                (f"{stem}{place}{word}", f"{stem}{word}{place}", f"{stem}{word}")
-                if place == 1
-                else (
-                    f"{stem}{place}{word}",
-                    f"{stem}{word}{place}",
-                )
-            )
+            yield from (f"{stem}{place}{word}", f"{stem}{word}{place}")
+            if place == 1:
+                yield f"{stem}{word}"
     yield from (f"{_EN_PLACES[place - 1]}{stem}{word}" for stem in ("child", "baby", "kid") for word in en)
     for word in zh:
         yield f"{_BIG[place - 1]}宝{word}"
