@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hetang.audiences.standing_rules import ANY_SCORE, LETTERS, MONEY_BY, Percentile, RfmCell
+from hetang.audiences.metric_names import METRIC_NAMES
+from hetang.audiences.standing_rules import ANY_SCORE, LETTERS, MONEY_BY, OF_ALL_TIME, Percentile, RfmCell
 
 if TYPE_CHECKING:
     from hetang.audiences.rules import Catalogue
@@ -16,12 +17,7 @@ MEASURE_NAMES = {
     "spent": ("消费金额（未扣退款）", "spend (before refunds)"),
     "orders": ("订单数", "number of orders"),
     "visits": ("到访次数", "number of visits"),
-    "gmv": ("累计消费金额（已扣退款）", "total spend (net of refunds)"),
-    "average_order_value": ("客单价（笔均）", "average order value"),
-    "refunded": ("累计退款金额", "total refunded"),
-    "days_since_last_order": ("距最近一次下单天数", "days since the last order"),
-    "days_since_first_order": ("距首次下单天数", "days since the first order"),
-    "days_since_last_visit": ("距最近一次到访天数", "days since the last visit"),
+    **{figure: METRIC_NAMES[figure] for figure in OF_ALL_TIME},
 }
 SIDE_NAMES = {"top": ("前", "top"), "bottom": ("后", "bottom")}
 SEGMENT_NAMES = {

@@ -12,6 +12,7 @@ from django.utils.translation import override
 
 from hetang.audiences import behaviour_sentences, rules, sentences, standing_sentences
 from hetang.audiences.first_source_sentences import BY_NAMES
+from hetang.audiences.metric_names import METRIC_NAMES
 from hetang.audiences.rules import Catalogue
 from hetang.audiences.standing_rules import IN_PERIOD, MEASURED_BY
 from hetang.commerce.rhythm import LATE
@@ -50,7 +51,7 @@ def offers(known: Catalogue) -> Iterator[Offer]:
     for code, label in chinese.items():
         yield _offer(code, "", (label, english[code]))
     for metric in rules.METRICS:
-        yield _offer(f"metric:{metric}", label_of({"type": "metric"}), sentences.METRIC_NAMES[metric])
+        yield _offer(f"metric:{metric}", label_of({"type": "metric"}), METRIC_NAMES[metric])
     for by in MEASURED_BY:
         names = standing_sentences.measure_name(by, known)
         yield _offer(f"percentile:{by}", label_of({"type": "percentile"}), names, _RANKED)

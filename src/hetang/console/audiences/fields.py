@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from hetang.audiences import behaviour_sentences, ponds, queries, rules, sentences
 from hetang.audiences.first_source_sentences import ORDER_CHANNELS
+from hetang.audiences.metric_names import METRIC_NAMES
 from hetang.audiences.rules import Catalogue
 from hetang.console.audiences import behaviour_fields, first_source_fields, place_fields, standing_fields
 from hetang.console.audiences.field import Choices, Field
@@ -326,7 +327,7 @@ def _compared(leaf: dict[str, Any], kind: str, digits: int = 2, hint: str = "") 
 
 def _metric(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
     metric = leaf.get("metric", "orders")
-    names = [(code, _first_up(named(sentences.METRIC_NAMES[code]))) for code in rules.METRICS]
+    names = [(code, _first_up(named(METRIC_NAMES[code]))) for code in rules.METRICS]
     which = Field("metric", _("Key figure"), "select", metric, names, shape=True)
     if metric in rules.FAVOURITES:
         ops: Sequence[str] = ("in", "empty", "not_empty")
