@@ -4,21 +4,24 @@ Pure: no ORM, no clock, no I/O.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from hetang.audiences import behaviour_reading, district, first_source_reading, standing_reading
+from hetang.audiences import (
+    behaviour_reading,
+    district,
+    first_source_reading,
+    lists_reading,
+    relation_reading,
+    standing_reading,
+)
 from hetang.audiences.rules import (
-    ADDED,
     ANNIVERSARY,
     ATTRIBUTE_OPS,
-    BUCKETS,
     COMPARISONS,
     DATE_OPS,
     FAVOURITES,
-    FRIENDSHIPS,
     MAX_CONDITIONS,
     MAX_DAYS,
     MAX_DEPTH,
@@ -30,11 +33,9 @@ from hetang.audiences.rules import (
     METRICS,
     MONEY,
     NEAR_OPS,
-    PURPOSES,
     STAGE_OPS,
     TIMES,
     VERSION,
-    WAYS,
     WHOSE,
     All,
     AnyOf,
@@ -42,19 +43,12 @@ from hetang.audiences.rules import (
     Attribute,
     Catalogue,
     Condition,
-    ConsentGiven,
     DateOf,
-    Friends,
-    Friendship,
-    InBucket,
-    InGroups,
     InPond,
     InvalidRule,
-    LeftAlone,
     LifeStage,
     MemberOf,
     Metric,
-    Moved,
     NearStore,
     Node,
     Not,
@@ -63,14 +57,12 @@ from hetang.audiences.rules import (
     Problem,
     Scalar,
     Tagged,
-    WasInPond,
-    WasMember,
     conditions,
+    short,
 )
 
 MAX_PROBLEMS = 500
 _CIRCLES = ("cycle", "tag_cycle")
-_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 Checked = dict[tuple[str, frozenset[str]], InvalidRule | None]
@@ -334,12 +326,6 @@ class Reader:
         return value is True
 
 
-def short(value: Any) -> str:
-    """A value as it may be repeated in a message: never long."""
-    shown = str(value)
-    return shown if len(shown) <= 60 else shown[:59] + "…"
-
-
 def _tagged(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     r.only(raw, {"type", "op", "tags", "days", "sources"}, path)
     tags = r.texts(raw, "tags", path)
@@ -420,24 +406,6 @@ def _store(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     return AtStore(op, stores, node)
 
 
-def _consent(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
-    r.only(raw, {"type", "purpose", "channel", "given"}, path)
-    purpose = r.choice(raw, "purpose", PURPOSES, path, "marketing")
-    return ConsentGiven(purpose, r.text(raw, "channel", path), r.boolean(raw, "given", path))
-
-
-def _left_alone(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
-    r.only(raw, {"type", "on"}, path)
-    return LeftAlone(r.boolean(raw, "on", path))
-
-
-def _friends(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
-    r.only(raw, {"type", "number", "staff"}, path)
-    staff = r.texts(raw, "staff", path, required=False)
-    r.known(staff, r.catalogue.staff, "staff", (*path, "staff"))
-    return Friends(r.whole(raw.get("number", 1), (*path, "number"), 1, 1000), staff)
-
-
 def _near(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     r.only(raw, {"type", "of", "op", "stores", "km"}, path)
     of = r.text(raw, "of", path)
@@ -461,87 +429,6 @@ def _near(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
         r.problem((*path, "km"), "not_a_distance", limit=MAX_KM)
         return NearStore(of, op, stores)
     return NearStore(of, op, stores, round(km * 1000))
-
-
-def _friendship(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
-    r.only(raw, {"type", "state", "staff", "ways", "channel_states", "days"}, path)
-    staff = r.texts(raw, "staff", path, required=False)
-    r.known(staff, r.catalogue.staff, "staff", (*path, "staff"))
-    ways = r.texts(raw, "ways", path, required=False)
-    for way in ways:
-        if way not in ADDED:
-            r.problem((*path, "ways"), "not_an_option", value=short(way), options=", ".join(ADDED))
-    days = raw.get("days")
-    return Friendship(
-        r.choice(raw, "state", FRIENDSHIPS, path, "active"),
-        staff,
-        ways,
-        r.texts(raw, "channel_states", path, required=False),
-        None if days is None else r.whole(days, (*path, "days"), 1, MAX_DAYS),
-    )
-
-
-def _groups(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
-    r.only(raw, {"type", "number", "groups", "stores", "days"}, path)
-    groups = r.texts(raw, "groups", path, required=False)
-    r.known(groups, r.catalogue.groups, "group", (*path, "groups"))
-    stores = r.texts(raw, "stores", path, required=False)
-    r.known(stores, r.catalogue.stores, "store", (*path, "stores"))
-    days = raw.get("days")
-    within = None if days is None else r.whole(days, (*path, "days"), 1, MAX_DAYS)
-    return InGroups(r.whole(raw.get("number", 1), (*path, "number"), 1, 1000), groups, stores, within)
-
-
-def _audience(r: Reader, raw: dict[str, Any], path: Path) -> Condition | None:
-    r.only(raw, {"type", "audience"}, path)
-    public_id = r.audience(raw, path)
-    return MemberOf(public_id) if public_id else None
-
-
-def _pond(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
-    r.only(raw, {"type", "ponds"}, path)
-    ponds = r.texts(raw, "ponds", path)
-    r.known(ponds, r.catalogue.ponds, "pond", (*path, "ponds"))
-    known = [r.catalogue.ponds[one] for one in ponds if one in r.catalogue.ponds]
-    for audience in dict.fromkeys(one for pond in known for one in (pond.audience, *pond.earlier) if one):
-        r.usable(audience, (*path, "ponds"))
-    return InPond(ponds)
-
-
-def _was_in_pond(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
-    r.only(raw, {"type", "ponds", "date"}, path)
-    ponds = r.texts(raw, "ponds", path)
-    r.known(ponds, r.catalogue.ponds, "pond", (*path, "ponds"))
-    return WasInPond(ponds, r.day(raw.get("date"), (*path, "date")))
-
-
-def _was_member(r: Reader, raw: dict[str, Any], path: Path) -> Condition | None:
-    r.only(raw, {"type", "audience", "date", "time"}, path)
-    public_id = r.audience(raw, path)
-    day = r.day(raw.get("date"), (*path, "date"))
-    clock = raw.get("time", "00:00")
-    if not isinstance(clock, str) or _TIME.fullmatch(clock) is None:
-        r.problem((*path, "time"), "not_a_time", value=short(clock))
-        return None
-    return WasMember(public_id, day, clock) if public_id else None
-
-
-def _moved(r: Reader, raw: dict[str, Any], path: Path) -> Condition | None:
-    r.only(raw, {"type", "audience", "way", "days"}, path)
-    public_id = r.audience(raw, path)
-    way: Any = r.choice(raw, "way", WAYS, path, "entered")
-    days = r.whole(raw.get("days"), (*path, "days"), 1, MAX_DAYS)
-    return Moved(public_id, way, days) if public_id else None
-
-
-def _bucket(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
-    r.only(raw, {"type", "draw", "from", "to"}, path)
-    draw = r.text(raw, "draw", path, required=False)
-    first = r.whole(raw.get("from"), (*path, "from"), 1, BUCKETS)
-    last = r.whole(raw.get("to"), (*path, "to"), 1, BUCKETS)
-    if first > last:
-        r.problem((*path, "to"), "wrong_way_round")
-    return InBucket(draw, first, last)
 
 
 def _life_stage(r: Reader, raw: dict[str, Any], path: Path) -> Condition | None:
@@ -575,18 +462,18 @@ _CONDITIONS: dict[str, Callable[[Reader, dict[str, Any], Path], Condition | None
     "behaviour": behaviour_reading.behaviour,
     "behaviour_at": behaviour_reading.deed_at,
     "behaviour_then": behaviour_reading.followed,
-    "consent": _consent,
-    "do_not_disturb": _left_alone,
-    "relation": _friends,
-    "friendship": _friendship,
+    "consent": relation_reading.consent,
+    "do_not_disturb": relation_reading.left_alone,
+    "relation": relation_reading.friends,
+    "friendship": relation_reading.friendship,
     "first_source": first_source_reading.first_source,
-    "group_chat": _groups,
-    "audience": _audience,
-    "pond": _pond,
-    "pond_at": _was_in_pond,
-    "audience_at": _was_member,
-    "audience_moved": _moved,
-    "bucket": _bucket,
+    "group_chat": relation_reading.groups,
+    "audience": lists_reading.audience,
+    "pond": lists_reading.pond,
+    "pond_at": lists_reading.was_in_pond,
+    "audience_at": lists_reading.was_member,
+    "audience_moved": lists_reading.moved,
+    "bucket": lists_reading.bucket,
     "life_stage": _life_stage,
     "percentile": standing_reading.percentile,
     "rfm": standing_reading.rfm,
