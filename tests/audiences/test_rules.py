@@ -11,8 +11,8 @@ import pytest
 from hetang.audiences.behaviour_sentences import FACT_NAMES
 from hetang.audiences.errors import MESSAGES, message
 from hetang.audiences.moments import anniversaries
-from hetang.audiences.reading import parse
-from hetang.audiences.rules import FACT_KINDS, All, InvalidRule, SavedRule
+from hetang.audiences.reading import every_condition, parse
+from hetang.audiences.rules import FACT_KINDS, All, InvalidRule, LeftAlone, SavedRule
 from hetang.audiences.sentences import describe
 from hetang.facts.kinds import KINDS
 from tests.audiences.population import CATALOGUE, CODES
@@ -349,3 +349,13 @@ def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(InvalidRule) as refused:
         parse({"version": 1, "rule": {"all": [{**TAG, "tags": ["gone"]}, {"any": []}]}}, CATALOGUE)
     assert [problem.code for problem in refused.value.problems] == ["unknown_tag", "empty_group"]
+
+
+def test_audiences_that_others_name_again_and_again_are_read_once() -> None:
+    saved = {"a0": SavedRule(1, "a0", {"version": 1, "rule": {"type": "do_not_disturb", "on": True}})}
+    for number in range(1, 9):
+        often = [{"type": "audience", "audience": f"a{number - 1}"}] * 30
+        saved[f"a{number}"] = SavedRule(number + 1, f"a{number}", {"version": 1, "rule": {"any": often}})
+    known = replace(CATALOGUE, audiences=saved)
+    top = parse({"version": 1, "rule": {"type": "audience", "audience": "a8"}}, known)
+    assert list(every_condition([top], known)) == [LeftAlone(on=True)], "not thirty to the power of eight times"

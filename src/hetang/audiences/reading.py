@@ -93,13 +93,16 @@ def nested(member: MemberOf | InPond, catalogue: Catalogue) -> Node:
 
 
 def every_condition(nodes: Iterable[Node], catalogue: Catalogue) -> Iterator[Condition]:
-    """The conditions of these trees, and of the audiences and ponds that they name. Raises `InvalidRule`."""
-    for node in nodes:
-        for one in conditions(node):
-            if isinstance(one, MemberOf | InPond):
-                yield from every_condition([nested(one, catalogue)], catalogue)
-            else:
+    """The conditions of these trees, and of the audiences and ponds that they name, each of these read once however
+    often it is named. Raises `InvalidRule`."""
+    waiting, named = list(nodes), set[Condition]()
+    while waiting:
+        for one in conditions(waiting.pop()):
+            if not isinstance(one, MemberOf | InPond):
                 yield one
+            elif one not in named:
+                named.add(one)
+                waiting.append(nested(one, catalogue))
 
 
 def _pond_tree(pond: PondRule) -> Node:
