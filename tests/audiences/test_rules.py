@@ -10,12 +10,14 @@ import pytest
 
 from hetang.audiences.behaviour_sentences import FACT_NAMES
 from hetang.audiences.errors import MESSAGES, message
+from hetang.audiences.matching import matches
 from hetang.audiences.moments import anniversaries
+from hetang.audiences.people import Person
 from hetang.audiences.reading import every_condition, parse
 from hetang.audiences.rules import FACT_KINDS, All, InvalidRule, LeftAlone, SavedRule
 from hetang.audiences.sentences import describe
 from hetang.facts.kinds import KINDS
-from tests.audiences.population import CATALOGUE, CODES
+from tests.audiences.population import CATALOGUE, CODES, MOMENT
 
 TAG = {"type": "tag", "op": "any", "tags": ["gold"]}
 
@@ -359,3 +361,4 @@ def test_audiences_that_others_name_again_and_again_are_read_once() -> None:
     known = replace(CATALOGUE, audiences=saved)
     top = parse({"version": 1, "rule": {"type": "audience", "audience": "a8"}}, known)
     assert list(every_condition([top], known)) == [LeftAlone(on=True)], "not thirty to the power of eight times"
+    assert matches(top, Person(1, left_alone=True), known, MOMENT)

@@ -89,20 +89,26 @@ def matches(node: Node, person: Person, catalogue: Catalogue, moment: Moment) ->
     return explain(node, person, catalogue, moment).holds
 
 
-def _explain(node: Node, person: Person, catalogue: Catalogue, moment: Moment) -> Verdict:
+def _explain(
+    node: Node, person: Person, catalogue: Catalogue, moment: Moment, named: dict[Node, Verdict] | None = None
+) -> Verdict:
+    """`named`: the verdicts on audiences and ponds so far; those that are named again are not explained again."""
+    named = {} if named is None else named
     match node:
         case All(of):
-            children = tuple(_explain(child, person, catalogue, moment) for child in of)
+            children = tuple(_explain(child, person, catalogue, moment, named) for child in of)
             return Verdict(all(child.holds for child in children), node, None, children)
         case AnyOf(of):
-            children = tuple(_explain(child, person, catalogue, moment) for child in of)
+            children = tuple(_explain(child, person, catalogue, moment, named) for child in of)
             return Verdict(any(child.holds for child in children), node, None, children)
         case Not(of):
-            child = _explain(of, person, catalogue, moment)
+            child = _explain(of, person, catalogue, moment, named)
             return Verdict(not child.holds, node, None, (child,))
         case MemberOf() | InPond():
-            child = _explain(nested(node, catalogue), person, catalogue, moment)
-            return Verdict(child.holds, node, None, (child,))
+            if node not in named:
+                child = _explain(nested(node, catalogue), person, catalogue, moment, named)
+                named[node] = Verdict(child.holds, node, None, (child,))
+            return named[node]
         case _:
             found, holds = _condition(node, person, catalogue, moment)
             return Verdict(holds, node, found)

@@ -20,7 +20,7 @@ from hetang.audiences.errors import history_is_away, message
 from hetang.audiences.matching import Verdict
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion
 from hetang.audiences.reading import parse
-from hetang.audiences.rules import All, AnyOf, Catalogue, InvalidRule, MemberOf, Not
+from hetang.audiences.rules import All, AnyOf, Catalogue, InPond, InvalidRule, MemberOf, Node, Not
 from hetang.audiences.sentences import describe
 from hetang.console import figures
 from hetang.console.audiences import people, schedules
@@ -264,8 +264,11 @@ def _explained(audience: Audience, number: int, actor: Actor) -> dict[str, Any]:
     }
 
 
-def _lines(verdict: Verdict, known: Catalogue, depth: int, hidden: set[str]) -> list[Line]:
-    node = verdict.node
+def _lines(
+    verdict: Verdict, known: Catalogue, depth: int, hidden: set[str], told: set[Node] | None = None
+) -> list[Line]:
+    """A line for each part. What an audience or pond consists of is told once, where it is named first (`told`)."""
+    node, told = verdict.node, set() if told is None else told
     language = get_language() or "zh-hans"
     children = verdict.children
     if isinstance(node, Not) and isinstance(node.of, AnyOf):
@@ -275,4 +278,7 @@ def _lines(verdict: Verdict, known: Catalogue, depth: int, hidden: set[str]) -> 
         text = describe(node, known, language)
     found = "" if children else shown_value(node, verdict.found, known, hidden)
     line = Line(depth, verdict.holds, text, found, bool(children))
-    return [line, *(inner for child in children for inner in _lines(child, known, depth + 1, hidden))]
+    inner = () if node in told else children
+    if isinstance(node, MemberOf | InPond):
+        told.add(node)
+    return [line, *(one for child in inner for one in _lines(child, known, depth + 1, hidden, told))]
