@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import atexit
 import contextlib
-import http.client
 import json
 import os
 import resource
@@ -97,7 +96,7 @@ def _callbacks_meanwhile(world: dict[str, Any], a_second: int) -> Iterator[list[
         number = part
         started = time.monotonic()
         while not done.is_set():
-            took.extend(_post_all(world, [_signed(world, _event(world, number))]))
+            took.extend(_post_all(world, [_request(world, _event(world, number))]))
             number += 8
             done.wait(max(0.0, started + number / a_second - time.monotonic()))
 
@@ -150,7 +149,7 @@ def _measure_callbacks(world: dict[str, Any], count: int) -> None:
     from hetang.connectors.wecom.models import CallbackMessage
 
     _web(world)
-    made = [_signed(world, _event(world, number)) for number in range(count)]
+    made = [_request(world, _event(world, number)) for number in range(count)]
     took: list[float] = []
     with _busy_worker(world) as ran:
         elapsed = _timed(lambda: took.extend(_posted(world, made)))
@@ -440,33 +439,37 @@ def _event(world: dict[str, Any], number: int) -> str:
     return "<xml>" + "".join(f"<{name}>{value}</{name}>" for name, value in fields.items()) + "</xml>"
 
 
-def _signed(world: dict[str, Any], clear: str) -> tuple[str, bytes]:
+def _request(world: dict[str, Any], clear: str) -> bytes:
+    """A delivery of WeCom as it comes over the line, made beforehand: its servers do not share our cores."""
     from hetang.simulator import crypto
 
     encrypted = crypto.encrypt(AES_KEY, clear, world["corpid"])
     signature = crypto.sign(TOKEN, "1790000000", "77", encrypted)
     query = f"msg_signature={signature}&timestamp=1790000000&nonce=77"
-    return query, f"<xml><ToUserName>{world['corpid']}</ToUserName><Encrypt>{encrypted}</Encrypt></xml>".encode()
+    body = f"<xml><ToUserName>{world['corpid']}</ToUserName><Encrypt>{encrypted}</Encrypt></xml>".encode()
+    lines = [f"POST {world['path']}?{query} HTTP/1.1", f"Host: 127.0.0.1:{world['port']}", "Content-Type: text/xml"]
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 
-def _posted(world: dict[str, Any], made: list[tuple[str, bytes]]) -> list[float]:
+def _posted(world: dict[str, Any], made: list[bytes]) -> list[float]:
     """Post everything by eight connections; the seconds that each answer took."""
     with ThreadPoolExecutor(8) as pool:
         parts = pool.map(lambda part: _post_all(world, part), [made[n::8] for n in range(8)])
         return [one for part in parts for one in part]
 
 
-def _post_all(world: dict[str, Any], part: list[tuple[str, bytes]]) -> list[float]:
-    connection = http.client.HTTPConnection("127.0.0.1", world["port"], timeout=30)
+def _post_all(world: dict[str, Any], part: list[bytes]) -> list[float]:
     took = []
-    for query, body in part:
-        started = time.perf_counter()
-        connection.request("POST", f"{world['path']}?{query}", body, {"Content-Type": "text/xml"})
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.status == 200, answer.status
-        took.append(time.perf_counter() - started)
-    connection.close()
+    with socket.create_connection(("127.0.0.1", world["port"]), 30) as line:
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for request in part:
+            started = time.perf_counter()
+            line.sendall(request)
+            answer = b""
+            while not answer.endswith(b"success") and (more := line.recv(65536)):
+                answer += more
+            assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"success"), answer[:200]
+            took.append(time.perf_counter() - started)
     return took
 
 

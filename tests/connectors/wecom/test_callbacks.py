@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection
 from django.test import Client
 
 from hetang.connectors.wecom import callbacks, events, inbox
 from hetang.connectors.wecom.crypto import CallbackRefused
-from hetang.connectors.wecom.models import App, CallbackMessage, CorpNotice, Pair
+from hetang.connectors.wecom.models import App, CallbackMessage, CorpNotice, Pair, Welcome
 from hetang.connectors.wecom.services import callback_path
 from hetang.customers.models import Relation
 from hetang.facts import subscriptions
@@ -72,6 +74,17 @@ def test_address_check(web: Client, app: App) -> None:
     assert not {"Vary", "Content-Language"} & set(answer.headers)
     answer = web.get(callback_path(app), {**signed(echo), "echostr": echo, "msg_signature": "0" * 40})
     assert answer.status_code == 403
+
+
+def test_an_event_is_kept_over_a_new_connection_when_the_old_one_has_ended(transactional_db: None, app: App) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    with psycopg.connect(os.environ["HETANG_DATABASE_URL"], dbname=connection.settings_dict["NAME"]) as other:
+        other.execute("select pg_terminate_backend(%s, 5000)", [pid])
+    inbox.keep(inbox.Arrived(app.pk, "after", "change_external_contact", "add_external_contact", b"x", code=b"y"))
+    assert CallbackMessage.objects.get().dedupe_key == "after"
+    assert Welcome.objects.get().message.dedupe_key == "after"
 
 
 def test_an_event_behind_a_full_batch_is_kept_before_it_is_answered(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

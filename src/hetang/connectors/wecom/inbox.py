@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from typing import Any
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection
 
 from hetang.connectors.wecom.events import EDITED
 from hetang.platform import clock
@@ -63,7 +64,7 @@ def _write_batch() -> None:
         batch = _waiting[:_MOST]
         del _waiting[:_MOST]
     try:
-        _write([one.arrived for one in batch])
+        _write_over_a_good_connection([one.arrived for one in batch])
     except BaseException as problem:
         for one in batch:
             one.problem = problem
@@ -73,40 +74,45 @@ def _write_batch() -> None:
             one.done.set()
 
 
-@transaction.atomic
+def _write_over_a_good_connection(arrived: list[Arrived]) -> None:
+    """Asking beforehand whether the connection still stands would cost as much as the write. One that has ended since
+    is noticed by the write, which goes once more over a new one: an event is kept once however often it is written."""
+    connection.health_check_done = True  # type: ignore[attr-defined]  # the stubs lack it
+    try:
+        _write(arrived)
+    except (InterfaceError, OperationalError):
+        if connection.in_atomic_block:
+            raise
+        connection.close()
+        _write(arrived)
+
+
 def _write(arrived: list[Arrived]) -> None:
-    """Once per event however often it comes. An edit that comes again may be another one of the same second: it is
-    looked at once more."""
+    """Once per event however often it comes, in one statement. An edit that comes again may be another one of the same
+    second: it is looked at once more."""
     newest = {one.dedupe_key: one for one in arrived}
     rows = [newest[key] for key in sorted(newest)]
+    parameters: dict[str, Any] = {
+        "apps": [one.app_id for one in rows],
+        "keys": [one.dedupe_key for one in rows],
+        "events": [one.event[:40] for one in rows],
+        "changes": [one.change[:40] for one in rows],
+        "bodies": [one.body for one in rows],
+        "now": clock.now(),
+        "edited": EDITED,
+    }
+    welcomes = [one for one in rows if one.code is not None]
+    if welcomes:
+        parameters |= {
+            "of": [one.dedupe_key for one in welcomes],
+            "userids": [one.userid for one in welcomes],
+            "externals": [one.external_userid for one in welcomes],
+            "states": [one.channel_state for one in welcomes],
+            "codes": [one.code for one in welcomes],
+            "happened": [int(one.happened_at or 0) for one in welcomes],
+        }
     with connection.cursor() as cursor:
-        cursor.execute(
-            _MESSAGES,
-            {
-                "apps": [one.app_id for one in rows],
-                "keys": [one.dedupe_key for one in rows],
-                "events": [one.event[:40] for one in rows],
-                "changes": [one.change[:40] for one in rows],
-                "bodies": [one.body for one in rows],
-                "now": clock.now(),
-                "edited": EDITED,
-            },
-        )
-        fresh = dict(cursor.fetchall())
-        welcomes = [one for one in rows if one.code is not None and one.dedupe_key in fresh]
-        if welcomes:
-            cursor.execute(
-                _WELCOMES,
-                {
-                    "messages": [fresh[one.dedupe_key] for one in welcomes],
-                    "apps": [one.app_id for one in welcomes],
-                    "userids": [one.userid for one in welcomes],
-                    "externals": [one.external_userid for one in welcomes],
-                    "states": [one.channel_state for one in welcomes],
-                    "codes": [one.code for one in welcomes],
-                    "happened": [int(one.happened_at or 0) for one in welcomes],
-                },
-            )
+        cursor.execute(_WITH_WELCOMES if welcomes else _MESSAGES, parameters)
 
 
 _MESSAGES = """
@@ -115,13 +121,13 @@ select app, key, event, change, %(now)s, body, 'waiting'
 from unnest(%(apps)s::bigint[], %(keys)s::text[], %(events)s::text[], %(changes)s::text[], %(bodies)s::bytea[])
   as n(app, key, event, change, body)
 on conflict (dedupe_key) do update set state = 'waiting' where m.state = 'applied' and m.change = %(edited)s
-returning m.dedupe_key, m.id
 """
-_WELCOMES = """
+_WITH_WELCOMES = f"""
+with fresh as ({_MESSAGES} returning m.dedupe_key, m.id, m.app_id)
 insert into wecom_welcome (message_id, app_id, userid, external_userid, channel_state, code, happened_at, state, tries)
-select message, app, userid, external, left(channel, 64), code, to_timestamp(happened), 'waiting', 0
-from unnest(%(messages)s::bigint[], %(apps)s::bigint[], %(userids)s::text[], %(externals)s::text[], %(states)s::text[],
-            %(codes)s::bytea[], %(happened)s::bigint[])
-  as n(message, app, userid, external, channel, code, happened)
+select id, app_id, userid, external, left(channel, 64), code, to_timestamp(happened), 'waiting', 0
+from unnest(%(of)s::text[], %(userids)s::text[], %(externals)s::text[], %(states)s::text[], %(codes)s::bytea[],
+            %(happened)s::bigint[]) as n(dedupe_key, userid, external, channel, code, happened)
+join fresh using (dedupe_key)
 on conflict do nothing
 """
