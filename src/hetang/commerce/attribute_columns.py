@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 
+from hetang.commerce.history_codecs import codec
 from hetang.platform import clickhouse, positions
 
 _DAY = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -54,4 +55,4 @@ def _definition(code: str, kind: str) -> str:
     """Type and default; the code as a text of hex digits, which cannot end the literal that it stands in."""
     of_type, made = _OF_TYPE[kind]
     text = f"attributes[unhex('{code.encode().hex()}')]"
-    return f"{of_type} default {made.replace('?', text)}"
+    return f"{of_type} default {made.replace('?', text)}{codec(of_type)}"

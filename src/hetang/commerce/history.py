@@ -21,6 +21,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from hetang.commerce import (
+    history_codecs,
     history_copy,
     history_division,
     history_refusals,
@@ -48,6 +49,7 @@ def ensure_schema() -> None:
     """Create the tables that are missing. A few milliseconds each."""
     for statement in history_schema.statements():
         clickhouse.command(statement)
+    history_codecs.pack()
 
 
 def order_words(column: str) -> list[str]:
