@@ -339,6 +339,15 @@ def group(parts: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 trees = st.recursive(condition(), group, max_leaves=7)
+NEAR: dict[str, Any] = {"type": "place", "of": "spot", "op": "within", "km": 25, "stores": ["s1", "s2"]}
+NEAR_AND_MORE: dict[str, Any] = {
+    "all": [
+        {"type": "metric", "metric": "gmv", "op": ">=", "value": 1},
+        NEAR,
+        {"not": {"type": "metric", "metric": "orders", "op": "<", "value": 2}},
+        {"not": {"type": "date", "of": "last_order", "op": "within_last", "days": 30}},
+    ]
+}
 
 
 @pytest.fixture(scope="module")
@@ -360,6 +369,7 @@ def population(history: None) -> Population:
 @example(rule={"type": "metric", "metric": "lateness", "op": "between", "value": [10, 75]}, scoped=False)
 @example(rule={"type": "date", "of": "expected_order", "op": "within_next", "days": 30}, scoped=False)
 @example(rule={"type": "date", "of": "expected_order", "op": "more_than_ago", "days": 7}, scoped=False)
+@example(rule=NEAR_AND_MORE, scoped=False)
 def test_the_readings_agree(population: Population, rule: dict[str, Any], scoped: bool) -> None:
     node = parse({"version": 1, "rule": rule}, CATALOGUE)
     scope = BitMap(range(1, 150)) if scoped else None
@@ -384,6 +394,9 @@ def test_conditions_on_profiles_are_one_question_where_nobody_wants_their_sizes(
         ({"all": [worth, {"not": {"any": [recent, often]}}, {"any": [tag, {"all": [worth, recent]}]}]}, 2),
         ({"any": [worth, {"not": often}, {"all": [recent, {"not": worth}]}]}, 1),
         ({"all": [tag, worth]}, 1),
+        (NEAR_AND_MORE, 1),
+        ({"any": [NEAR, worth]}, 2),
+        ({"all": [{"not": NEAR}, worth]}, 2),
     ):
         asked = Asked()
         evaluate(parse({"version": 1, "rule": rule}, CATALOGUE), CATALOGUE, MOMENT, asked, sizes=False)

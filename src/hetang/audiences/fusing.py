@@ -36,7 +36,11 @@ def _joined(parts: Sequence[Plan], *, every: bool) -> Plan:
     for part in parts:
         flat += part.of if isinstance(part, kind) else (part,)
     on_profiles = [part for part in flat if _predicate(part) is not None]
-    if len(on_profiles) > 1:
+    placed = next((part for part in flat if isinstance(part, Query) and part.narrowed), None) if every else None
+    if on_profiles and placed is not None:
+        flat = [part for part in flat if _predicate(part) is None and part is not placed]
+        flat.append(_narrowed(placed, on_profiles))
+    elif len(on_profiles) > 1:
         flat = [part for part in flat if _predicate(part) is None]
         flat.append(_one_scan(on_profiles, every=every))
     return flat[0] if len(flat) == 1 else kind(tuple(flat))
@@ -50,18 +54,33 @@ def _predicate(part: Plan) -> Query | None:
 
 def _one_scan(parts: Sequence[Plan], *, every: bool) -> Plan:
     """Whoever has no profile is in each complement: the whole is asked so that she need not be found."""
+    whole_base = [isinstance(part, Complement) for part in parts]
+    turned = all(whole_base) if every else any(whole_base)
+    tests, parameters, attributes = _tests(parts, turned=turned)
+    together = " or " if every == turned else " and "
+    query = profile_query(together.join(tests), parameters, *dict.fromkeys(attributes))
+    return Complement(query) if turned else query
+
+
+def _narrowed(placed: Query, parts: Sequence[Plan]) -> Query:
+    """A query of places that looks up only those for whom the other conditions hold. Who has a place has a profile."""
+    tests, parameters, attributes = _tests(parts, turned=False)
+    sql = placed.sql.replace(placed.narrowed, f"{placed.narrowed}{' and '.join(tests)} and ")
+    together = tuple(sorted({**dict(placed.parameters), **parameters}.items()))
+    return Query(sql, together, tuple(dict.fromkeys((*placed.attributes, *attributes))))
+
+
+def _tests(parts: Sequence[Plan], *, turned: bool) -> tuple[list[str], dict[str, Any], list[tuple[str, str]]]:
+    """The conditions of these parts, or what each is the complement of where the whole is `turned`; their parameters
+    under names of their own; the attributes that they read."""
     tests: list[str] = []
     parameters: dict[str, Any] = {}
     attributes: list[tuple[str, str]] = []
-    whole_base = [isinstance(part, Complement) for part in parts]
-    turned = all(whole_base) if every else any(whole_base)
     for place, part in enumerate(parts):
         query = _predicate(part)
         assert query is not None  # noqa: S101 - the caller chose them
         test = _PARAMETER.sub(rf"{{p{place}_\1:", query.where)
-        tests.append(f"({test})" if whole_base[place] == turned else f"not ifNull(({test}), 0)")
+        tests.append(f"({test})" if isinstance(part, Complement) == turned else f"not ifNull(({test}), 0)")
         parameters |= {f"p{place}_{name}": value for name, value in query.parameters}
         attributes += query.attributes
-    together = " or " if every == turned else " and "
-    query = profile_query(together.join(tests), parameters, *dict.fromkeys(attributes))
-    return Complement(query) if turned else query
+    return tests, parameters, attributes

@@ -15,6 +15,11 @@ from hetang.audiences.nearness import Cover, Micro, columns, limit
 Select = tuple[str, dict[str, Any]]
 
 
+# Behind this more conditions on profiles may stand, so that only the places of those are looked up for whom they hold:
+# `fusing` puts them there.
+NARROWED = "from customer_profile final where "
+
+
 def near_sql(column: str, cover: Cover, stores: Sequence[Micro], within: float) -> Select:
     """Within so many metres of one of the stores, by the cover that `nearness.around` made."""
     return _select(column, cover, stores, within, f"arrayExists(i -> {_CHORD} <= {{most:Float64}}, {_GROUP})")
@@ -46,8 +51,8 @@ def _select(column: str, cover: Cover, stores: Sequence[Micro], within: float, t
     worth = looked_up[0] if len(looked_up) == 1 else f"greatest({', '.join(looked_up)})"
     parameters["groups"] = ((), (), *(tuple(one + 1 for one in group) for group in cover.groups))
     parameters |= {"norths": tuple(one[0] for one in stores), "easts": tuple(one[1] for one in stores)}
-    in_cells = f"select customer, {column} as place, {worth} as worth from customer_profile final"
-    return f"select customer from ({in_cells} where place > 0 and worth > 0) where worth = 1 or {test}", parameters
+    in_cells = f"select customer, {column} as place, {worth} as worth {NARROWED}place > 0 and worth > 0"
+    return f"select customer from ({in_cells}) where worth = 1 or {test}", parameters
 
 
 _GROUP = "{groups:Array(Array(UInt32))}[worth + 1]"

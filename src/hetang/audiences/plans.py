@@ -30,7 +30,7 @@ from hetang.audiences.moments import (
     day_bounds,
     first_day,
 )
-from hetang.audiences.place_sql import near_sql, nearest_sql
+from hetang.audiences.place_sql import NARROWED, near_sql, nearest_sql
 from hetang.audiences.rhythm_sql import expected_sql, has_rhythm_sql, late_sql
 from hetang.audiences.rules import (
     ADDED,
@@ -84,12 +84,14 @@ class Live:
 @dataclass(frozen=True, slots=True)
 class Query:
     """A select of one UInt32 column `customer`, which may hold somebody twice. Parameters are written `{name:Type}`.
-    `attributes` are those (code, type) whose columns it reads; `where` is its condition, if it is one on profiles."""
+    `attributes` are those (code, type) whose columns it reads; `where` is its condition, if it is one on profiles;
+    behind `narrowed`, a part of its text, more conditions on profiles may stand, each with `and` behind it."""
 
     sql: str
     parameters: tuple[tuple[str, Any], ...]
     attributes: tuple[tuple[str, str], ...] = ()
     where: str = ""
+    narrowed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,7 @@ def _near(condition: NearStore, catalogue: Catalogue) -> Plan:
     stores = tuple(catalogue.places[code].at for code in condition.stores)
     cover = nearness.around(stores, condition.metres)
     sql, parameters = near_sql(attribute_column(condition.of, "place"), cover, stores, condition.metres)
-    return Query(sql, tuple(sorted(parameters.items())), ((condition.of, "place"),))
+    return _of_places(condition.of, sql, parameters)
 
 
 def _nearest(of: str, places: Mapping[str, nearness.Micro], codes: frozenset[str]) -> Plan:
@@ -257,7 +259,12 @@ def _nearest(of: str, places: Mapping[str, nearness.Micro], codes: frozenset[str
     at = tuple(places.values())
     deciding = _deciding(nearness.nearest_to(at, wanted), at, wanted)
     sql, parameters = nearest_sql(attribute_column(of, "place"), *deciding, nearness.NEAREST_M)
-    return Query(sql, tuple(sorted(parameters.items())), ((of, "place"),))
+    return _of_places(of, sql, parameters)
+
+
+def _of_places(of: str, sql: str, parameters: Mapping[str, Any]) -> Query:
+    narrowed = NARROWED if NARROWED in sql else ""  # no store, no places
+    return Query(sql, tuple(sorted(parameters.items())), ((of, "place"),), narrowed=narrowed)
 
 
 def _deciding(
