@@ -90,6 +90,8 @@ class DirectMiddleware:
             answer = HttpResponse("not found\n", status=404, content_type="text/plain; charset=utf-8")
         for name, value in _NO_PAGE.items():
             answer[name] = value
+        if isinstance(answer, HttpResponse):
+            answer["Content-Length"] = str(len(answer.content))  # else the server sends it in pieces
         return answer
 
 

@@ -70,6 +70,7 @@ def test_address_check(web: Client, app: App) -> None:
     assert (answer.status_code, answer.content) == (200, b"5927782489442352469")
     # The short way: neither session nor language, and still nothing that a browser could take for a page.
     assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Content-Length"] == "19"
     assert not answer.cookies
     assert not {"Vary", "Content-Language"} & set(answer.headers)
     answer = web.get(callback_path(app), {**signed(echo), "echostr": echo, "msg_signature": "0" * 40})
