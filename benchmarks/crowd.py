@@ -67,6 +67,18 @@ def fill_history(people: int) -> float:
     return time.monotonic() - started
 
 
+def settle(timeout_s: float = 900) -> float:
+    """Wait until the history has merged what came at once, which takes both cores for minutes; returns seconds."""
+    from hetang.platform import clickhouse
+
+    started = time.monotonic()
+    quiet = 0
+    while quiet < 5 and time.monotonic() - started < timeout_s:
+        quiet = 0 if clickhouse.rows("select count() from system.merges")[0][0] else quiet + 1
+        time.sleep(1)
+    return time.monotonic() - started
+
+
 def live_sets(people: int, seed: int = 1) -> Any:
     """The live sets at the newest position of the database."""
     from hetang.audiences import following
