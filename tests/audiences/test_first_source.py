@@ -11,7 +11,7 @@ from pyroaring import BitMap
 
 from hetang.audiences import queries
 from hetang.audiences.catalogues import catalogue
-from hetang.audiences.first_source_sets import joining_codes
+from hetang.audiences.first_source_sets import answer, first_friendships, joining_codes
 from hetang.audiences.matching import explain
 from hetang.audiences.moments import Moment
 from hetang.audiences.reading import parse
@@ -96,5 +96,10 @@ def test_the_first_that_is_known_counts(came: GroupChat) -> None:
         node = parse(document, known)
         for one in people.values():
             assert explain(node, queries.person(one), known, moment).holds == (one in inside), (rule, one)
+    by_way, befriended = first_friendships(), BitMap([people["ann"]])
+    assert by_way == {1: befriended}
+    assert answer(("friendship", None, ("ways", (1, 2))), by_way) == answer(("friendship", None), by_way) == befriended
+    assert answer(("friendship", None, ("ways", (2,))), by_way) == BitMap()
+    assert answer(("friendship", NOW, ("ways", (1,))), by_way) == BitMap()  # asks for more than the way
     assert joining_codes(["OO"], 5) == ["door"]
     assert history.order_words("channel") == ["online", "store"]

@@ -7,24 +7,30 @@ from datetime import timedelta
 from math import exp, sqrt
 from statistics import NormalDist
 
+import numpy as np
 import pytest
 from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyroaring import BitMap
 
 from hetang.audiences import catalogues, queries
 from hetang.audiences.contrasts import contrast, quantile
-from hetang.audiences.portrait import portrait
+from hetang.audiences.portrait import Portrait, Spent, portrait
+from hetang.audiences.standings import Sums, Values, sums_of
 from hetang.commerce import history
-from hetang.customers.models import Tag, TagGroup
+from hetang.console.audiences.portraits import spending
+from hetang.customers.models import AttributeDefinition, Tag, TagGroup
+from hetang.experiments.estimators import mean_difference
+from hetang.experiments.samples import Sample
 from hetang.facts.intake import Draft, record
 from hetang.facts.subscriptions import run_until_idle
 from hetang.platform import brand, roles
 from hetang.platform.models import Brand, Grant, OrgNode, User
-from hetang.resources.models import Product, Store
+from hetang.resources.models import Product, Staff, Store
 from tests.audiences.three_people import EVERYTHING, NOW, save
 
-BUYERS, OTHERS = 30, 50
+BUYERS, OTHERS = 39, 50
 BOUGHT = {"version": 1, "rule": {"type": "metric", "metric": "orders", "op": ">=", "value": 1}}
 
 
@@ -47,10 +53,29 @@ def test_every_share_has_an_interval_around_its_ratio(a: int, without_a: int, c:
     assert found.clear == turned.clear
 
 
+@given(st.dictionaries(st.integers(0, 40), st.integers(0, 10**6)), st.sets(st.integers(0, 50)))
+def test_spend_is_summed_once_for_everybody(spent: dict[int, int], members: set[int]) -> None:
+    groups = [BitMap(members), BitMap(range(30)) - BitMap(members)]
+    values = Values(np.array(list(spent), "u4"), [np.array(list(spent.values()), "f8")])
+    for found, group in zip(sums_of(values, groups), groups, strict=True):
+        of = [value for one, value in spent.items() if one in group]
+        assert found == Sums(sum(of), sum(value * value for value in of), sum(value > 0 for value in of))
+
+
+def test_means_are_compared_by_intervals_that_hold_together() -> None:
+    inside, outside = Sums(40 * 3000, 40 * 3000**2, 40), Sums(50 * 1000, 50 * 1000**2, 50)
+    two = [Spent(90, inside, outside), Spent(365, inside, Sums(1000, 1000**2, 29))]
+    first, other = spending(Portrait(60, 100, 8, {}, two))
+    mean, others = Sample(60, 40 * 3000, 40 * 3000**2, 40), Sample(100, 50 * 1000, 50 * 1000**2, 50)
+    assert (first.inside, first.outside) == (2000, 500)
+    assert first.difference == mean_difference(mean, others, 1 - 0.05 / 10)
+    assert other.difference is None
+
+
 @pytest.fixture
 def shop(transactional_db: None, clickhouse: str) -> Iterator[None]:
-    """Thirty people with the tag, who bought milk at store A, and fifty without, who bought nothing; store B is shared
-    alike."""
+    """Some people with the tag, who bought milk at store A, and others without, who bought nothing and are
+    friends of the staff; store B is shared alike."""
     history.ensure_schema()
     Brand.objects.create(name="Tea", currency="CNY")
     brand.forget()
@@ -62,14 +87,23 @@ def shop(transactional_db: None, clickhouse: str) -> Iterator[None]:
         OrgNode.objects.filter(id=node.id).update(path=f"{root.id}.{node.id}.")
         Store.objects.create(code=code, name=f"Store {code}", org_node=node)
     Tag.objects.create(code="gold", name="Gold", group=TagGroup.objects.create(name="Value"))
+    Staff.objects.create(userid="u", name="U", org_node=root)
+    for code, sensitive in (("drink", False), ("illness", True)):
+        AttributeDefinition.objects.create(
+            code=code, type="choice", label_zh=code, label_en=code, choices=["tea", "milk"], sensitive=sensitive
+        )
     Product.objects.create(sku="m", name="Milk", category="milk")
     drafts = []
     for n in range(BUYERS + OTHERS):
         who = [("member", f"m{n}")]
         store = "B" if n % 2 else "A"
-        drafts.append(
-            Draft("customer.described", f"d{n}", NOW - timedelta(days=9), who, {"attributes": {}, "home_store": store})
-        )
+        drink = "tea" if n < BUYERS else "milk"
+        said = {"attributes": {"drink": drink, "illness": drink}, "home_store": store}
+        drafts.append(Draft("customer.described", f"d{n}", NOW - timedelta(days=9), who, said))
+        if n >= BUYERS:
+            friend = {"staff": "u", "state": "active", "add_way": 16}
+            external = [*who, ("external_userid", f"wm{n}")]
+            drafts.append(Draft("relation.changed", f"r{n}", NOW - timedelta(days=3), external, friend))
         if n < BUYERS:
             drafts.append(Draft("tag.changed", f"t{n}", NOW, who, {"tag": "gold", "on": True}))
             lines = [{"sku": "m", "category": "milk", "quantity": "1", "amount": 1000}]
@@ -102,8 +136,21 @@ def test_what_is_clear_is_told_and_what_is_alike_is_not(shop: None) -> None:
         (line.trait.rule["value"], line.contrast.inside, line.contrast.outside, line.contrast.ratio > 1)
         for line in orders
     } == {(1, BUYERS, 0, True), (0, 0, OTHERS, False)}
-    at_a = {"type": "store", "op": "home", "stores": ["A"]}
-    half = {"version": 1, "rule": {"all": [BOUGHT["rule"], at_a]}}
+    at_b = {"type": "store", "op": "home", "stores": ["B"]}
+    told_of = {(line.trait.rule["value"], line.contrast.inside) for line in found.lines["attributes"]}
+    assert told_of == {("tea", BUYERS), ("milk", 0)}
+    assert all(line.trait.rule["code"] == "drink" for line in found.lines["attributes"])  # the other one is sensitive
+    came = {
+        (line.trait.rule["type"], line.trait.rule.get("by"), *line.trait.rule.get("ways", ())): line.contrast
+        for line in found.lines["first_source"]
+    }
+    first = ("first_source", "friendship")
+    assert set(came) == {("relation", None), first, (*first, "acquisition_link"), ("first_source", "order")}
+    assert (came[*first, "acquisition_link"].outside, came["first_source", "order"].inside) == (OTHERS, BUYERS)
+    sums = Sums(BUYERS * 1000, BUYERS * 1000**2, BUYERS)
+    assert found.spent == [Spent(90, sums, Sums(0, 0, 0)), Spent(365, sums, Sums(0, 0, 0))]
+    assert all(one.few for one in found.spent)  # the others' sums would be those of nobody
+    half = {"version": 1, "rule": {"all": [BOUGHT["rule"], at_b]}}
     few = portrait(save("Few", half), EVERYTHING)
     assert (few.people, few.few, few.lines) == (BUYERS // 2, True, {})
     everybody = portrait(save("Everybody", {"version": 1, "rule": {"all": []}}), EVERYTHING)
@@ -113,12 +160,15 @@ def test_what_is_clear_is_told_and_what_is_alike_is_not(shop: None) -> None:
 @pytest.mark.engine
 def test_the_pages_compare_and_build_what_is_left(browser: Client) -> None:
     golden, bought, all_ = save(), save("Bought", BOUGHT), save("All", {"version": 1, "rule": {"all": []}})
-    assert queries.overlap([golden, all_], EVERYTHING) == queries.Overlap([[30, 30], [30, 80]], 80)
+    assert queries.overlap([golden, all_], EVERYTHING) == queries.Overlap(
+        [[BUYERS, BUYERS], [BUYERS, BUYERS + OTHERS]], BUYERS + OTHERS
+    )
     page = browser.get(f"/audiences/{golden.public_id}/portrait").content.decode()
     assert "100.0%" in page
     assert "only they" in page
     assert "none of them" in page
     assert "Home store" not in page
+    assert page.count("Not compared: fewer than 30 people of one side bought.") == 2
     chosen = [str(one.public_id) for one in (golden, bought, all_)]
     page = browser.get("/audiences/overlap", {"a": chosen}).content.decode()
     link = f"/audiences/new?in={all_.public_id}&amp;out={golden.public_id}"

@@ -41,9 +41,14 @@ class Contrast:
         return max(log(self.low), -log(self.high), 0.0)
 
 
+def level(comparisons: int) -> float:
+    """The confidence of each of so many intervals with which they hold together with 95 % (Bonferroni)."""
+    return 1 - (1 - CONFIDENCE) / max(comparisons, 1)
+
+
 def quantile(comparisons: int) -> float:
-    """The normal quantile with which so many intervals hold together with 95 % confidence (Bonferroni)."""
-    return NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / 2 / max(comparisons, 1))
+    """The normal quantile that belongs to `level`."""
+    return NormalDist().inv_cdf((1 + level(comparisons)) / 2)
 
 
 def contrast(inside: int, of_inside: int, outside: int, of_outside: int, z: float) -> Contrast:

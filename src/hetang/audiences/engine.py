@@ -28,12 +28,12 @@ from hetang.audiences.live import LiveSets
 from hetang.audiences.moments import Moment
 from hetang.audiences.partition import split
 from hetang.audiences.past import Past
-from hetang.audiences.plans import Query, Ranked
+from hetang.audiences.plans import Query, Ranked, plan
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import Catalogue, InvalidRule, Node
 from hetang.audiences.sets import Evaluation, borders, each, evaluate
-from hetang.audiences.standing_rules import Borders
-from hetang.audiences.standings import Standings, Values
+from hetang.audiences.standing_rules import MILLE, Borders, Percentile
+from hetang.audiences.standings import Standings, Values, sums_of
 from hetang.communities import queries as communities
 from hetang.customers import friendships, kept, tag_words
 from hetang.platform import clock, environment, outages
@@ -105,6 +105,7 @@ class View:
         self._answers: dict[Query, BitMap] = {}
         self._standings = standings
         self._values: dict[Query, Values] = {}
+        self._befriended: dict[int, BitMap] | None = None  # by way, once somebody asks for many of them
 
     @property
     def universe(self) -> BitMap:
@@ -117,9 +118,7 @@ class View:
         if family == "friendship":
             return friendships.customers_with(*cast("friendships.Wanted", keys)) & self.universe
         if family == "first_source":
-            by, since, *wanted = keys
-            found = first_source_sets.customers_first(str(by), since, *wanted)  # type: ignore[arg-type]
-            return found & self.universe
+            return first_source_sets.answer(keys, self._befriended) & self.universe
         if family == "tagged":
             return tag_words.customers_tagged(*cast("tag_words.Wanted", keys)) & self.universe
         if family == "groups":
@@ -158,6 +157,14 @@ class View:
         standings = self._standings if self._cache is not None else Standings(0)
         people, borders = standings.answer(step, self._version, self._ask)
         return people & self.universe, borders  # somebody may have been erased since the history moved
+
+    def values(self, step: Ranked) -> Values:
+        """What a ranking compares, of all living customers."""
+        return self._standings.values(step, self._version, self._ask)
+
+    def expect_ways(self) -> None:
+        """Read all first friendships once, since this evaluation asks for many ways of them."""
+        self._befriended = first_source_sets.first_friendships()
 
     def _ask(self, step: Ranked) -> Values:
         """Asked once in an evaluation, however many conditions compare the same."""
@@ -261,18 +268,26 @@ class SetService:
 
     def traits(self, payload: dict[str, Any]) -> dict[str, Any]:
         """`rule`, `scope`, `traits` (rules): how many fit (`people`) of how many in scope (`of`), and for each trait
-        how many of both have it."""
+        how many of both have it. `spent_days` (numbers of days): for each of them what the people and the others
+        of the scope spent in these days, as [sum, sum of squares, buyers] of both, in minor units."""
         view, found = self._evaluate(payload, sizes=False)
         base = self._base(view, payload)
         read = [_parse(one) for one in payload["traits"]]
         known = read[-1][1] if read else Catalogue()
         moment = self._current().moment
+        view.expect_ways()
+        groups = [found.members, base - found.members]
         with _history_needed():
+            spent = []
+            for days in payload["spent_days"]:
+                step = plan(Percentile("top", MILLE, "spent", days), known, moment)
+                sums = sums_of(view.values(cast(Ranked, step)), groups)
+                spent.append([[one.total, one.squares, one.positive] for one in sums])
             counted = [
                 [found.members.intersection_cardinality(having), len(having)]
                 for having in each([node for node, _known in read], known, moment, view, base)
             ]
-        return {"people": len(found.members), "of": len(base), "traits": counted}
+        return {"people": len(found.members), "of": len(base), "traits": counted, "spent": spent}
 
     def ponds(self, payload: dict[str, Any]) -> dict[str, Any]:
         """`rules` in their order, `scope`, `members`, `fresh` as for `evaluate`: everybody in scope (`of`) in the first

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from datetime import datetime
+from typing import cast
 
 import psycopg
 from django.db import connection
@@ -38,6 +39,25 @@ def customers_first(by: str, since: datetime | None, *wanted: tuple[str, tuple[H
         cursor.execute(f"select array_agg(customer_id) from ({select} {' '.join(tests)}) f", params, binary=True)
         (numbers,) = cursor.fetchone() or (None,)
     return BitMap(numbers or ())
+
+
+def answer(keys: tuple[Hashable, ...], by_way: dict[int, BitMap] | None = None) -> BitMap:
+    """What the arguments of `customers_first` ask for; from `first_friendships`, where these are given and say it."""
+    by, since, *wanted = cast("tuple[str, datetime | None, *tuple[tuple[str, tuple[Hashable, ...]], ...]]", keys)
+    chosen = {name: values for name, values in wanted if values}
+    if by_way is None or by != FRIENDSHIP or since is not None or chosen.keys() - {"ways"}:
+        return customers_first(by, since, *wanted)
+    ways = chosen.get("ways", tuple(by_way))
+    return BitMap.union(BitMap(), *(by_way[way] for way in by_way if way in ways))
+
+
+def first_friendships() -> dict[int, BitMap]:
+    """Everybody whose first source is a friendship, by WeCom's number of the way. One scan of friendships."""
+    connection.ensure_connection()
+    by_way = _FRIENDSHIPS.replace("select r.customer_id", "select r.begun_way, array_agg(r.customer_id)", 1)
+    with psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(f"{by_way} group by 1", binary=True)
+        return {way: BitMap(numbers) for way, numbers in cursor.fetchall()}
 
 
 def beginnings_of(number: int) -> tuple[Beginning, ...]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from math import floor, log10
 from typing import Any
 
 from hetang.audiences.catalogues import catalogue
-from hetang.audiences.contrasts import Contrast, contrast, quantile
+from hetang.audiences.contrasts import Contrast, contrast, level, quantile
+from hetang.audiences.first_source import FILTERS, FRIENDSHIP
 from hetang.audiences.models import Audience
 from hetang.audiences.queries import common, paths_of, scope_of
-from hetang.audiences.rules import VERSION, Catalogue
+from hetang.audiences.rules import ADDED, VERSION, Catalogue
+from hetang.audiences.standings import Sums
+from hetang.customers.models import AttributeDefinition
 from hetang.platform import clickhouse, engine_client
 from hetang.platform.access import Scope
 
@@ -22,6 +26,7 @@ Rule = dict[str, Any]
 FEWEST = 20
 MOST_OF_A_KIND = 400
 CATEGORY_DAYS = 365
+SPENT_DAYS = (90, 365)
 ORDERS = ((0, 0), (1, 1), (2, 3), (4, 9), (10, None))
 DAYS_SINCE = ((0, 30), (31, 90), (91, 180), (181, 365), (366, None))
 
@@ -43,15 +48,34 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What the people of the audience and the others spent in the last `days` days, before refunds (minor units)."""
+
+    days: int
+    inside: Sums
+    outside: Sums
+
+    @property
+    def few(self) -> bool:
+        """Whether so few bought that sums would tell about single customers."""
+        return min(self.inside.positive, self.outside.positive) < FEWEST
+
+
+@dataclass(frozen=True)
 class Portrait:
     """`people` of the audience and `others`, the rest of the same scope; nothing is compared where one of them are too
     `few`. `compared` traits of enough people; by kind, the `lines` of those whose interval leaves out one, the clearest
-    first."""
+    first. `spent` is to be compared with the confidence `level`, so that all intervals hold together."""
 
     people: int
     others: int
     compared: int = 0
     lines: dict[str, list[Line]] = field(default_factory=dict)
+    spent: list[Spent] = field(default_factory=list)
+
+    @property
+    def level(self) -> float:
+        return level(self.compared + len(self.spent))
 
     @property
     def few(self) -> bool:
@@ -59,11 +83,13 @@ class Portrait:
 
 
 def portrait(audience: Audience, scope: Scope) -> Portrait:
-    """Compare the people who fit now with the others of the scope, by every tag, life stage, home store, category and
-    band of orders and spend. All intervals hold together with 95 % confidence, so what is noise does not show.
+    """Compare the people who fit now with the others of the scope, by every tag, life stage, home store, category, band
+    of orders and spend, value of a choice or boolean attribute, first source, and by what they spent. All intervals
+    hold together with 95 % confidence, so what is noise does not show.
 
-    Costs as many intersections of sets as there are traits, and one scan of the history for each category and band
-    that the engine does not remember. Raises `EngineUnavailable`, or `ServiceError` like `queries.preview`.
+    Costs as many intersections of sets as there are traits; one scan of the history for each category, band, value and
+    days of spend that the engine does not remember; and a scan of friendships, group stays and first orders. Raises
+    `EngineUnavailable`, or `ServiceError` like `queries.preview`.
     """
     known = catalogue(fresh=True)
     asked = list(traits(known))
@@ -71,6 +97,7 @@ def portrait(audience: Audience, scope: Scope) -> Portrait:
         "rule": audience.rule,
         "scope": paths_of(common(scope_of(audience), scope)),
         "traits": [{"version": VERSION, "rule": trait.rule} for trait in asked],
+        "spent_days": SPENT_DAYS,
     }
     answer = engine_client.call("sets", "traits", document, timeout_s=120)
     people, others = answer["people"], answer["of"] - answer["people"]
@@ -82,7 +109,10 @@ def portrait(audience: Audience, scope: Scope) -> Portrait:
         for trait, (inside, all_) in zip(asked, answer["traits"], strict=True)
         if FEWEST <= all_ <= people + others - FEWEST
     ]
-    z = quantile(len(counted))
+    spent = [
+        Spent(days, *(Sums(*sums) for sums in both)) for days, both in zip(SPENT_DAYS, answer["spent"], strict=True)
+    ]
+    z = quantile(len(counted) + len(spent))
     clear: dict[str, list[Line]] = {}
     for trait, inside, outside in counted:
         made = contrast(inside, people, outside, others, z)
@@ -90,7 +120,7 @@ def portrait(audience: Audience, scope: Scope) -> Portrait:
             clear.setdefault(trait.kind, []).append(Line(trait, made))
     for lines in clear.values():
         lines.sort(key=lambda line: -line.contrast.strength)
-    return Portrait(people, others, len(counted), clear)
+    return Portrait(people, others, len(counted), clear, spent)
 
 
 def traits(known: Catalogue) -> Iterator[Trait]:
@@ -108,6 +138,22 @@ def traits(known: Catalogue) -> Iterator[Trait]:
     for metric, bands in (("orders", ORDERS), ("gmv", _spend_bands()), ("days_since_last_order", DAYS_SINCE)):
         for first, last in bands:
             yield Trait("buying", _band(metric, first, last))
+    yield from islice(_attributes(known), MOST_OF_A_KIND)
+    yield Trait("first_source", {"type": "relation", "number": 1})
+    for by in FILTERS:
+        yield Trait("first_source", {"type": "first_source", "by": by})
+    for way in ADDED:
+        yield Trait("first_source", {"type": "first_source", "by": FRIENDSHIP, "ways": [way]})
+
+
+def _attributes(known: Catalogue) -> Iterator[Trait]:
+    """Every value of the attributes that have few of them; not of the sensitive ones, which are shown to nobody without
+    a reason."""
+    sensitive = set(AttributeDefinition.objects.filter(sensitive=True).values_list("code", flat=True))
+    for code, one in known.attributes.items():
+        values: tuple[str | bool, ...] = {"choice": one.choices, "boolean": (True, False)}.get(one.type, ())
+        for value in values if code not in sensitive else ():
+            yield Trait("attributes", {"type": "attribute", "code": code, "op": "=", "value": value})
 
 
 def _band(metric: str, first: int, last: int | None) -> Rule:

@@ -14,12 +14,16 @@ from django.views.decorators.http import require_GET
 
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.errors import history_is_away
-from hetang.audiences.portrait import CATEGORY_DAYS, FEWEST, Line, portrait
+from hetang.audiences.portrait import CATEGORY_DAYS, FEWEST, Line, Portrait, Spent, portrait
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import VERSION
 from hetang.audiences.sentences import describe
+from hetang.audiences.standings import Sums
 from hetang.console.audiences.building import trouble
 from hetang.console.audiences.views import one_of, tabs_of
+from hetang.experiments.estimates import Estimate
+from hetang.experiments.estimators import LEAST_OUTCOMES, mean_difference
+from hetang.experiments.samples import Sample
 from hetang.platform.access import actor_of, needs
 from hetang.platform.engine_client import EngineUnavailable, ServiceError
 
@@ -29,6 +33,8 @@ KINDS: dict[str, str | Promise] = {
     "life_stages": gettext_lazy("Life stages"),
     "buying": pgettext_lazy("portrait", "Orders and spend"),
     "categories": gettext_lazy("Bought in a year"),
+    "attributes": gettext_lazy("Attributes"),
+    "first_source": pgettext_lazy("portrait", "Friends and first source"),
     "stores": gettext_lazy("Home store"),
 }
 
@@ -40,6 +46,16 @@ class Row:
     text: str
     line: Line
     more: bool
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Means of a customer in minor units and their difference; nothing where too few bought."""
+
+    days: int
+    inside: float
+    outside: float
+    difference: Estimate | None
 
 
 @require_GET
@@ -54,10 +70,11 @@ def portrait_page(request: HttpRequest, public_id: str) -> HttpResponse:
         "fewest": FEWEST,
         "mine_only": not scope.everything,
         "year": CATEGORY_DAYS,
+        "least": LEAST_OUTCOMES,
     }
     try:
         found = portrait(audience, scope)
-        values |= {"found": found, "parts": _parts(found.lines)}
+        values |= {"found": found, "parts": _parts(found.lines), "spending": spending(found)}
     except EngineUnavailable:
         values["trouble"] = _("The audience engine is not answering. Try again in a few seconds.")
     except ServiceError as refused:
@@ -67,6 +84,21 @@ def portrait_page(request: HttpRequest, public_id: str) -> HttpResponse:
             raise
         values["trouble"] = _("The purchase history is not available now. Try again in a minute.")
     return render(request, "console/audiences/portrait.html", values)
+
+
+def spending(found: Portrait) -> list[Spending]:
+    """The mean spend of each side, with intervals that hold together with those of the traits."""
+    return [_difference(one, found) for one in found.spent]
+
+
+def _difference(one: Spent, found: Portrait) -> Spending:
+    inside, outside = _sample(one.inside, found.people), _sample(one.outside, found.others)
+    compared = None if one.few else mean_difference(inside, outside, found.level)
+    return Spending(one.days, inside.mean, outside.mean, compared if isinstance(compared, Estimate) else None)
+
+
+def _sample(sums: Sums, people: int) -> Sample:
+    return Sample(people, sums.total, sums.squares, sums.positive)
 
 
 def _parts(lines: dict[str, list[Line]]) -> list[dict[str, Any]]:
