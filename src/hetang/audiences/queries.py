@@ -155,6 +155,12 @@ def used_by(audience: Audience) -> list[Audience]:
     return [other for other in others if str(audience.public_id) in named_in(other.rule, "audience")]
 
 
+def naming_district(code: str, city: str) -> list[str]:
+    """Names of the audiences whose rule names a district by its code, or (unless it is empty) this city."""
+    saved = Audience.objects.filter(archived_at=None).order_by("name").values_list("name", "rule")
+    return [name for name, rule in saved if code in named_in(rule, "districts") or city in named_in(rule, "parents")]
+
+
 def ponds_of(audience: Audience) -> list[PondSet]:
     """Pond sets one of whose ponds is this audience, by name."""
     ponds = {"ponds__audience": audience, "ponds__removed_at": None, "archived_at": None}

@@ -14,6 +14,12 @@ def newest(limit: int = 50) -> list[Import]:
     return list(Import.objects.select_related("run_job", "check_job", "created_by").order_by("-id")[:limit])
 
 
+def last_done(target: str) -> Import | None:
+    """The newest import of a target that ran to its end."""
+    done = Import.objects.filter(target=target, state=Import.DONE).select_related("created_by")
+    return done.order_by("-finished_at", "-id").first()
+
+
 def fitting_presets(owner: Import) -> list[Preset]:
     """Presets of the same target whose columns are all in the file."""
     headers = {column["header"] for column in owner.columns}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 class PositionRefused(Exception):
-    """A store cannot stand there; `code` says why: one of `positions.FAULTS`."""
+    """A store or the centre of a district cannot be there; `code` says why: one of `positions.FAULTS`."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)

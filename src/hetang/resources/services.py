@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from hetang.platform import audit, organisation, positions
 from hetang.platform.access import Actor
 from hetang.resources.errors import PositionRefused, UnknownStores
-from hetang.resources.models import Store
+from hetang.resources.models import District, Store
 from hetang.resources.rules import CategoryRow, DistrictRow, ProductRow, StaffRow, StoreRow, last_of_each
 
 
@@ -41,18 +41,59 @@ def upsert_stores(rows: Iterable[StoreRow]) -> Upserted:
 @transaction.atomic
 def place(actor: Actor, store: Store, latitude: Decimal | None, longitude: Decimal | None, datum: str) -> None:
     """Say where a store is, or (without coordinates) that nobody knows. Raises PositionRefused."""
-    fault = positions.judge(latitude, longitude, store.country)
+    after = _judged(latitude, longitude, datum, store.country)
+    changes = _differing(Store.objects.select_for_update().get(pk=store.pk), after)
+    if changes:
+        Store.objects.filter(pk=store.pk).update(**after)
+        audit.record(actor, "store.placed", "store", store.code, changes, org_node_id=store.org_node_id)
+
+
+@transaction.atomic
+def change_district(  # noqa: PLR0917 - the columns of a district
+    actor: Actor,
+    district: District,
+    name: str,
+    parent: str,
+    latitude: Decimal | None,
+    longitude: Decimal | None,
+    datum: str,
+) -> bool:
+    """Change a district; without coordinates it is no longer used. False: it is gone. Raises PositionRefused."""
+    after = {"name": name, "parent": parent, **_judged(latitude, longitude, datum, "")}
+    now = District.objects.select_for_update().filter(pk=district.pk).first()
+    if now is None:
+        return False
+    changes = _differing(now, after)
+    if changes:
+        District.objects.filter(pk=now.pk).update(**after)
+        audit.record(actor, "district.changed", "district", now.code, changes)
+    return True
+
+
+@transaction.atomic
+def delete_district(actor: Actor, district: District) -> bool:
+    """Take a district off the list. False: it was gone already."""
+    deleted, _of_each = District.objects.filter(pk=district.pk).delete()
+    if deleted:
+        said = {"name": district.name, "parent": district.parent}
+        audit.record(actor, "district.deleted", "district", district.code, said)
+    return bool(deleted)
+
+
+def _judged(latitude: Decimal | None, longitude: Decimal | None, datum: str, country: str) -> dict[str, Any]:
+    """The columns of a position. Raises PositionRefused."""
+    fault = positions.judge(latitude, longitude, country)
     if not fault and latitude is not None and longitude is not None:
         fault = "" if datum in positions.DATUMS else "no_datum"
     if fault:
         raise PositionRefused(fault)
-    after = {"latitude": latitude, "longitude": longitude, "datum": datum if latitude is not None else ""}
-    now = Store.objects.select_for_update().get(pk=store.pk)
-    before = {name: getattr(now, name) for name in after}
-    changes = {name: [_plain(before[name]), _plain(after[name])] for name in after if before[name] != after[name]}
-    if changes:
-        Store.objects.filter(pk=store.pk).update(**after)
-        audit.record(actor, "store.placed", "store", store.code, changes, org_node_id=store.org_node_id)
+    return {"latitude": latitude, "longitude": longitude, "datum": datum if latitude is not None else ""}
+
+
+def _differing(row: Store | District, after: dict[str, Any]) -> dict[str, list[str]]:
+    """What a change changes, as the audit log tells it: before and after, by column."""
+    before = {name: getattr(row, name) for name in after}
+    return {name: [_plain(before[name]), _plain(after[name])] for name in after if before[name] != after[name]}
 
 
 def _plain(value: Any) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from django.utils.translation import gettext_lazy
 
-from hetang.console.exports import connections, figures, people, registers
+from hetang.console.exports import connections, districts, figures, people, registers
 from hetang.platform import approvals
 from hetang.privacy.exports import ExportKind
 
@@ -75,6 +75,15 @@ KINDS = [
         registers.choose_problems,
         registers.about_problems,
         registers.sheet_of_problems,
+    ),
+    ExportKind(
+        "districts",
+        gettext_lazy("Districts"),
+        "imports:run",
+        False,
+        districts.choose_districts,
+        districts.about_districts,
+        districts.sheet_of_districts,
     ),
     ExportKind(
         "wecom-skipped",

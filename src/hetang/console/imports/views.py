@@ -11,13 +11,13 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from hetang.console.imports.forms import BasisForm, ConventionsForm, FileForm, FormatForm, mapping_from
+from hetang.console.imports.tabs import tabs
 from hetang.console.paging import keyset
 from hetang.imports import mapping as mappings
 from hetang.imports import messages, queries, rules, services
@@ -72,7 +72,7 @@ def import_list(request: HttpRequest) -> HttpResponse:
     for one in page:
         one.label, one.tone = STATES[one.state]  # type: ignore[attr-defined]
         one.target_label = messages.target_label(TARGETS[one.target])  # type: ignore[attr-defined]
-    return render(request, "console/imports/list.html", {"page": page, "tabs": _tabs("list")})
+    return render(request, "console/imports/list.html", {"page": page, "tabs": tabs("list")})
 
 
 @needs("imports:run")
@@ -343,7 +343,7 @@ def presets(request: HttpRequest) -> HttpResponse:
     rows = list(Preset.objects.select_related("created_by").order_by("name"))
     for preset in rows:
         preset.target_label = messages.target_label(TARGETS[preset.target])  # type: ignore[attr-defined]
-    return render(request, "console/imports/presets.html", {"presets": rows, "tabs": _tabs("presets")})
+    return render(request, "console/imports/presets.html", {"presets": rows, "tabs": tabs("presets")})
 
 
 @require_POST
@@ -396,8 +396,3 @@ def _uuid(text: str) -> UUID:
 
 def _user(request: HttpRequest) -> User | None:
     return request.user if isinstance(request.user, User) else None
-
-
-def _tabs(current: str) -> list[dict[str, Any]]:
-    items = (("list", _("Imports")), ("presets", _("Saved mappings")))
-    return [{"url": reverse(f"imports:{name}"), "label": label, "current": name == current} for name, label in items]
