@@ -766,10 +766,20 @@ def fits_behaviour_then(rule: dict[str, Any], h: Human) -> bool:
     return False
 
 
-def measured(by: str, days: int | None, h: Human) -> Any:
+def measured(rule: dict[str, Any], h: Human) -> Any:
     """What she is compared by; None: she is not among those who are."""
-    orders = [one for one in h.orders if days is None or 0 <= (TODAY - day(one[0])).days < days]
-    visits = [at for at, _ in h.visits if days is None or 0 <= (TODAY - day(at)).days < days]
+    by, days, category, store = (rule.get(name) for name in ("by", "days", "category", "store"))
+    orders = [
+        (at, place, [line for line in lines if not category or line[0] == category])
+        for at, place, lines in h.orders
+        if (days is None or 0 <= (TODAY - day(at)).days < days) and (not store or place == store)
+    ]
+    orders = [one for one in orders if one[2]]
+    visits = [
+        at
+        for at, place in h.visits
+        if (days is None or 0 <= (TODAY - day(at)).days < days) and (not store or place == store)
+    ]
     if by == "attribute:score":
         return float(h.attributes["score"]) if h.attributes.get("score") else None
     if by == "refunded":
@@ -804,7 +814,7 @@ def fits_percentile(rule: dict[str, Any], h: Human) -> bool:
 
 def _best(rule: dict[str, Any], people: list[Human]) -> set[int]:
     """One after the other, best first; whoever is equal to the last one who fits in is in, too."""
-    values = {one.number: measured(rule["by"], rule.get("days"), one) for one in people}
+    values = {one.number: measured(rule, one) for one in people}
     sign = -1 if rule.get("side", "top") == "top" else 1
     order = sorted((sign * value, number) for number, value in values.items() if value is not None)
     taken, place, last = set(), Fraction(str(rule["percent"])) * len(order) / 100, None
@@ -833,9 +843,9 @@ def _scores(rule: dict[str, Any], people: list[Human]) -> tuple[dict[int, list[i
     buyers = [one for one in people if one.orders]
     values = {
         one.number: (
-            -measured("days_since_last_order", None, one),
-            measured("orders", rule["days"], one) or 0,
-            measured("spent", rule["days"], one) or 0,
+            -measured({"by": "days_since_last_order"}, one),
+            measured({"by": "orders", **rule}, one) or 0,
+            measured({"by": "spent", **rule}, one) or 0,
         )
         for one in buyers
     }

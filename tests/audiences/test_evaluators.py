@@ -18,7 +18,7 @@ from hetang.audiences.plans import Query, Ranked
 from hetang.audiences.reading import parse
 from hetang.audiences.rules import DEED_OPS, DEEDS, EVENTS, MEASURED, MEASURES, WHOSE
 from hetang.audiences.sets import borders, evaluate
-from hetang.audiences.standing_rules import IN_PERIOD, LETTERS, MEASURED_BY, SEGMENTS, Borders
+from hetang.audiences.standing_rules import IN_PERIOD, LETTERS, MEASURED_BY, NARROWED, SEGMENTS, Borders
 from tests.audiences.population import (
     CATALOGUE,
     CATEGORIES,
@@ -189,7 +189,9 @@ def percentile(draw: st.DrawFn) -> dict[str, Any]:
     by = draw(st.sampled_from([*MEASURED_BY, *IN_PERIOD, "attribute:score"]))
     rule = {"type": "percentile", "side": draw(st.sampled_from(["top", "bottom"])), "by": by}
     rule |= {"percent": draw(st.sampled_from([0.1, 1, 10, 33.3, 50, 99.9]))}
-    return rule | ({"days": draw(days)} if by in IN_PERIOD and draw(st.booleans()) else {})
+    rule |= {"days": draw(days)} if by in IN_PERIOD and draw(st.booleans()) else {}
+    to = {"category": CATEGORIES, "store": STORES}
+    return rule | {one: draw(st.sampled_from(to[one])) for one in NARROWED.get(by, ()) if draw(st.booleans())}
 
 
 @st.composite

@@ -166,6 +166,9 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     (percentile(by="attribute:city"), "not_a_number_attribute", ("rule", "by")),
     (percentile(by="lateness"), "not_an_option", ("rule", "by")),
     (percentile(by="gmv", days=30), "unknown_field", ("rule",)),
+    (percentile(by="visits", category="tea"), "unknown_field", ("rule",)),
+    (percentile(category="gone"), "unknown_category", ("rule", "category")),
+    (percentile(by="visits", store="gone"), "unknown_store", ("rule", "store")),
     (rfm(segments=["important_value"], money=[1, 5]), "segments_or_scores", ("rule",)),
     (rfm(segments=["whales"]), "not_an_option", ("rule", "segments")),
     (rfm(), "missing", ("rule", "segments")),
@@ -310,6 +313,12 @@ def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
             percentile(days=90),
             "在最近 90 天下过单的全部客户中，消费金额（未扣退款）排名前 10%",
             "in the top 10% by spend (before refunds) of all customers who bought in the last 90 days",
+        ),
+        (
+            percentile(days=90, category="tea", store="s1"),
+            "在最近 90 天下过单的全部客户（只算品类“tea”、门店“s1”）中，消费金额（未扣退款）排名前 10%",
+            "in the top 10% by spend (before refunds) of all customers who bought in the last 90 days"
+            " (counting category “tea” and store “s1” only)",
         ),
         (
             percentile(side="bottom", percent=0.5, by="attribute:score"),

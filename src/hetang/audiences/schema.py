@@ -287,10 +287,14 @@ def _percentile() -> list[Shape]:
     side = {"side": _one_of(standing_rules.SIDES)}
     attribute = {**_TEXT, "pattern": f"^{standing_rules.ATTRIBUTE}[^\\u0000]+$"}
     of_all_time = {"anyOf": [_one_of(standing_rules.OF_ALL_TIME), attribute]}
-    in_period = _object(
-        {"by": _one_of(standing_rules.IN_PERIOD), "percent": percent}, {**side, "days": _or_null(_DAYS)}
-    )
-    return [in_period, _object({"by": of_all_time, "percent": percent}, side)]
+    in_period = [
+        _object(
+            {"by": {"const": by}, "percent": percent},
+            {**side, "days": _or_null(_DAYS), **dict.fromkeys(standing_rules.NARROWED[by], _TEXT)},
+        )
+        for by in standing_rules.IN_PERIOD
+    ]
+    return [*in_period, _object({"by": of_all_time, "percent": percent}, side)]
 
 
 def _rfm() -> list[Shape]:

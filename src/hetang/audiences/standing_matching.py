@@ -4,10 +4,11 @@ test."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from hetang.audiences.moments import EARLIEST_DAY, Moment, period_bounds
-from hetang.audiences.people import Person, Purchase, Visit
+from hetang.audiences.people import Line, Person, Purchase, Visit
 from hetang.audiences.rules import Period
 from hetang.audiences.standing_rules import (
     Borders,
@@ -54,13 +55,13 @@ def _value(node: Percentile, person: Person, moment: Moment) -> float | None:  #
         day = getattr(person, _SINCE[node.by])
         return None if day is None else (moment.today - day).days
     if node.by == "spent":
-        bought = _purchases(node.days, person, moment)
-        return sum(one.net for one in bought) if bought else None
+        bought = _done(node, person, moment)
+        return sum(one.amount if isinstance(one, Line) else one.net for one in bought) if bought else None
     if node.by in {"orders", "visits"}:
-        if node.days is None:
+        if node.days is None and not node.category and not node.store:
             return getattr(person, node.by) or None
-        done = person.visited if node.by == "visits" else person.purchases
-        return sum(_is_in(node.days, one, moment) for one in done) or None
+        done = _done(node, person, moment)
+        return len({one.order for one in done} if node.category else done) or None
     if node.by == "refunded":
         return person.refunded if person.refunded > 0 else None
     if person.orders <= 0:
@@ -68,11 +69,18 @@ def _value(node: Percentile, person: Person, moment: Moment) -> float | None:  #
     return person.gmv if node.by == "gmv" else person.gmv / person.orders
 
 
+def _done(node: Percentile, person: Person, moment: Moment) -> list[Any]:
+    """The visits, orders or (of a category) their lines that count."""
+    of_category = [one for one in person.lines if one.category == node.category] if node.category else person.purchases
+    done: Sequence[Visit | Purchase | Line] = person.visited if node.by == "visits" else of_category
+    return [one for one in done if node.store in {"", one.store} and _is_in(node.days, one, moment)]
+
+
 def _purchases(days: int | None, person: Person, moment: Moment) -> list[Purchase]:
     return [one for one in person.purchases if _is_in(days, one, moment)]
 
 
-def _is_in(days: int | None, one: Purchase | Visit, moment: Moment) -> bool:
+def _is_in(days: int | None, one: Purchase | Line | Visit, moment: Moment) -> bool:
     first, last = period_bounds(Period(days), moment.today)
     return (first is None or one.day >= first) and (last is None or one.day <= last)
 

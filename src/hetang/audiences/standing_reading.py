@@ -12,6 +12,7 @@ from hetang.audiences.standing_rules import (
     LETTERS,
     MEASURED_BY,
     MILLE,
+    NARROWED,
     SCORES,
     SEGMENTS,
     SIDES,
@@ -23,16 +24,24 @@ if TYPE_CHECKING:
     from hetang.audiences.reading import Reader
 
 
+_TO = ("category", "store")
+
+
 def percentile(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     """Among the best or worst per cent by a measure."""
     by = r.text(raw, "by", path)
-    r.only(raw, {"type", "side", "percent", "by"} | ({"days"} if by in IN_PERIOD else set()), path)
+    narrowed = NARROWED.get(by, ())
+    r.only(raw, {"type", "side", "percent", "by", *narrowed} | ({"days"} if by in IN_PERIOD else set()), path)
     if by.startswith(ATTRIBUTE):
         _number_attribute(r, by.removeprefix(ATTRIBUTE), (*path, "by"))
     elif by not in MEASURED_BY:
         r.choice({"by": by}, "by", MEASURED_BY, path)
     side: Any = r.choice(raw, "side", SIDES, path, "top")
-    return Percentile(side, _mille(r, raw.get("percent"), (*path, "percent")), by, _days(r, raw, path))
+    mille = _mille(r, raw.get("percent"), (*path, "percent"))
+    category, store = (r.text(raw, name, path, required=False) if name in narrowed else "" for name in _TO)
+    r.known([category], r.catalogue.categories, "category", (*path, "category"))
+    r.known([store], r.catalogue.stores, "store", (*path, "store"))
+    return Percentile(side, mille, by, _days(r, raw, path), category, store)
 
 
 def rfm(r: Reader, raw: dict[str, Any], path: Path) -> Condition:

@@ -13,6 +13,12 @@ from typing import Literal
 
 SIDES = ("top", "bottom")
 IN_PERIOD = ("spent", "orders", "visits")  # over some days or all time
+# What a measure may be narrowed to.
+NARROWED: Mapping[str, tuple[str, ...]] = {
+    "spent": ("category", "store"),
+    "orders": ("category", "store"),
+    "visits": ("store",),
+}
 OF_ALL_TIME = (
     "gmv",
     "average_order_value",
@@ -45,12 +51,15 @@ SEGMENTS: Mapping[str, tuple[bool, bool, bool]] = {
 @dataclass(frozen=True, slots=True)
 class Percentile:
     """Among the `mille` thousandths of all living customers who have the value `by` that have most (`top`) or least of
-    it; `days`: of those who did something in the last days. Whoever has as much as the last of these is in, too."""
+    it; `days`: of those who did something in the last days; with `category` or `store` (codes): only what was bought of
+    it, or there. Whoever has as much as the last of these is in, too."""
 
     side: Literal["top", "bottom"]
     mille: int
     by: str
     days: int | None = None
+    category: str = ""
+    store: str = ""
 
     @property
     def attribute(self) -> str:

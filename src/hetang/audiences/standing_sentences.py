@@ -58,9 +58,25 @@ def _base(w: Writer, node: Percentile) -> str:
         label = w.name(measure_name(node.by, w.catalogue))
         return w.say(f"有“{label}”值的全部客户", f"all customers with a value of “{label}”")
     done = w.name(_DONE.get(node.by, ("下过单", "bought")))
+    only = _only(w, node)
     if node.days is None:
-        return w.say(f"{done}的全部客户", f"all customers who ever {done}")
-    return w.say(f"最近 {node.days} 天{done}的全部客户", f"all customers who {done} in the last {node.days} days")
+        return w.say(f"{done}的全部客户{only}", f"all customers who ever {done}{only}")
+    return w.say(
+        f"最近 {node.days} 天{done}的全部客户{only}", f"all customers who {done} in the last {node.days} days{only}"
+    )
+
+
+def _only(w: Writer, node: Percentile) -> str:
+    """What alone counts, for the base as for the measure."""
+    parts = []
+    if node.category:
+        name = w.name(w.catalogue.categories[node.category])
+        parts.append(w.say(f"品类“{name}”", f"category “{name}”"))
+    if node.store:
+        name = w.catalogue.stores[node.store].name
+        parts.append(w.say(f"门店“{name}”", f"store “{name}”"))
+    listed = w.say("、", " and ").join(parts)
+    return w.say(f"（只算{listed}）", f" (counting {listed} only)") if listed else ""
 
 
 def _rfm(w: Writer, node: RfmCell) -> str:

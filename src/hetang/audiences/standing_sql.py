@@ -18,6 +18,7 @@ _COUNTED = {
     "orders": ("orders", "toFloat64(count())"),
     "visits": ("visits", "toFloat64(count())"),
 }
+_OF_LINES = {"spent": "toFloat64(sum(amount))", "orders": "toFloat64(uniqExact(sipHash64(source, order_key)))"}
 # Of profiles: the value, and who has one.
 _KEPT = {
     "orders": ("orders", "orders > 0"),
@@ -44,11 +45,14 @@ def measured_sql(condition: Percentile, moment: Moment) -> tuple[str, dict[str, 
         ago = "{today:Int64} - toInt64(toDate32(assumeNotNull(" + at + "), {zone:String}))"
         today = (moment.today - EARLIEST_DAY).days
         return _of_profiles(ago, f"{at} is not null"), {"today": today, "zone": moment.zone}
-    if by in _COUNTED and (days is not None or by == "spent"):
-        table, measure = _COUNTED[by]
+    narrowed = {name: value for name in ("category", "store") if (value := getattr(condition, name))}
+    if by in _COUNTED and (days is not None or by == "spent" or narrowed):
+        table, measure = ("order_lines", _OF_LINES[by]) if condition.category else _COUNTED[by]
         within, parameters = _within(days, moment)
-        where = f" and {within}" if within else ""
-        return f"select customer, {measure} from {table} where customer > 0{where} group by customer", parameters
+        tests = [f"{name} = {{{name}:String}}" for name in narrowed] + ([within] if within else [])
+        where = "".join(f" and {test}" for test in tests)
+        sql = f"select customer, {measure} from {table} where customer > 0{where} group by customer"
+        return sql, {**parameters, **narrowed}
     return _of_profiles(*_KEPT[by]), {}
 
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from hetang.audiences import standing_sentences
 from hetang.audiences.rules import Catalogue
-from hetang.audiences.standing_rules import ANY_SCORE, ATTRIBUTE, IN_PERIOD, LETTERS, MEASURED_BY, SEGMENTS
+from hetang.audiences.standing_rules import ANY_SCORE, ATTRIBUTE, IN_PERIOD, LETTERS, MEASURED_BY, NARROWED, SEGMENTS
 from hetang.console.audiences.field import Field
 
 TOP_SPENDERS: dict[str, Any] = {"type": "percentile", "side": "top", "percent": 10, "by": "spent", "days": 90}
@@ -32,6 +32,10 @@ def percentile(leaf: dict[str, Any], known: Catalogue) -> list[Field]:
         found.append(
             Field("days", _("In the last days"), "number", leaf.get("days"), optional=True, blank=_("all time"))
         )
+    labels = {"category": (_("Category"), "categories"), "store": (_("Store"), "stores")}
+    for name in NARROWED.get(by, ()):
+        label, source = labels[name]
+        found.append(Field(name, label, "pick", leaf.get(name, ""), source=source, optional=True))
     return found
 
 
