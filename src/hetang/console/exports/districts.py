@@ -24,7 +24,7 @@ def choose_districts(_actor: Actor, given: Mapping[str, str]) -> Parameters:
 def about_districts(_actor: Actor, chosen: Parameters) -> About:
     """How many leave, and of which."""
     lines = [(label, chosen[name]) for name, label in (("q", _("Search")), ("city", _("City"))) if chosen[name]]
-    return About(_("Districts"), lines)
+    return About(_("Districts"), [(_("Districts"), f"{queries.districts(chosen).count():,}"), *lines])
 
 
 def sheet_of_districts(_actor: Actor, chosen: Parameters) -> Sheet:

@@ -100,8 +100,8 @@ def district_delete(request: HttpRequest, district_id: int) -> HttpResponse:
     return redirect("imports:districts")
 
 
-def _centre(district: District) -> str:
-    """The centre with its datum, as a line; empty where there is none."""
+def _centre(district: District) -> tuple[str, str] | None:
+    """The centre as it was given, and its datum."""
     if district.latitude is None:
-        return ""
-    return f"{district.latitude:f}, {district.longitude:f} · {positions.NAMES.get(district.datum, '')}"
+        return None
+    return f"{district.latitude:f}, {district.longitude:f}", positions.NAMES.get(district.datum, "")
