@@ -45,6 +45,7 @@ GROUP_SIZE = 50
 PEOPLE_PER_TASK = 100
 PAGE = 100
 AT_ONCE = 5
+CONNECTIONS = 16  # over which callbacks come
 LIMIT_PER_S = 10_000 / 60 * PAGE  # friendships that the platform's limit lets through
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 TOKEN = "token123"
@@ -156,7 +157,7 @@ def _measure_callbacks(world: dict[str, Any], count: int) -> None:
     took.sort()
     p99 = took[int(len(took) * 0.99)] * 1000
     done = CallbackMessage.objects.filter(state="applied").count()
-    more = {"connections": 8, "syncs_meanwhile": len(ran), "applied_meanwhile": done}
+    more = {"connections": CONNECTIONS, "syncs_meanwhile": len(ran), "applied_meanwhile": done}
     report("callbacks_per_s", count / elapsed, "callbacks/s", baseline=500.0, **more)
     report("callback_p99_ms", p99, "ms", baseline=300.0)
 
@@ -452,9 +453,9 @@ def _request(world: dict[str, Any], clear: str) -> bytes:
 
 
 def _posted(world: dict[str, Any], made: list[bytes]) -> list[float]:
-    """Post everything by eight connections; the seconds that each answer took."""
-    with ThreadPoolExecutor(8) as pool:
-        parts = pool.map(lambda part: _post_all(world, part), [made[n::8] for n in range(8)])
+    """Post everything by some connections; the seconds that each answer took."""
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        parts = pool.map(lambda part: _post_all(world, part), [made[n::CONNECTIONS] for n in range(CONNECTIONS)])
         return [one for part in parts for one in part]
 
 

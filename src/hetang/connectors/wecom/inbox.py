@@ -37,25 +37,51 @@ class Arrived:
 @dataclass
 class _Waiting:
     arrived: Arrived
-    done: threading.Event = field(default_factory=threading.Event)
+    told: threading.Event = field(
+        default_factory=threading.Event
+    )  # that it is written, or that it is her turn to write
+    done: bool = False
     problem: BaseException | None = None
 
 
-_lock = threading.Lock()
-_writing = threading.Lock()
+_lock = threading.Lock()  # of the two below
 _waiting: list[_Waiting] = []
+_somebody_writes = False
 
 
 def keep(arrived: Arrived) -> None:
     """Keep one event; returns when it is committed. Raises what the database raises: then it is not kept."""
     mine = _Waiting(arrived)
-    with _lock:
-        _waiting.append(mine)
-    with _writing:
-        while not mine.done.is_set():  # more may wait before us than one batch takes
-            _write_batch()
+    if not _first_in_line(mine):
+        mine.told.wait()
+    if not mine.done:
+        try:
+            while not mine.done:  # more may wait before us than one batch takes
+                _write_batch()
+        finally:
+            _hand_on()
     if mine.problem is not None:
         raise mine.problem
+
+
+def _first_in_line(mine: _Waiting) -> bool:
+    """Line up; whether nobody writes, so that we must."""
+    global _somebody_writes
+    with _lock:
+        _waiting.append(mine)
+        first, _somebody_writes = not _somebody_writes, True
+    return first
+
+
+def _hand_on() -> None:
+    """Let one of those who came meanwhile write. Each thread is woken once: were they all to wait for one lock, it
+    would go through every one of them before the next batch, and each has to wait for the interpreter first."""
+    global _somebody_writes  # noqa: PLW0603
+    with _lock:
+        if _waiting:
+            _waiting[0].told.set()
+        else:
+            _somebody_writes = False
 
 
 def _write_batch() -> None:
@@ -71,7 +97,8 @@ def _write_batch() -> None:
         raise
     finally:
         for one in batch:
-            one.done.set()
+            one.done = True
+            one.told.set()
 
 
 def _write_over_a_good_connection(arrived: list[Arrived]) -> None:
