@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 
 from hetang.connectors.wecom import callbacks, events, inbox
@@ -75,6 +77,35 @@ def test_address_check(web: Client, app: App) -> None:
     assert not {"Vary", "Content-Language"} & set(answer.headers)
     answer = web.get(callback_path(app), {**signed(echo), "echostr": echo, "msg_signature": "0" * 40})
     assert answer.status_code == 403
+
+
+def test_of_many_at_once_each_is_kept_or_says_that_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    written, busy = list[str](), threading.Lock()
+
+    def write(arrived: list[inbox.Arrived]) -> None:
+        assert busy.acquire(blocking=False)  # one writes at a time
+        try:
+            time.sleep(0.0005)
+            if any(one.dedupe_key.endswith("7") for one in arrived):
+                raise OperationalError("gone")
+            written.extend(one.dedupe_key for one in arrived)
+        finally:
+            busy.release()
+
+    def keep(key: str) -> str:
+        try:
+            inbox.keep(inbox.Arrived(1, key, "", "", b""))
+        except OperationalError:
+            return ""
+        return key
+
+    monkeypatch.setattr(inbox, "_write_over_a_good_connection", write)
+    monkeypatch.setattr(inbox, "_MOST", 3)
+    with ThreadPoolExecutor(16) as pool:
+        kept = [key for key in pool.map(keep, map(str, range(400)), timeout=60) if key]
+    assert sorted(kept) == sorted(written)
+    assert len(kept) >= 200
+    assert (inbox._waiting, inbox._somebody_writes) == ([], False)
 
 
 def test_an_event_is_kept_over_a_new_connection_when_the_old_one_has_ended(transactional_db: None, app: App) -> None:
