@@ -299,7 +299,7 @@ STATIC_URL = "/static/"
 STATIC_ROOT = environment.home() / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "hetang.console.static_names.StaticNames"},
 }
 
 CONTENT_SECURITY_POLICY = {

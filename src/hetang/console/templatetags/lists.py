@@ -11,7 +11,7 @@ from django.template import Context, Node, NodeList, TemplateSyntaxError
 from django.template.base import FilterExpression, Parser, Token
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 
 from hetang.console.figures import UNKNOWN
@@ -38,11 +38,14 @@ def listbar(context: Context, listing: Listing[Any]) -> SafeString:
 
 @register.simple_tag
 def choices(pairs: Iterable[tuple[str, str]], chosen: str = "") -> SafeString:
-    """The options of a select from (value, label), at once: a loop in the template takes 20 microseconds an option."""
-    return format_html_join(
-        "",
-        '<option value="{}"{}>{}</option>',
-        ((value, SafeString(" selected") if value == chosen else "", label) for value, label in pairs),
+    """The options of a select from (value, label), at once: a loop in the template takes 20 microseconds an option, as
+    `format_html` does."""
+    selected = {chosen: " selected"}
+    return SafeString(  # both are escaped
+        "".join(
+            f'<option value="{conditional_escape(value)}"{selected.get(value, "")}>{conditional_escape(label)}</option>'
+            for value, label in pairs
+        )
     )
 
 
