@@ -69,7 +69,7 @@ def _process_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     web.add_argument("--host", default="127.0.0.1")
     web.add_argument("--port", type=int, default=8000)
     web.add_argument("--workers", type=int, default=int(os.environ.get("HETANG_WEB_WORKERS", "1")))
-    web.add_argument("--threads", type=int, default=int(os.environ.get("HETANG_WEB_THREADS", "8")))
+    web.add_argument("--threads", type=int, default=int(os.environ.get("HETANG_WEB_THREADS", "4")))
     _add(commands, "worker", _worker, "process: jobs and loops")
     job = _add(commands, "job", _job, "process: one run of a job, started by the worker")
     job.add_argument("job_run", type=int)

@@ -122,7 +122,7 @@ _ALL: tuple[Setting, ...] = (
         "Processes of the web server; each takes some 70 MB.",
     ),
     _env(
-        "HETANG_WEB_THREADS", "web", NUMBER, 8, ("Web 线程数", "Web threads"),
+        "HETANG_WEB_THREADS", "web", NUMBER, 4, ("Web 线程数", "Web threads"),
         "每个 Web 进程的线程数。",
         "Threads of each web process.",
     ),
