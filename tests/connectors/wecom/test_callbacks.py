@@ -119,14 +119,6 @@ def test_an_event_is_kept_over_a_new_connection_when_the_old_one_has_ended(trans
     assert Welcome.objects.get().message.dedupe_key == "after"
 
 
-def test_an_event_behind_a_full_batch_is_kept_before_it_is_answered(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox, "_MOST", 1)
-    first, second = (inbox.Arrived(app.pk, key, "change_external_contact", "", b"x") for key in ("first", "second"))
-    inbox._waiting.append(inbox._Waiting(first))
-    inbox.keep(second)
-    assert set(CallbackMessage.objects.values_list("dedupe_key", flat=True)) == {"first", "second"}
-
-
 def test_unknown_address(web: Client) -> None:
     assert web.get("/wecom/callback/7b4de1ce-5d13-4e3d-8f0e-0b9e42ad2d31").status_code == 404
 

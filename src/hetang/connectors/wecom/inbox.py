@@ -56,8 +56,7 @@ def keep(arrived: Arrived) -> None:
         mine.told.wait()
     if not mine.done:
         try:
-            while not mine.done:  # more may wait before us than one batch takes
-                _write_batch()
+            _write_batch()
         finally:
             _hand_on()
     if mine.problem is not None:
@@ -85,7 +84,7 @@ def _hand_on() -> None:
 
 
 def _write_batch() -> None:
-    """Write what waits, ours among it: those before us were taken by whoever wrote before."""
+    """Write what waits. Ours is the first of it: whoever wrote before took all that came before us."""
     with _lock:
         batch = _waiting[:_MOST]
         del _waiting[:_MOST]
