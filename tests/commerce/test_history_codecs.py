@@ -37,7 +37,7 @@ def test_tables_of_an_earlier_version_are_packed_from_then_on_and_keep_their_val
         for part in (rows[:2], rows[2:]):
             for row in part:
                 clickhouse.command(insert, dict(zip("abcde", row, strict=True)))
-            history_codecs.pack()  # between the two: older parts and newer ones
+            history_codecs.pack(["earlier"])  # between the two: older parts and newer ones
         assert clickhouse.rows("select * from earlier order by customer") == rows
         clickhouse.command("optimize table earlier final")
         assert clickhouse.rows("select * from earlier order by customer") == rows
