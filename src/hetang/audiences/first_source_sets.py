@@ -54,9 +54,9 @@ def answer(keys: tuple[Hashable, ...], by_way: dict[int, BitMap] | None = None) 
 def first_friendships() -> dict[int, BitMap]:
     """Everybody whose first source is a friendship, by WeCom's number of the way. One scan of friendships."""
     connection.ensure_connection()
-    by_way = _FRIENDSHIPS.replace("select r.customer_id", "select r.begun_way, array_agg(r.customer_id)", 1)
+    by_way = f"select r.begun_way, array_agg(r.customer_id) {_FIRST_FRIENDSHIPS} group by 1"
     with psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(f"{by_way} group by 1", binary=True)
+        cursor.execute(by_way, binary=True)
         return {way: BitMap(numbers) for way, numbers in cursor.fetchall()}
 
 
@@ -94,13 +94,14 @@ def _no_order(who: str, before: str) -> str:
     return f"not exists (select from commerce_customermetric e where e.customer_id = {who} and {before})"
 
 
-_FRIENDSHIPS = f"""
-select r.customer_id from customers_relation r join resources_staff s on s.id = r.staff_id
+_FIRST_FRIENDSHIPS = f"""
+from customers_relation r join resources_staff s on s.id = r.staff_id
 where r.begun_at is not null
   and {_no_friendship("r.customer_id", "(e.begun_at, e.id) < (r.begun_at, r.id)")}
   and {_no_stay("r.customer_id", "e.joined_at < r.begun_at")}
   and {_no_order("r.customer_id", "e.first_order_at < r.begun_at")}
 """
+_FRIENDSHIPS = f"select r.customer_id {_FIRST_FRIENDSHIPS}"
 _STAYS = f"""
 select i.customer_id from communities_groupmember m
 join communities_groupchat g on g.id = m.group_id

@@ -519,13 +519,13 @@ class Problem:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
-# What these look at is how somebody can be reached and what she said, or chance: nothing of who she is or does.
 def short(value: Any) -> str:
     """A value as it may be repeated in a message: never long."""
     shown = str(value)
     return shown if len(shown) <= 60 else shown[:59] + "…"
 
 
+# What these look at is how somebody can be reached and what she said, or chance: nothing of who she is or does.
 _NEUTRAL = (ConsentGiven, LeftAlone, Friends, InBucket)
 
 
