@@ -8,6 +8,7 @@ import os
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -131,13 +132,14 @@ def test_with_an_external_clickhouse_only_services_run(engine: str, tmp_path: Pa
 
 
 @pytest.fixture
-def clickhouse_table(clickhouse: str) -> str:
+def clickhouse_table(clickhouse: str) -> Iterator[str]:
     from hetang.platform import clickhouse as store
 
     store.command("drop table if exists proof")
     store.command("create table proof (a UInt32, b String) engine = MergeTree order by a")
     store.forget()
-    return "proof"
+    yield "proof"
+    store.command("drop table proof")
 
 
 def _ask(process: EngineProcess, home: Path, statement: str) -> str:
