@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import product
 from uuid import uuid4
 
 import pytest
@@ -82,6 +83,45 @@ def test_circles_go_over_the_date_line(within: int) -> None:
             worth = covered(cover, place)
             assert worth != 0 or not inside
             assert worth != 1 or inside
+
+
+POLES = ((89_985_000, -179_990_000), (-89_999_999, 3_000_000), (90_000_000, 0), (-90_000_000, 12_345_678))
+PARTS = list(product((-1, 0, 1), repeat=2))
+
+
+@pytest.mark.parametrize("within", [300, 3_000, 40_000, 300_000])
+def test_circles_go_over_the_poles(within: int) -> None:
+    rng = random.Random(within)
+    lines = [-180_000_000, 180_000_000, *(rng.randint(-180_000_000, 180_000_000) for _ in range(700))]
+    people = [(sign * (90_000_000 - round(rng.expovariate(8 / within))), line) for line in lines for sign in (1, -1)]
+    both = nearness.around(POLES, within), nearness.nearest_to(POLES, frozenset({0, 3}))
+    for place in people:
+        away = [half_chord(place, at) for at in POLES]
+        for cover, inside in zip(
+            both, (min(away) <= limit(within), min(away[0], away[3]) <= min(*away, limit(NEAREST_M))), strict=True
+        ):
+            worth = covered(cover, place)
+            assert worth != 0 or not inside
+            assert worth != 1 or inside
+
+
+@pytest.mark.parametrize("within", [300, 3_000, 40_000])
+def test_nobody_is_lost_at_the_corners_of_cells(within: int) -> None:
+    """The last points of each cell and the first of its neighbours, of a circle at the date line, too."""
+    rng = random.Random(within)
+    for store in ((31_230_017, 121_470_003), (-16_800_000, 179_999_990)):
+        cover = nearness.around((store,), within)
+        assert len(cover.levels) == 1
+        (level,) = cover.levels
+        for number in rng.sample(level.cells, min(150, len(level.cells))):
+            north, east = (number >> 32) - 90_000_000, (number & 0xFFFFFFFF) - 180_000_000
+            for up, right in PARTS:
+                for place in ((north + up * level.side, east + right * level.side), (north + up, east + right)):
+                    around = place[0], (place[1] + 180_000_000) % 360_000_000 - 180_000_000
+                    inside = half_chord(around, store) <= limit(within)
+                    worth = covered(cover, around)
+                    assert worth != 0 or not inside
+                    assert worth != 1 or inside
 
 
 @pytest.fixture(scope="module")

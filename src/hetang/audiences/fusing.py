@@ -10,7 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from hetang.audiences.place_sql import narrowed
 from hetang.audiences.plans import Complement, Intersection, Plan, Query, Union, profile_query
+from hetang.audiences.profile_sql import all_of
 
 _PARAMETER = re.compile(r"\{(\w+):")
 
@@ -57,15 +59,15 @@ def _one_scan(parts: Sequence[Plan], *, every: bool) -> Plan:
     whole_base = [isinstance(part, Complement) for part in parts]
     turned = all(whole_base) if every else any(whole_base)
     tests, parameters, attributes = _tests(parts, turned=turned)
-    together = " or " if every == turned else " and "
-    query = profile_query(together.join(tests), parameters, *dict.fromkeys(attributes))
+    together = " or ".join(tests) if every == turned else all_of(tests)
+    query = profile_query(together, parameters, *dict.fromkeys(attributes))
     return Complement(query) if turned else query
 
 
 def _narrowed(placed: Query, parts: Sequence[Plan]) -> Query:
     """A query of places that looks up only those for whom the other conditions hold. Who has a place has a profile."""
     tests, parameters, attributes = _tests(parts, turned=False)
-    sql = placed.sql.replace(placed.narrowed, f"{placed.narrowed}{' and '.join(tests)} and ")
+    sql = placed.sql.replace(placed.narrowed, narrowed(tests))
     together = tuple(sorted({**dict(placed.parameters), **parameters}.items()))
     return Query(sql, together, tuple(dict.fromkeys((*placed.attributes, *attributes))))
 

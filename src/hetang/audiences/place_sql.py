@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hetang.audiences.nearness import Cover, Micro, columns, limit
+from hetang.audiences.nearness import Cover, Micro, limit, mask
+from hetang.audiences.profile_sql import PROFILES, all_of
 
 Select = tuple[str, dict[str, Any]]
 
 
-# Behind this more conditions on profiles may stand, so that only the places of those are looked up for whom they hold:
-# `fusing` puts them there.
-NARROWED = "from customer_profile final where "
+def narrowed(tests: Sequence[str] = ()) -> str:
+    """The part of a select that chooses people by their cell. With more tests of profiles it takes the place of the one
+    without, so that only those are measured for whom they hold: `fusing` does that."""
+    return PROFILES + all_of([*tests, "place > 0", "worth > 0"])
 
 
 def near_sql(column: str, cover: Cover, stores: Sequence[Micro], within: float) -> Select:
@@ -36,22 +38,23 @@ def nearest_sql(column: str, cover: Cover, stores: Sequence[Micro], wanted: froz
 
 
 def _select(column: str, cover: Cover, stores: Sequence[Micro], within: float, test: str) -> Select:
-    """Numbers of cells travel as what each is beyond the one before: they are large, and lie close together."""
+    """Numbers of cells travel as what each is beyond the one before, in sides of a cell: they are large, and lie close
+    together."""
     if not cover.levels:
         return "select customer from customer_profile where 0", {}
-    north, east = f"bitShiftRight({column}, 32)", f"bitAnd({column}, 4294967295)"
     parameters: dict[str, Any] = {"most": limit(within)}
     looked_up = []
     for place, level in enumerate(cover.levels):
-        steps = tuple(one - before for one, before in zip(level.cells, (0, *level.cells[:-1]), strict=True))
+        before = (0, *level.cells[:-1])
+        steps = tuple((one - other) // level.side for one, other in zip(level.cells, before, strict=True))
         parameters |= {f"cells{place}": steps, f"worth{place}": level.worth}
-        number = f"intDiv({north}, {level.side}) * {columns(level.side)} + intDiv({east}, {level.side})"
-        cells = f"arrayCumSum({{cells{place}:Array(UInt64)}})"
+        cells = f"arrayMap(step -> step * {level.side}, arrayCumSum({{cells{place}:Array(UInt64)}}))"
+        number = f"bitAnd({column}, {mask(level.side)})"
         looked_up.append(f"transform({number}, {cells}, {{worth{place}:Array(UInt32)}}, toUInt32(0))")
     worth = looked_up[0] if len(looked_up) == 1 else f"greatest({', '.join(looked_up)})"
     parameters["groups"] = ((), (), *(tuple(one + 1 for one in group) for group in cover.groups))
     parameters |= {"norths": tuple(one[0] for one in stores), "easts": tuple(one[1] for one in stores)}
-    in_cells = f"select customer, {column} as place, {worth} as worth {NARROWED}place > 0 and worth > 0"
+    in_cells = f"select customer, {column} as place, {worth} as worth {narrowed()}"
     return f"select customer from ({in_cells}) where worth = 1 or {test}", parameters
 
 

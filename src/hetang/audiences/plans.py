@@ -30,7 +30,8 @@ from hetang.audiences.moments import (
     day_bounds,
     first_day,
 )
-from hetang.audiences.place_sql import NARROWED, near_sql, nearest_sql
+from hetang.audiences.place_sql import narrowed, near_sql, nearest_sql
+from hetang.audiences.profile_sql import PROFILES, all_of
 from hetang.audiences.rhythm_sql import expected_sql, has_rhythm_sql, late_sql
 from hetang.audiences.rules import (
     ADDED,
@@ -85,7 +86,7 @@ class Live:
 class Query:
     """A select of one UInt32 column `customer`, which may hold somebody twice. Parameters are written `{name:Type}`.
     `attributes` are those (code, type) whose columns it reads; `where` is its condition, if it is one on profiles;
-    behind `narrowed`, a part of its text, more conditions on profiles may stand, each with `and` behind it."""
+    `narrowed` is the part of its text for which `place_sql.narrowed` knows more conditions on profiles."""
 
     sql: str
     parameters: tuple[tuple[str, Any], ...]
@@ -228,7 +229,7 @@ def _query(sql: str, parameters: Mapping[str, Any]) -> Query:
 
 def profile_query(where: str, parameters: Mapping[str, Any], *attributes: tuple[str, str]) -> Query:
     """Rows of the dead are found as well: whoever asks intersects with the living, which costs less than a column."""
-    sql = f"select customer from customer_profile final where {where}"
+    sql = f"select customer {PROFILES}{where}"
     return Query(sql, tuple(sorted(parameters.items())), attributes, where)
 
 
@@ -263,8 +264,8 @@ def _nearest(of: str, places: Mapping[str, nearness.Micro], codes: frozenset[str
 
 
 def _of_places(of: str, sql: str, parameters: Mapping[str, Any]) -> Query:
-    narrowed = NARROWED if NARROWED in sql else ""  # no store, no places
-    return Query(sql, tuple(sorted(parameters.items())), ((of, "place"),), narrowed=narrowed)
+    chosen = narrowed() if narrowed() in sql else ""  # no store, no places
+    return Query(sql, tuple(sorted(parameters.items())), ((of, "place"),), narrowed=chosen)
 
 
 def _deciding(
@@ -299,7 +300,7 @@ def _attribute_test(condition: Attribute, name: str) -> tuple[str, dict[str, Any
         return _known(compared_sql(name, op, values))
     if condition.type == "date":
         where, parameters = compared_sql(name, op, [_digits(str(day)) for day in values])
-        return f"{name} > 0 and {where}", parameters
+        return all_of([f"{name} > 0", where]), parameters
     return compared_sql(name, op, [str(v).lower() if isinstance(v, bool) else v for v in values])
 
 
@@ -376,14 +377,15 @@ def _day_before(today: date, days: int | None) -> date | None:
 
 
 def _between(name: str, first: date | None, behind: date | None, moment: Moment) -> Query:
-    """Times from the beginning of one local day to that of another, compared as instants: no row becomes a day."""
-    tests, parameters = [f"{name} is not null"], {}
+    """Times from the beginning of one local day to that of another, compared as instants: no row becomes a day. A time
+    that is not known compares as unknown, which no condition takes for true."""
+    tests, parameters = [], {}
     for key, sign, day in (("first", ">=", first), ("behind", "<", behind)):
         if day is not None:
             tests.append(f"{name} {sign} {{{key}:DateTime64(3, 'UTC')}}")
             midnight = datetime.combine(day, time(), ZoneInfo(moment.zone)).astimezone(UTC)
             parameters[key] = midnight.strftime("%Y-%m-%d %H:%M:%S")
-    return profile_query(" and ".join(tests), parameters)
+    return profile_query(all_of(tests or [f"{name} is not null"]), parameters)
 
 
 def _average(op: str, values: Sequence[Scalar]) -> Plan:
@@ -411,7 +413,7 @@ def _date(condition: DateOf, moment: Moment, rhythm: Base) -> Plan:
         if day:
             tests.append(f"{name} {sign} {{{key}:UInt32}}")
             parameters[key] = _digits(day)
-    return profile_query(" and ".join(tests), parameters, (code, "date"))
+    return profile_query(all_of(tests), parameters, (code, "date"))
 
 
 def _anniversary(condition: DateOf, moment: Moment) -> Plan:
