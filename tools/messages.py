@@ -37,6 +37,9 @@ KEYWORDS = {
 _HALF_WIDTH = re.compile(r"[\u4e00-\u9fff][,;:?!()]|[,;:?!()][\u4e00-\u9fff]")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|\{(\w*)\}")
+# Looked for first: most files have no message or no Chinese text, and need not be understood.
+_CALLS = re.compile(rf"\b(?:{'|'.join(KEYWORDS)})\s*\(")
+_MAY_BE_CHINESE = re.compile(r"[\u4e00-\u9fff]|\\[uUN]")
 
 Key = tuple[str, str]  # context ("" for none), singular
 
@@ -78,6 +81,8 @@ def _templatized(text: str) -> str:
 
 
 def _messages(text: str) -> Iterator[tuple[int, Key]]:
+    if not _CALLS.search(text):
+        return
     for line, message, _comments, context in extract("python", io.BytesIO(text.encode()), KEYWORDS):
         singular = message[0] if isinstance(message, tuple) else message
         if singular:
@@ -87,7 +92,8 @@ def _messages(text: str) -> Iterator[tuple[int, Key]]:
 def spoken() -> Iterator[tuple[str, str]]:
     """Chinese texts in the code itself, such as facts' lines in a timeline, and where they stand; no docstrings."""
     for path in sorted(SOURCE.rglob("*.py")):
-        for line, text in _literals(ast.parse(path.read_text())):
+        source = path.read_text()
+        for line, text in _literals(ast.parse(source)) if _MAY_BE_CHINESE.search(source) else ():
             bare = _PLACEHOLDER.sub("", text)
             if "(?:" in text:  # a pattern, which nobody reads
                 continue
