@@ -9,7 +9,7 @@ import httpx
 import pytest
 from django.test import Client
 
-from hetang.platform import clock, environment
+from hetang.platform import clock, environment, trust
 from hetang.platform.models import AuditEntry
 from hetang.touch.models import Programme
 from tests.simulator.process import SimulatorProcess
@@ -28,7 +28,7 @@ def simulator() -> Iterator[SimulatorProcess]:
 @pytest.fixture
 def world(simulator: SimulatorProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("HETANG_SIMULATOR_URL", simulator.url)
-    with simulator.admin() as admin, httpx.Client(base_url=f"{simulator.url}/cgi-bin/") as http:
+    with simulator.admin() as admin, httpx.Client(base_url=f"{simulator.url}/cgi-bin/", verify=trust.context()) as http:
         admin.reset()
         yield found(admin, http, rate=0.5)
     clock.forget()
@@ -45,7 +45,7 @@ def test_without_a_simulator_it_says_so(headquarters: Client, monkeypatch: pytes
 def test_single_people_are_played_on_the_simulators_own_page(headquarters: Client, world: World) -> None:
     assert 'href="/simulator/play"' in headquarters.get("/simulator/").text
     place = headquarters.get("/simulator/play").headers["Location"]
-    with httpx.Client(follow_redirects=True) as browser:
+    with httpx.Client(follow_redirects=True, verify=trust.context()) as browser:
         page = browser.get(place)
     assert (page.status_code, str(page.url).rpartition("/")[2]) == (200, "play")  # the key is gone from the address
     assert "Anna" in page.text

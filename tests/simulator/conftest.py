@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from hetang.platform import trust
 from hetang.simulator.admin import SimulatorAdmin
 from tests.simulator.local import Corp, LocalSimulator, founded
 from tests.simulator.process import SimulatorProcess
@@ -32,7 +33,7 @@ def admin(simulator: SimulatorProcess) -> Iterator[SimulatorAdmin]:
 @pytest.fixture
 def world(simulator: SimulatorProcess, admin: SimulatorAdmin) -> Iterator[World]:
     """Two members, five customers: c0 to c2 of `anna`, c3 and c4 of `bo`."""
-    with httpx.Client(base_url=f"{simulator.url}/cgi-bin/", timeout=10) as http:
+    with httpx.Client(base_url=f"{simulator.url}/cgi-bin/", timeout=10, verify=trust.context()) as http:
         yield found(admin, http)
 
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from hetang.platform import trust
 from tests.simulator.local import SECRET, Corp
 
 TARGET = "http://127.0.0.1:8000/sign-on/back?next=/home"
@@ -15,7 +16,7 @@ TARGET = "http://127.0.0.1:8000/sign-on/back?next=/home"
 
 @pytest.fixture
 def browser(corp: Corp) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=corp.local.url, timeout=10) as client:
+    with httpx.Client(base_url=corp.local.url, timeout=10, verify=trust.context()) as client:
         yield client
 
 

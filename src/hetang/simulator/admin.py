@@ -8,6 +8,8 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
+from hetang.platform import trust
+
 _T = TypeVar("_T")
 BATCH = 5000
 _TIMEOUT_S = (10.0, 600.0)  # to connect and to read: advancing a month of a large population takes a while
@@ -33,6 +35,7 @@ class SimulatorAdmin:
             headers={"Authorization": f"Bearer {secret}"},
             timeout=httpx.Timeout(connect, read=read),
             trust_env=False,
+            verify=trust.context(),
         )
         self._problems = httpx.HTTPError
 

@@ -16,6 +16,7 @@ from django.test import Client
 
 from hetang.connectors.wecom.models import App
 from hetang.connectors.wecom.services import callback_path, connect
+from hetang.platform import trust
 from hetang.simulator.admin import SimulatorAdmin
 from tests.simulator.process import SimulatorProcess
 from tests.simulator.world import AES_KEY, World, found
@@ -42,7 +43,7 @@ def admin(simulator: SimulatorProcess) -> Iterator[SimulatorAdmin]:
 
 @pytest.fixture
 def world(simulator: SimulatorProcess, admin: SimulatorAdmin) -> Iterator[World]:
-    with httpx.Client(base_url=f"{simulator.url}/cgi-bin/", timeout=10) as http:
+    with httpx.Client(base_url=f"{simulator.url}/cgi-bin/", timeout=10, verify=trust.context()) as http:
         yield found(admin, http)
 
 

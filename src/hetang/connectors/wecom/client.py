@@ -34,7 +34,7 @@ from hetang.connectors.wecom.limiter import Limiter
 from hetang.connectors.wecom.models import App
 from hetang.connectors.wecom.protocol.access import GET_TOKEN, TokenRequest
 from hetang.connectors.wecom.protocol.envelope import Answer, Api, Page, Request, encoded, queried
-from hetang.platform import clock
+from hetang.platform import clock, trust
 from hetang.platform.metrics import Counter, Histogram
 from hetang.platform.sealing import unseal
 
@@ -80,7 +80,7 @@ class Client:
             self._http.close()
 
     def _open(self) -> httpx.Client:
-        return httpx.Client(base_url=self._address, timeout=TIMEOUT)
+        return httpx.Client(base_url=self._address, timeout=TIMEOUT, verify=trust.context())
 
     def retire(self) -> None:
         """Close the connections as soon as no call is under way in any thread."""

@@ -12,6 +12,7 @@ import httpx
 from hetang.connectors.wecom.conformance import script, shapes
 from hetang.connectors.wecom.conformance.script import Known, Step
 from hetang.connectors.wecom.conformance.shapes import Difference
+from hetang.platform import trust
 
 PAUSE_S = 0.2  # polite: fifty calls in ten seconds
 _TIMEOUT = httpx.Timeout(15.0, connect=5.0)
@@ -99,7 +100,7 @@ class _Asking:
 
     def __init__(self, side: Side) -> None:
         base = side.base_url.rstrip("/") + "/cgi-bin/"
-        self._http = httpx.Client(base_url=base, timeout=_TIMEOUT)
+        self._http = httpx.Client(base_url=base, timeout=_TIMEOUT, verify=trust.context())
         self.known: Known = {
             "corpid": side.corpid,
             "agentid": side.agentid,
