@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -12,6 +13,8 @@ from csp.constants import NONE, SELF
 from hetang.platform import environment, logs, registry, registry_values
 
 BASE_DIR = Path(__file__).resolve().parent
+# Its scripts of the API's documentation stay local. It is no app: only the web process shall import it, and pydantic.
+_NINJA = Path(str(getattr(find_spec("ninja"), "origin", ""))).parent
 DEBUG = False
 SECRET_KEY = environment.secrets_of_home().django
 
@@ -37,7 +40,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_htmx",
     "csp",
-    "ninja",  # keeps the API docs' scripts local
     "procrastinate.contrib.django",
     "hetang.platform",
     "hetang.facts",
@@ -279,6 +281,7 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
+        "DIRS": [_NINJA / "templates"],
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
@@ -297,6 +300,7 @@ USE_I18N = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = environment.home() / "static"
+STATICFILES_DIRS = [_NINJA / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "hetang.console.static_names.StaticNames"},

@@ -20,12 +20,13 @@ from importlib import import_module
 os.environ["DJANGO_SETTINGS_MODULE"] = "hetang.settings"
 import django; django.setup()
 from django.conf import settings
+early = {"ninja", "pydantic"} & set(sys.modules)  # the web process alone answers the API
 import_module(settings.ROOT_URLCONF)
 dotted = [*settings.LOOPS, *settings.SUBSCRIPTIONS, *settings.JOBS, *settings.CHANNELS.values(),
           *settings.ENGINE_SERVICES.values()]
 for name in dotted:
     import_module(name.partition(":")[0])
-print(*sorted(set(sys.modules) & set(sys.argv[1:])))
+print(*sorted(early | set(sys.modules) & set(sys.argv[1:])))
 """
 
 
