@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import template
+from tests import memory, template
 
 _GIVEN = "HETANG_TEST_DATABASE_GIVEN"
 _SOURCE = Path(__file__).parents[1] / "src" / "hetang"
@@ -29,6 +29,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     parallel = bool(getattr(early_config.known_args_namespace, "numprocesses", None))
     is_worker = "PYTEST_XDIST_WORKER" in os.environ
     if not is_worker:
+        memory.use()
         os.environ[_GIVEN] = os.environ.get("HETANG_DATABASE_URL", "")
         compileall.compile_dir(_SOURCE, quiet=2)  # for the many processes that tests start, of which none may write it
     prepare(server=False)
