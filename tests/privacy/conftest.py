@@ -14,8 +14,9 @@ from tests.privacy import story
 
 
 @pytest.fixture(autouse=True)
-def _nothing_lasts() -> Iterator[None]:
-    """The lists and files of one test are not those of the next."""
+def _nothing_lasts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The lists and files of one test are not those of the next. An objection is known to all after 50 ms."""
+    monkeypatch.setattr(refusals, "TTL_S", 0.05)
     brand.forget()
     refusals.forget()
     shutil.rmtree(environment.home() / "files", ignore_errors=True)  # of rooms that tested before
