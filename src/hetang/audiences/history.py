@@ -37,7 +37,7 @@ def members(queries: Sequence[Query], settings: dict[str, Any] | None = None) ->
 def _together(queries: Sequence[Query], settings: dict[str, Any]) -> dict[Query, BitMap]:
     selects, parameters = [], {}
     for place, query in enumerate(queries):
-        sql = _PARAMETER.sub(rf"{{q{place}_\1:", query.sql)
+        sql = _PARAMETER.sub(rf"{{q{place}_\1:", query.quick or query.sql)
         selects.append(f"select toUInt8({place}) as place, groupBitmapState(toUInt32(customer)) from ({sql})")
         for name, value in query.parameters:
             parameters[f"q{place}_{name}"] = _listed(value)

@@ -86,13 +86,15 @@ class Live:
 class Query:
     """A select of one UInt32 column `customer`, which may hold somebody twice. Parameters are written `{name:Type}`.
     `attributes` are those (code, type) whose columns it reads; `where` is its condition, if it is one on profiles;
-    `narrowed` is the part of its text for which `place_sql.narrowed` knows more conditions on profiles."""
+    `narrowed` is the part of its text for which `place_sql.narrowed` knows more conditions on profiles; `quick` is
+    another text that selects the same, and the one that is asked."""
 
     sql: str
     parameters: tuple[tuple[str, Any], ...]
     attributes: tuple[tuple[str, str], ...] = ()
     where: str = ""
     narrowed: str = ""
+    quick: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +222,8 @@ def _in_groups(condition: InGroups, catalogue: Catalogue, moment: Moment) -> Pla
 
 
 def _selected(select: Select) -> Plan:
-    return _unless(_query(select.sql, select.parameters), select.negated)
+    query = Query(select.sql, tuple(sorted(select.parameters.items())), quick=select.quick)
+    return _unless(query, select.negated)
 
 
 def _query(sql: str, parameters: Mapping[str, Any]) -> Query:
