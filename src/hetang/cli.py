@@ -21,6 +21,7 @@ from hetang.platform.backups import upgrade_command
 from hetang.platform.registry import CHOSEN, COMMAND, START
 
 Command = Callable[[argparse.Namespace], int]
+_WAITING = 12  # further threads of a web process, in which WeCom's callbacks wait for the disk together
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,7 +70,6 @@ def _process_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     web.add_argument("--host", default="127.0.0.1")
     web.add_argument("--port", type=int, default=8000)
     web.add_argument("--workers", type=int, default=int(os.environ.get("HETANG_WEB_WORKERS", "1")))
-    web.add_argument("--threads", type=int, default=int(os.environ.get("HETANG_WEB_THREADS", "4")))
     _add(commands, "worker", _worker, "process: jobs and loops")
     job = _add(commands, "job", _job, "process: one run of a job, started by the worker")
     job.add_argument("job_run", type=int)
@@ -192,14 +192,14 @@ def _engine(options: argparse.Namespace) -> int:
 
 def _web(options: argparse.Namespace) -> int:
     """Becomes granian; its workers load `hetang.wsgi`."""
-    from hetang.platform import children, environment, logs
+    from hetang.platform import children, environment, logs, registry_values
 
     os.environ["HETANG_WEB_WORKER"] = "1"
     config = environment.ensure_home() / "run" / f"granian-logs-{options.port}.json"
     config.write_text(json.dumps(logs.configuration(os.environ.get("HETANG_LOG_FORMAT", logs.JSON))))
     arguments = [
         *("--interface", "wsgi", "--host", options.host, "--port", str(options.port), "--no-ws"),
-        *("--workers", str(options.workers), "--blocking-threads", str(options.threads)),
+        *("--workers", str(options.workers), "--blocking-threads", str(registry_values.web_threads() + _WAITING)),
         *("--respawn-failed-workers", "--workers-kill-timeout", "10", "--log-level", "warning"),
         *("--log-config", str(config)),
     ]

@@ -22,7 +22,7 @@ from hetang.platform import children, environment
 # Sized for a small machine with everything on it; PSS counts shared buffers once.
 SETTINGS = {
     "listen_addresses": "''",
-    "max_connections": "60",
+    "max_connections": "80",
     "shared_buffers": "128MB",
     "wal_buffers": "16MB",
     # Facts at full speed write 1.5 GB of log a minute; each checkpoint makes the next second's pages go into it whole.

@@ -123,8 +123,8 @@ _ALL: tuple[Setting, ...] = (
     ),
     _env(
         "HETANG_WEB_THREADS", "web", NUMBER, 4, ("Web 线程数", "Web threads"),
-        "每个 Web 进程的线程数。",
-        "Threads of each web process.",
+        "每个 Web 进程同时处理的页面数；企业微信回调另有线程。",
+        "How many pages each web process works out at a time; WeCom's callbacks have further threads.",
     ),
     _env(
         "HETANG_PUBLIC_LISTEN", "web", LISTENER, "", ("公网监听", "Public listener"),

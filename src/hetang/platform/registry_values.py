@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
+from typing import cast
 from urllib.parse import urlsplit
 
 from hetang.platform.registry import (
@@ -49,6 +50,11 @@ def from_environment(name: str) -> Value:
     """The value of a setting that only the environment knows. Raises BadValue."""
     found = told(name)
     return SETTINGS[name].default if found is None else found
+
+
+def web_threads() -> int:
+    """How many pages a web process works out at a time. Raises BadValue."""
+    return max(1, cast("int", from_environment("web.web_threads")))
 
 
 def chosen(environment: Mapping[str, str] | None = None) -> dict[str, str]:
