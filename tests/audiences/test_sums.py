@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from pyroaring import BitMap
 
 from hetang.audiences import history
 from hetang.audiences.behaviour_sql import counted_sql
 from hetang.audiences.moments import Moment, compare
-from hetang.audiences.plans import Query
-from hetang.audiences.rules import Behaviour, Deed, Period
+from hetang.audiences.plans import Query, Ranked, plan
+from hetang.audiences.rules import Behaviour, Catalogue, Deed, Period
+from hetang.audiences.standing_rules import RfmCell
 from hetang.audiences.sums_sql import PART
 from hetang.platform import clickhouse
 from tests.audiences.population import MOMENT
@@ -59,3 +61,22 @@ def test_parts_add_up_to_what_grouping_finds(orders: dict[int, list[int]], measu
         assert found[quick] == found[plain] == fits, (op, value)
         assert found[quick] <= set(CUSTOMERS)
     assert compared[True] > compared[False]
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("days", [30, None])
+def test_recency_frequency_and_money_of_the_living_are_theirs(orders: dict[int, list[int]], days: int | None) -> None:
+    dead = {PART, 205}
+    step = plan(RfmCell(("general_keep",), days=days), Catalogue(), MOMENT)
+    assert isinstance(step, Ranked)
+    found = history.values(step, BitMap(set(CUSTOMERS) - dead))
+    rows = clickhouse.rows(
+        "select customer, toUInt16(max(day)), countIf(day >= {first:Date}), sumIf(net, day >= {first:Date}) from orders"
+        " where customer > 0 group by customer order by customer",
+        {"first": MOMENT.today - timedelta(days=(days or 10_000) - 1)},
+    )
+    expected = [tuple(int(one) for one in row) for row in rows if row[0] not in dead]
+    assert [tuple(map(int, row)) for row in zip(found.customers, *found.columns, strict=True)] == expected
+    assert len(expected) > 40
+    nobody = history.values(step, BitMap())
+    assert (len(nobody.customers), [len(one) for one in nobody.columns]) == (0, [0, 0, 0])

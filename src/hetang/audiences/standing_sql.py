@@ -11,6 +11,7 @@ from typing import Any
 
 from hetang.audiences.moments import EARLIEST_DAY, Moment, first_day
 from hetang.audiences.standing_rules import Percentile, RfmCell
+from hetang.audiences.sums_sql import days_times_and_sums
 from hetang.commerce.attribute_columns import column as attribute_column
 
 _COUNTED = {
@@ -57,14 +58,9 @@ def measured_sql(condition: Percentile, moment: Moment) -> tuple[str, dict[str, 
 
 
 def rfm_sql(condition: RfmCell, moment: Moment) -> tuple[str, dict[str, Any]]:
-    """Rows of `standings.COLUMNS`: everybody with an order, the dead too."""
+    """Rows of `standings.PARTS`: everybody with an order, the dead too."""
     within, parameters = _within(condition.days, moment)
-    times, amount = (f"countIf({within})", f"sumIf(net, {within})") if within else ("count()", "sum(net)")
-    return (
-        f"select customer, toUInt16(max(day)), toUInt32({times}), toInt64({amount}) from orders where customer > 0"
-        " group by customer",
-        parameters,
-    )
+    return days_times_and_sums("orders where customer > 0", within or "1", "net"), parameters
 
 
 def _of_profiles(value: str, where: str) -> str:

@@ -25,17 +25,20 @@ from hetang.audiences.standing_rules import (
     chosen_of,
     score_ranks,
 )
+from hetang.audiences.sums_sql import PART
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
 
-# Columns of a row, as ClickHouse writes them in RowBinary.
-COLUMNS: dict[type, list[tuple[str, str]]] = {
-    Percentile: [("customer", "<u4"), ("value", "<f8")],
-    RfmCell: [("customer", "<u4"), ("recency", "<u2"), ("frequency", "<u4"), ("money", "<i8")],
-}
+# Columns of a row, as ClickHouse writes them in RowBinary: of a percentile one customer, of RFM cells a part of
+# `sums_sql`, each of whose arrays has its length before it, in three bytes.
+COLUMNS = [("customer", "<u4"), ("value", "<f8")]
+PARTS: list[tuple[Any, ...]] = [
+    ("part", "<u4"), ("", "V3"), ("last", "<u4", PART), ("", "V3"), ("times", "<u4", PART), ("", "V3"),
+    ("sum", "<i8", PART),
+]  # fmt: skip
 KEPT_BYTES = 128 << 20
 MOST_QUERIES, MOST_ANSWERS = 32, 32
 Answer = tuple[BitMap, Borders]
@@ -95,12 +98,38 @@ def read(condition: Standing, answers: Sequence[bytes], universe: BitMap) -> Val
     """The values that the servers gave as RowBinary, of the living."""
     import numpy as np
 
-    rows = [np.frombuffer(answer, np.dtype(COLUMNS[type(condition)])) for answer in answers]
+    if isinstance(condition, RfmCell):
+        return _read_parts(answers, universe)
+    rows = [np.frombuffer(answer, np.dtype(COLUMNS)) for answer in answers]
     found = rows[0] if len(rows) == 1 else np.concatenate(rows)
-    alive = np.zeros(max(universe.max() if universe else 0, int(found["customer"].max(initial=0))) + 1, bool)
+    living = _alive(universe, int(found["customer"].max(initial=0)) + 1)[found["customer"]]
+    return Values(found["customer"][living], [found["value"][living]])
+
+
+def _read_parts(answers: Sequence[bytes], universe: BitMap) -> Values:
+    """Recency, frequency and money, part by part: no more of the places than the people are copied."""
+    import numpy as np
+
+    rows = [row for answer in answers for row in np.frombuffer(answer, np.dtype(PARTS))]
+    rows.sort(key=lambda row: int(row["part"]))
+    alive = _alive(universe, max((int(row["part"]) for row in rows), default=0) * PART + PART)
+    customers, columns = [np.zeros(0, np.uint32)], [[np.zeros(0, kind)] for kind in (np.uint16, np.uint32, np.int64)]
+    for row in rows:
+        first = int(row["part"]) * PART
+        places = np.flatnonzero((row["last"] > 0) & alive[first : first + PART])
+        customers.append((places + first).astype(np.uint32))
+        for column, values in zip(columns, (row["last"] - 1, row["times"], row["sum"]), strict=True):
+            column.append(values[places].astype(column[0].dtype))
+    return Values(np.concatenate(customers), [np.concatenate(column) for column in columns])
+
+
+def _alive(universe: BitMap, size: int) -> Array:
+    """Whether each number lives, of at least so many."""
+    import numpy as np
+
+    alive = np.zeros(max(universe.max() + 1 if universe else 1, size), bool)
     alive[np.frombuffer(universe.to_array(), np.uint32)] = True
-    living = alive[found["customer"]]
-    return Values(found["customer"][living], [found[name][living] for name, _kind in COLUMNS[type(condition)][1:]])
+    return alive
 
 
 @dataclass

@@ -26,6 +26,18 @@ def chosen_by_sum(rows: str, column: str, test: str) -> str:
     )
 
 
+def days_times_and_sums(rows: str, within: str, column: str) -> str:
+    """Of each part (UInt32) with any of these rows three arrays with a place for each number: the last `day`, as days
+    since 1970 and one (UInt32; 0: no row), how many rows lie `within` (UInt32), and the sum of a column over these
+    (Int64). In RowBinary all parts are of one length."""
+    columns = f"toUInt16(day) + 1 as last, toUInt8({within}) as one, if(one, {column}, 0) as amount"
+    days, ones, amounts = (f"groupArray({name}) as {name}s" for name in ("last", "one", "amount"))
+    chosen = f"select customer, {columns} from {rows}"
+    parts = f"select {_PART}, {_PLACES}, {days}, {ones}, {amounts} from ({chosen}) group by part {_TOGETHER}"
+    times = f"arrayMap(n -> toUInt32(n), {_added('sum', 'ones')})"
+    return f"select toUInt32(part), {_added('max', 'lasts')}, {times}, {_added('sum', 'amounts')} from ({parts})"
+
+
 def _added(how: str, column: str = "") -> str:
     values = f"{column}, " if column else ""
     return f"arrayReduce('{how}Resample(0, {PART}, 1)', {values}places)"
