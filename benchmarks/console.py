@@ -1,11 +1,12 @@
 """How long an operator waits for a page: request to answer over HTTP, through the real server.
 
 `page_p50_ms`, `page_p95_ms` and `page_slowest_ms` (the slowest page's median): every page that is reachable from the
-menu of the demo brand, with campaigns and broadcasts on it, one operator at a time; `home_store_manager_p50_ms` and
-`home_adviser_p50_ms`: what the people of a store begin with. `load_p95_ms`, `load_errors`: fifty operators at once, who
-each open another of those pages every five seconds for a minute. `--size full` repeats the pages on a synthetic chain
-of a million customers (`page_1m_…`), as headquarters and as the manager of one of 800 stores, and times the search of
-the frame there (`search_p95_ms`): half of what is looked for exists.
+menu of the demo brand, with campaigns and broadcasts on it, and every part that one of them fetches by itself as it
+opens, one operator at a time; `home_store_manager_p50_ms` and `home_adviser_p50_ms`: what the people of a store begin
+with. `load_p95_ms`, `load_errors`: fifty operators at once, who each open another of those pages every five seconds for
+a minute. `--size full` repeats the pages on a synthetic chain of a million customers (`page_1m_…`), as headquarters and
+as the manager of one of 800 stores, and times the search of the frame there (`search_p95_ms`): half of what is looked
+for exists.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ MILLION = 1_000_000
 OPERATORS, EVERY_S = 50, 5.0
 LOAD_S = {"small": 20, "full": 60}
 _NUMBER = re.compile(r"/([0-9a-f]{8}-[0-9a-f-]{27}|\d+)(?=/|$)")
+_LINKS = re.compile(r'(?:href="|hx-trigger="load" hx-get="|hx-get="(?=[^"]*" hx-trigger="load"))(/[^"#]*)"')
 _LEAVES = re.compile(r"logout|\.csv|/api/|openapi|/l/|/simulator|/static/|/download")
 
 
@@ -95,14 +97,14 @@ class Browser:
         return (time.perf_counter() - started) * 1000, answer
 
     def pages(self) -> list[str]:
-        """Addresses reachable from the menu, one of each shape."""
+        """Addresses reachable from the menu, one of each shape, and of what pages fetch by themselves as they open."""
         found, shapes, good = ["/"], {"/"}, []
         for address in found:
             answer = self.client.get(address)
             if answer.status_code != 200 or "text/html" not in answer.headers["content-type"]:
                 continue
             good.append(address)
-            for link in re.findall(r'href="(/[^"#]*)"', answer.text):
+            for link in _LINKS.findall(answer.text):
                 path = link.split("?")[0]
                 shape = _NUMBER.sub("/#", path)
                 if shape not in shapes and not _LEAVES.search(path):

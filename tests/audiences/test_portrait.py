@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from math import exp, sqrt
@@ -163,7 +164,9 @@ def test_the_pages_compare_and_build_what_is_left(browser: Client) -> None:
     assert queries.overlap([golden, all_], EVERYTHING) == queries.Overlap(
         [[BUYERS, BUYERS], [BUYERS, BUYERS + OTHERS]], BUYERS + OTHERS
     )
-    page = browser.get(f"/audiences/{golden.public_id}/portrait").content.decode()
+    opened = browser.get(f"/audiences/{golden.public_id}/portrait").content.decode()
+    [part] = re.findall(r'hx-get="([^"]*/comparison)" hx-trigger="load"', opened)
+    page = browser.get(part).content.decode()
     assert "100.0%" in page
     assert "only they" in page
     assert "none of them" in page

@@ -184,7 +184,8 @@ LISTED: dict[str, Listed] = {
     "audiences:build": Listed(body=sending(tree='{"all": []}'), silent=True),
     "audiences:save": Listed(body=_audience_form),
     **dict.fromkeys(
-        ("audiences:detail", "audiences:edit", "audiences:history", "audiences:portrait"), Listed(_of_audience)
+        ("audiences:detail", "audiences:edit", "audiences:history", "audiences:portrait", "audiences:comparison"),
+        Listed(_of_audience),
     ),
     "audiences:past": Listed(_of_audience, query=lambda p: {"q": p.phone}),
     "audiences:why": Listed(_of_audience, query=lambda p: {"q": p.phone}),

@@ -61,12 +61,21 @@ class Spending:
 @require_GET
 @needs("audiences:view")
 def portrait_page(request: HttpRequest, public_id: str) -> HttpResponse:
-    """What is clearly more or less common among the people of an audience than among the others in the scope."""
+    """The page at once; with a million customers the comparison takes seconds, and follows as `comparison`."""
     audience, actor = one_of(request, public_id), actor_of(request)
-    scope = actor.scope("audiences:view")
+    return render(
+        request,
+        "console/audiences/portrait.html",
+        {"audience": audience, "tabs": tabs_of(audience, "portrait", actor)},
+    )
+
+
+@require_GET
+@needs("audiences:view")
+def comparison(request: HttpRequest, public_id: str) -> HttpResponse:
+    """What is clearly more or less common among the people of an audience than among the others in the scope."""
+    audience, scope = one_of(request, public_id), actor_of(request).scope("audiences:view")
     values: dict[str, Any] = {
-        "audience": audience,
-        "tabs": tabs_of(audience, "portrait", actor),
         "fewest": FEWEST,
         "mine_only": not scope.everything,
         "year": CATEGORY_DAYS,
@@ -83,7 +92,7 @@ def portrait_page(request: HttpRequest, public_id: str) -> HttpResponse:
         if not history_is_away(problem):
             raise
         values["trouble"] = _("The purchase history is not available now. Try again in a minute.")
-    return render(request, "console/audiences/portrait.html", values)
+    return render(request, "console/audiences/comparison.html", values)
 
 
 def spending(found: Portrait) -> list[Spending]:

@@ -15,6 +15,7 @@ urlpatterns = [
     path("<uuid:public_id>/", views.detail, name="detail"),
     path("<uuid:public_id>/edit", building.edit, name="edit"),
     path("<uuid:public_id>/portrait", portraits.portrait_page, name="portrait"),
+    path("<uuid:public_id>/comparison", portraits.comparison, name="comparison"),
     path("<uuid:public_id>/history", views.history, name="history"),
     path("<uuid:public_id>/past", past.at_a_time, name="past"),
     path("<uuid:public_id>/why", views.why, name="why"),
