@@ -10,7 +10,7 @@ from hetang.audiences.models import Audience
 from hetang.customers.models import Customer
 from hetang.facts.intake import Draft, record
 from hetang.facts.subscriptions import run_until_idle
-from hetang.platform import access
+from hetang.platform import access, engine_client
 from hetang.platform.access import Scope
 from hetang.platform.models import OrgNode
 
@@ -30,6 +30,8 @@ def gold(member: str, on: bool, key: int) -> None:
     body = {"tag": "gold", "on": on}
     record("crm", [Draft("tag.changed", str(key), NOW + timedelta(seconds=key), [("member", member)], body)])
     run_until_idle()
+    # A page may be answered from sets that were right a moment ago; whoever asks this is answered from those of now.
+    engine_client.call("sets", "holds", {"numbers": []})
 
 
 def save(name: str = "Golden", rule: dict[str, Any] = GOLD, **more: Any) -> Audience:
