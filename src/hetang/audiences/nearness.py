@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 EARTH_M = 6_371_008.8  # mean radius; a great circle is at most 0.5 % beside the way on the ellipsoid
 NEAREST_M = 50_000  # further away no store is the nearest
-SIDES = tuple(
-    1 << bits for bits in (19, 17, 15, 13, 11)
-)  # of cells, in millionths of a degree: 58 km to 228 m of latitude
+SIDES = (1 << 19, 1 << 17, 1 << 15, 1 << 13, 1 << 11)  # of cells, in millionths of a degree: 58 km to 228 m of latitude
 FEW = 6  # so many stores may be measured at a border, instead of dividing it further
 MOST_CELLS = 8_000  # on one level: beyond, borders are measured in larger cells
 
