@@ -20,7 +20,7 @@ from importlib import import_module
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from hetang.platform import chdb_front, environment, metric_files
+from hetang.platform import chdb_front, environment, metric_files, signals
 from hetang.platform.clickhouse import DATABASE, USER
 from hetang.platform.engine_client import ServiceError
 
@@ -164,7 +164,7 @@ def run(port: int) -> int:
     external = environment.clickhouse_urls()
     os.environ["HETANG_SETS_URL"] = address
     os.environ["HETANG_CLICKHOUSE_URL"] = os.environ.get("HETANG_CLICKHOUSE_URL") or address  # may be set empty
-    stopping = threading.Event()
+    stopping = signals.Flag()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 5.0}, daemon=True).start()

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
 from django.db.models.functions import Now
 
-from hetang.platform import clock, loops
+from hetang.platform import clock, loops, signals
 from hetang.platform.engine_client import EngineUnavailable
 from hetang.platform.loops import Loop
 from hetang.platform.metrics import Counter
@@ -41,7 +40,7 @@ Handler = Callable[["Work"], dict[str, Any]]
 _handlers: dict[str, Handler] = {}
 _own_process: set[str] = set()
 _running: dict[int, str] = {}  # runs of this process and their owner tokens, for the beat
-stopping = threading.Event()  # set when the worker is asked to stop: runs hand themselves back at their next report
+stopping = signals.Flag()  # set when the worker is asked to stop: runs hand themselves back at their next report
 
 
 class Cancelled(Exception):

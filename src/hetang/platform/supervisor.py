@@ -14,7 +14,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -22,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hetang.platform import children, environment, log_files, ports, postgres, registry_values
+from hetang.platform import children, environment, log_files, ports, postgres, registry_values, signals
 from hetang.platform.backups import archive
 
 STOP_S = 25.0  # web finishes its requests, the worker hands its jobs back
@@ -79,14 +78,14 @@ class Supervisor:
 
     plan: Plan
     log: Path = field(init=False)
-    stopping: threading.Event = field(default_factory=threading.Event)
+    stopping: signals.Flag = field(default_factory=signals.Flag)
 
     def __post_init__(self) -> None:
         self._children: list[Child] = []
         self._postgres: postgres.Server | None = None
         self._postgres_start_at = 0.0
         self._postgres_crashes = 0
-        self._wake = threading.Event()
+        self._wake = signals.Flag()
         self._impatient = 0
         self._logs_looked_at = 0.0
         self._asked_at = 0.0
