@@ -63,8 +63,12 @@ SUBSCRIPTIONS: list[str] = [
     "hetang.customers.subscriptions:customers",
     "hetang.commerce.subscriptions:commerce",
     "hetang.commerce.subscriptions:history",
+    "hetang.touch.clicks:clicks",
     "hetang.connectors.wecom.tagging:subscription",
 ]
+
+# Which field of a kind of fact holds a code of ours, and who knows what it means: see `hetang.facts.references`.
+FACT_REFERENCES: dict[str, tuple[str, str]] = {"click.identified": ("link", "hetang.touch.clicks:links")}
 
 # Loops that the worker process runs, each under its own lease: dotted paths to `hetang.platform.loops.Loop`s.
 LOOPS: list[str] = [

@@ -23,7 +23,7 @@ from hetang.audiences.district import Place
 from hetang.audiences.first_source import Beginning
 from hetang.audiences.live import LiveSets
 from hetang.audiences.moments import Moment
-from hetang.audiences.people import GroupStay, Line, Move, Noted, Person, Purchase, Received, Visit
+from hetang.audiences.people import Clicked, GroupStay, Line, Move, Noted, Person, Purchase, Received, Visit
 from hetang.audiences.plans import Query, Ranked
 from hetang.audiences.rules import (
     AttributeType,
@@ -115,6 +115,7 @@ class Human:
     refunded: int = 0
     visits: list[tuple[datetime, str]] = field(default_factory=list)
     received: list[tuple[datetime, str]] = field(default_factory=list)
+    clicked: list[tuple[datetime, str]] = field(default_factory=list)
     noted: list[tuple[datetime, str]] = field(default_factory=list)
     friendships: list[Known] = field(default_factory=list)
     moves: list[tuple[datetime, bool, bool, bool]] = field(default_factory=list)  # in and out of "regulars"
@@ -191,6 +192,7 @@ def invent(rng: random.Random, number: int) -> Human:
     human.refunded = rng.choice([0, 0, 0, 100, 5000])
     human.visits = [(moment(), rng.choice(STORES)) for _ in range(rng.choice([0, 0, 1, 3]))]
     human.received = [(moment(), rng.choice(["wecom", "sms"])) for _ in range(rng.choice([0, 0, 1, 2]))]
+    human.clicked = [(moment(), rng.choice(["wecom", "sms"])) for _ in range(rng.choice([0, 0, 1, 3]))]
     states = ("active", "half", "lost_by_customer", "lost_by_staff")
     human.friendships = [
         Known(rng.choice(STAFF), rng.choice(states), rng.choice([0, 1, 202]), rng.choice(["", "till", "web"]), moment())
@@ -318,7 +320,7 @@ class Population:
 
 
 def store_history(people: list[Human]) -> None:
-    orders, lines, visits, touches, profiles, noted = [], [], [], [], [], []
+    orders, lines, visits, touches, clicks, profiles, noted = [], [], [], [], [], [], []
     for h in people:
         h.everybody = people
         for n, (at, store, items) in enumerate(h.orders):
@@ -331,6 +333,7 @@ def store_history(people: list[Human]) -> None:
         visits += [[h.number, at, day(at), store, "store"] for at, store in h.visits]
         for n, (at, channel) in enumerate(h.received):
             touches.append([h.number, at, day(at), channel, *of_message(n), "sent"])
+        clicks += [[h.number, at, day(at), channel, *of_message(n)] for n, (at, channel) in enumerate(h.clicked)]
         touches.append(
             [h.number, datetime(2026, 2, 28, tzinfo=UTC), date(2026, 2, 28), "wecom", 1, "marketing", "failed"]
         )
@@ -346,6 +349,7 @@ def store_history(people: list[Human]) -> None:
     anonymous = [0, orders[0][1], TODAY, "till", "anonymous", "s1", "store", 5, 0, 1]
     for table, rows in (
         ("orders", [*orders, anonymous]), ("order_lines", lines), ("visits", visits), ("touches", touches),
+        ("clicks", clicks),
         ("customer_profile", profiles), ("facts", noted),
     ):  # fmt: skip
         described = clickhouse.rows(f"describe table {table}")
@@ -369,6 +373,7 @@ def person(h: Human) -> Person:
         frozenset(h.consents), h.left_alone, frozenset(h.friends), tuple(purchases), tuple(lines),
         tuple(Visit(day(at), store, "store", at) for at, store in h.visits),
         tuple(Received(day(at), channel, at, *of_message(n)) for n, (at, channel) in enumerate(h.received)),
+        tuple(Clicked(day(at), channel, at, *of_message(n)) for n, (at, channel) in enumerate(h.clicked)),
         tuple(Noted(kind, day(at), at) for at, kind in h.noted),
         tuple(h.friendships),
         tuple(Word(tag, *said) for tag, said in h.tagged.items()),
@@ -700,10 +705,10 @@ def deeds(rule: dict[str, Any], h: Human) -> list[dict[str, Any]]:
         ]  # fmt: skip
     elif event == "visited":
         found = [{"at": at, "store": store, "channel": "store"} for at, store in h.visits]
-    elif event == "received":
+    elif event in ("received", "clicked"):
         found = [
             {"at": at, "channel": channel, "programme": of_message(n)[0], "message_class": of_message(n)[1]}
-            for n, (at, channel) in enumerate(h.received)
+            for n, (at, channel) in enumerate(h.received if event == "received" else h.clicked)
         ]
     else:
         found = [{"at": at, "kind": kind} for at, kind in h.noted]

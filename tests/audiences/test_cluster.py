@@ -32,6 +32,7 @@ TABLES = {
     "visits": "customer UInt32, at DateTime, day Date, store String, channel String",
     "touches": "customer UInt32, at DateTime, day Date, channel String, programme Int64, message_class String,"
     " state String",
+    "clicks": "customer UInt32, at DateTime, day Date, channel String, programme Int64, message_class String",
     "facts": "customer UInt32, occurred_at DateTime, kind String, source String, key String",
     "customer_profile": "customer UInt32, version UInt64, home_store String, owner String,"
     " first_order_at Nullable(DateTime), last_order_at Nullable(DateTime), orders UInt32, gmv Int64, refunded Int64,"

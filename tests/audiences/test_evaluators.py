@@ -285,12 +285,12 @@ def deed(draw: st.DrawFn, events: tuple[str, ...] = DEEDS) -> dict[str, Any]:
     if event == "fact":
         return {**rule, "kind": draw(st.sampled_from(KINDS))}
     if draw(st.integers(0, 3)) == 0:
-        rule["channel"] = "wecom" if event == "received" else "store"
-    if event == "received":
+        rule["channel"] = "wecom" if event in ("received", "clicked") else "store"
+    if event in ("received", "clicked"):
         rule |= {"campaigns": draw(some(("c1", "c2")))} if draw(st.integers(0, 2)) == 0 else {}
         rule |= {"broadcasts": draw(some(("b2", "b3")))} if draw(st.integers(0, 2)) == 0 else {}
         rule |= {"message_class": draw(st.sampled_from(["marketing", "service"]))} if draw(st.booleans()) else {}
-    if event != "received" and draw(st.integers(0, 2)) == 0:
+    if event in ("bought", "spent", "visited") and draw(st.integers(0, 2)) == 0:
         rule["stores"] = draw(some(STORES))
     if event in ("bought", "spent"):
         if draw(st.booleans()):

@@ -32,7 +32,7 @@ from hetang.platform import access, brand, clock, engine_client, roles
 from hetang.platform.access import Scope
 from hetang.platform.models import Brand, Grant, OrgNode, User
 from hetang.resources.models import CategoryLabel, District, Product, Store
-from hetang.touch.models import Programme
+from hetang.touch.models import Programme, ShortLink
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
@@ -311,6 +311,54 @@ def test_first_sources_and_messages_are_found_by_typing_and_by_name(client: Clie
     assert counted(html) == "1"
     assert "received marketing messages of the campaign “Spring” in the last 30 days" in html
     assert client_of(roles.STORE_MANAGER, "s2").get("/audiences/values/campaigns").json()["values"] != []
+
+
+def test_clicks_that_name_somebody_are_found_and_the_builder_says_how_many_do(client: Client) -> None:
+    root = OrgNode.objects.get(code="brand")
+    of = {"org_node": root, "created_at": NOW, "starts_on": clock.today(), "ends_on": clock.today()}
+    spring = Campaign.objects.create(name="Spring", **of)
+    sent = Programme.objects.create(name="First", channel="sms", planned_at=NOW, slot_at=NOW, expires_at=NOW)
+    Broadcast.objects.create(
+        campaign=spring, name="First", audience=saved(), created_at=NOW, updated_at=NOW, programme=sent
+    )
+    for code, programme in (("aa", sent.pk), ("zz", None)):
+        ShortLink.objects.create(
+            code=code, target="https://shop.example/", programme_id=programme, created_at=NOW, clicks=9
+        )
+    state: dict[str, Any] = {"tree": {"all": []}, "past": []}
+    html = post(client, state, do="add::?", what="clicked:campaign")
+    assert (counted(html), "9 clicks, none of which names a person" in html) == ("0", True)
+    state["tree"]["all"][0] |= {"campaigns": [str(spring.public_id)], "message_class": "marketing", "days": 2}
+    document = {"version": 1, "rule": state["tree"]}
+    named = {"name": "Clickers", "tree": json.dumps(state["tree"]), "past": "[]"}
+    assert "none of which names a person" in client.post("/audiences/save", named, follow=True).content.decode()
+
+    def click(key: str, member: str, link: str, hours: int) -> Draft:
+        at = NOW - timedelta(hours=hours)
+        return Draft("click.identified", key, at, [("member", member)], {"link": link, "direct": key == "k1"})
+
+    facts = [click("k1", "ann", "aa", 1), click("k2", "bea", "aa", 24 * 9), click("k3", "cat", "zz", 1)]
+    assert record("mini", facts).rejected == []
+    run_until_idle()
+    engine_client.call("sets", "holds", {"numbers": []})  # so that the next answer is not of a moment ago
+    html = post(client, state, do="draw")
+    assert (counted(html), "10 clicks, 2 of them name a person" in html) == ("1", True)
+    people = {one: Identity.objects.get(kind="member", key=one).customer_id for one in ("ann", "bea", "cat")}
+    for change, expected in (
+        ({}, "ann"),
+        ({"days": 30}, "ann bea"),
+        ({"days": 30, "value": 2}, ""),
+        ({"campaigns": [], "message_class": ""}, "ann cat"),
+        ({"days": None, "before_days": 3}, "bea"),
+        ({"op": "at_most", "value": 0}, "bea cat"),
+        ({"message_class": "service"}, ""),
+    ):
+        document["rule"] = {**state["tree"]["all"][0], **change}
+        inside = {people[member] for member in expected.split()}
+        assert set(queries.evaluate(document, Scope((), everything=True))) == inside, change
+        assert {one for one in people.values() if queries.explain(document, one).holds} == inside, change
+    renamed = {**named, "name": "Others"}
+    assert "names a person" not in client.post("/audiences/save", renamed, follow=True).content.decode()
 
 
 def test_people_of_a_district_are_counted_by_its_centre(client: Client) -> None:

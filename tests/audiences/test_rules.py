@@ -131,6 +131,9 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     (then(within=0), "not_a_number", ("rule", "within")),
     (behaviour(event="visited", sku="p1"), "unknown_field", ("rule",)),
     (behaviour(event="received", sources=["till"]), "unknown_field", ("rule",)),
+    (behaviour(event="clicked", stores=["s1"]), "unknown_field", ("rule",)),
+    (behaviour(event="clicked", measure="sum"), "not_an_option", ("rule", "measure")),
+    (behaviour(event="clicked", broadcasts=["gone"]), "unknown_broadcast", ("rule", "broadcasts")),
     (behaviour(event="received", message_class="spam"), "not_an_option", ("rule", "message_class")),
     (behaviour(event="received", campaigns=["gone"]), "unknown_campaign", ("rule", "campaigns")),
     (then(then={"event": "received", "broadcasts": ["b9"]}), "unknown_broadcast", ("rule", "then", "broadcasts")),
@@ -208,7 +211,7 @@ def test_every_code_has_a_case() -> None:
 
 
 def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
-    own_events = {"order.placed", "visit.recorded", "link.clicked"}  # and clicks name nobody
+    own_events = {"order.placed", "visit.recorded", "click.identified", "link.clicked"}  # the last names nobody
     named = {name for name, kind in KINDS.items() if kind.subject != "none"} - own_events
     assert set(FACT_KINDS) == named == set(FACT_NAMES)
 
@@ -230,6 +233,22 @@ def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
             behaviour(event="received", value=2, broadcasts=["b2"], channel="sms"),
             "历史上通过短信收到群发“Second”的消息至少 2 次",
             "received messages by SMS of the broadcast “Second” at least 2 times ever",
+        ),
+        (
+            behaviour(event="clicked", days=7, campaigns=["c1"], message_class="marketing"),
+            "最近 7 天点击过活动“Spring”的营销消息里的链接（只计已识别身份的点击）",
+            "clicked a link of marketing messages of the campaign “Spring” (identified clicks only) in the last 7 days",
+        ),
+        (
+            behaviour(event="clicked", value=2, before_days=3, channel="sms", broadcasts=["b2"]),
+            "3 天以前点击群发“Second”的短信消息里的链接（只计已识别身份的点击）至少 2 次",
+            "clicked a link of messages by SMS of the broadcast “Second” (identified clicks only) at least 2 times more"
+            " than 3 days ago",
+        ),
+        (
+            then(first={"event": "received"}, then={"event": "clicked"}, within=2, happened=False),
+            "被触达后 2 天内没有点击消息里的链接（只计已识别身份的点击）",
+            "received messages, and for 2 days after it never clicked a link of messages (identified clicks only)",
         ),
         (
             behaviour(stores=["s1"], sources=["pos"], channel="mini_program", days=7),

@@ -22,6 +22,7 @@ from hetang.platform import clickhouse as store
 from hetang.platform import jobs
 from hetang.resources import services as resources
 from hetang.resources.rules import StoreRow
+from hetang.touch.models import ShortLink
 from tests.customers.drive import at, draft, number_of, order
 
 pytestmark = [pytest.mark.engine, pytest.mark.django_db(transaction=True)]
@@ -230,7 +231,7 @@ def test_merges_rewrite_the_customer() -> None:
 
 def told_apart() -> list[tuple[Any, ...]]:
     """Whose rows are whose, in every table."""
-    tables = ("orders", "order_lines", "refunds", "visits", "touches", "facts")
+    tables = ("orders", "order_lines", "refunds", "visits", "touches", "clicks", "facts")
     return [
         (table, *row)
         for table in tables
@@ -259,7 +260,9 @@ def merged_and_sent() -> None:
 
 
 def test_people_who_are_told_apart_have_their_own_rows_again() -> None:
-    record(*some_facts())
+    for code in ("c1", "c2"):
+        ShortLink.objects.create(code=code, target="https://shop.example/", created_at=at(5))
+    record(*some_facts(), draft("click.identified", "k1", [BEA], 6, link="c1"))
     sent = BitMap([2]).serialize()
     record(Draft("touch.sent", "t1", at(6), (), {"programme": 7, "channel": "wecom"}, sent))
     run_until_idle()
@@ -272,7 +275,8 @@ def test_people_who_are_told_apart_have_their_own_rows_again() -> None:
         order("o4", [BEA], 70, 8, store="330"),
         draft("order.refunded", "r2", [], 8, order="o4", amount=20),
         draft("visit.recorded", "v2", [ANNA], 8, store="330"),
-        draft("customer.kept_apart", "k1", [ANNA, BEA], 9, left=1, by="lin"),
+        draft("click.identified", "k2", [ANNA], 8, link="c2"),
+        draft("customer.kept_apart", "k3", [ANNA, BEA], 9, left=1, by="lin"),
         draft("visit.recorded", "v3", [BEA], 9, store="330"),
     )
     for _ in range(2):
@@ -281,6 +285,7 @@ def test_people_who_are_told_apart_have_their_own_rows_again() -> None:
     assert orders() == orders_in_postgresql()
     assert refunds() == refunds_in_postgresql()
     assert store.rows("select customer, at from visits order by at, customer") == [(2, at(4)), (1, at(8)), (2, at(9))]
+    assert store.rows("select customer, at from clicks order by at") == [(2, at(6)), (1, at(8))]
     assert [row for row in told_apart() if row[0] == "touches"] == [row for row in before if row[0] == "touches"]
     assert store.rows("select customer, count() from order_lines group by customer order by customer") == [
         *((0, 1), (1, 1), (2, 2)),

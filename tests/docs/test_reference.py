@@ -8,6 +8,8 @@ import pytest
 from tools import reference
 
 from hetang.facts import intake, kinds
+from hetang.platform import clock
+from hetang.touch.models import ShortLink
 
 
 @pytest.mark.parametrize("path", sorted(reference.pages()), ids=lambda path: path.name)
@@ -21,6 +23,8 @@ def test_every_example_is_accepted(kind):
     example = kinds.example_fact(kind)
     if kind.name == "customer.identified":
         example["who"].append({"kind": "phone", "value": "13800001234"})
+    if kind.name == "click.identified":
+        ShortLink.objects.create(code=example["body"]["link"], target="https://shop.example/", created_at=clock.now())
     outcome = intake.receive(json.dumps({"source": "docs", "facts": [example]}).encode())
     assert (outcome.accepted, outcome.rejected) == (1, [])
 

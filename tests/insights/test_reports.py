@@ -101,7 +101,7 @@ def finished() -> tuple[Programme, Report]:
         " select 'pos', 'r' || number, 'x', number, 'store', %(slot)s, %(day)s, 100 from customers_customer"
         " where mod(number, 50) = 0"
     )
-    ShortLink.objects.filter(programme_id=made.pk).update(clicks=25)
+    ShortLink.objects.filter(programme_id=made.pk).update(clicks=25, identified=2)
     clock.freeze(OVER)
     return made, broadcast_report(made)
 
@@ -124,7 +124,7 @@ def test_the_report_adds_up_to_the_ledger(finished: tuple[Programme, Report]) ->
     assert [place.beside for place in report.funnel.staff] != [""] * 4
     assert sum(arm.people for arm in report.arms) == report.funnel.total.planned + report.funnel.control
     assert report.clicks == 25 * 4
-    assert report.clicks_identified == 0
+    assert report.clicks_identified == 2 * 4
     assert report.clicks_per_sent == 100 / report.funnel.total.sent
 
 

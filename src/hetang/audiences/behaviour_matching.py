@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from hetang.audiences.behaviour_sql import QUANTIFIED, over
 from hetang.audiences.moments import Moment, compare, day_bounds, period_bounds
-from hetang.audiences.people import Line, Noted, Person, Purchase, Received, Visit
+from hetang.audiences.people import Clicked, Line, Noted, Person, Purchase, Received, Visit
 from hetang.audiences.rules import UNITS, WEEKDAYS, Behaviour, Deed, DeedAt, Followed
 
-Done = Purchase | Line | Visit | Received | Noted
+Done = Purchase | Line | Visit | Received | Clicked | Noted
 
 
 def behaved(node: Behaviour, person: Person, moment: Moment) -> tuple[Any, bool]:
@@ -99,7 +99,9 @@ def _all(deed: Deed, person: Person, by_line: bool) -> tuple[Done, ...]:
         return person.lines if by_line or deed.category or deed.sku else person.purchases
     if deed.event == "visited":
         return person.visited
-    return person.received if deed.event == "received" else person.noted
+    if deed.event == "received":
+        return person.received
+    return person.clicked if deed.event == "clicked" else person.noted
 
 
 def _in_time(deed: Deed, one: Done, zone: ZoneInfo) -> bool:
@@ -120,6 +122,6 @@ def _fits(deed: Deed, one: Done) -> bool:
         return False
     if deed.sources and isinstance(one, Purchase | Line) and one.order[0] not in deed.sources:
         return False
-    if deed.programmes is not None and isinstance(one, Received) and one.programme not in deed.programmes:
+    if deed.programmes is not None and isinstance(one, Received | Clicked) and one.programme not in deed.programmes:
         return False
     return not deed.stores or getattr(one, "store", "") in deed.stores

@@ -32,13 +32,15 @@ if TYPE_CHECKING:
 MAX_WITHIN = 10_000
 HOURS = 24
 CLOCK = {"hours", "weekdays"}
+_MESSAGES = {"channel", "message_class", "campaigns", "broadcasts"} | CLOCK
 _GOODS = {"category", "sku", "stores", "channel", "sources"} | CLOCK
 LISTS = frozenset({"stores", "sources", "campaigns", "broadcasts"})
 FILTERS = {
     "bought": _GOODS,
     "spent": _GOODS,
     "visited": {"stores", "channel"} | CLOCK,
-    "received": {"channel", "message_class", "campaigns", "broadcasts"} | CLOCK,
+    "received": _MESSAGES,
+    "clicked": _MESSAGES,
     "fact": {"kind"} | CLOCK,
 }
 PERIOD = {"days", "before_days", "from", "to"}

@@ -137,7 +137,7 @@ def _when(w: Writer, when: Period) -> str:
 
 def _where(w: Writer, deed: Deed) -> str:
     where = w.say("在{}", " at {}").format(w.stores(deed.stores)) if deed.stores else ""
-    if deed.channel and deed.event != "received":
+    if deed.channel and deed.event not in {"received", "clicked"}:
         channel = w.name(ORDER_CHANNELS.get(deed.channel, ("", ""))) or w.channel(deed.channel)
         where += w.say(f"通过{channel}", f" by {channel}")
     if deed.sources:
@@ -160,6 +160,7 @@ def _verb(w: Writer, deed: Deed) -> str:
         "bought": w.say("购买", "bought"),
         "visited": w.say("到访", "visited"),
         "received": w.say("收到" if _messages(w, deed) else "被触达", f"received{_class(w, deed)} messages"),
+        "clicked": w.say("点击", "clicked"),
         "fact": w.say("发生", "had"),
     }[deed.event]
     if deed.event != "received" or not deed.channel:
@@ -171,7 +172,19 @@ def _object(w: Writer, deed: Deed) -> str:
     if deed.event == "fact":
         name = w.name(FACT_NAMES[deed.kind])
         return w.say(f"“{name}”", f" a {name}")
+    if deed.event == "clicked":
+        return _link(w, deed)
     return _messages(w, deed) if deed.event == "received" else _goods(w, deed)
+
+
+def _link(w: Writer, deed: Deed) -> str:
+    """A link of which messages, and which clicks count."""
+    channel, many = w.channel(deed.channel) if deed.channel else "", _class(w, deed)
+    messages = f"{_sent_by(w, deed)}{channel}{many}消息" if w.chinese else f"{many} messages"
+    if w.chinese:
+        return f"{messages}里的链接（只计已识别身份的点击）"
+    by = f" by {channel}" if channel else ""
+    return f" a link of{messages}{by}{_sent_by(w, deed)} (identified clicks only)"
 
 
 def _class(w: Writer, deed: Deed) -> str:
@@ -181,11 +194,18 @@ def _class(w: Writer, deed: Deed) -> str:
 
 def _messages(w: Writer, deed: Deed) -> str:
     """Of which campaigns, broadcasts and class; nothing for any message."""
+    if w.chinese and (deed.campaigns or deed.broadcasts or deed.message_class):
+        return f"{_sent_by(w, deed)}{_class(w, deed)}消息"
+    return "" if w.chinese else _sent_by(w, deed)
+
+
+def _sent_by(w: Writer, deed: Deed) -> str:
+    """Of which campaigns and broadcasts; nothing for all."""
     campaigns = w.listed([w.catalogue.campaigns[one].name for one in deed.campaigns])
     broadcasts = w.listed([w.catalogue.broadcasts[one].name for one in deed.broadcasts])
     chinese = (f"活动{campaigns}" if campaigns else "") + (f"群发{broadcasts}" if broadcasts else "")
     if w.chinese:
-        return f"{chinese}{'的' if chinese else ''}{_class(w, deed)}消息" if chinese or deed.message_class else ""
+        return f"{chinese}的" if chinese else ""
     english = f" of the campaign {campaigns}" if campaigns else ""
     return english + (f" of the broadcast {broadcasts}" if broadcasts else "")
 

@@ -19,7 +19,10 @@ from hetang.audiences.sums_sql import chosen_by_sum
 QUANTIFIED = {"at_least": ">=", "at_most": "<=", "exactly": "="}
 # Whether a number of times is above zero, or is zero.
 _ANY_OR_NONE = {(">=", 1), (">", 0), ("=", 0), ("<=", 0), ("<", 1)}
-_AT = {"orders": "placed_at", "order_lines": "placed_at", "visits": "at", "touches": "at", "facts": "occurred_at"}
+_AT = {
+    **{"orders": "placed_at", "order_lines": "placed_at", "facts": "occurred_at"},
+    **dict.fromkeys(("visits", "touches", "clicks"), "at"),
+}
 _ORDER = "uniqExact(sipHash64(source, order_key))"
 
 
@@ -192,7 +195,7 @@ def _at_times(deed: Deed, table: str, prefix: str) -> Iterator[str]:
 def _table(deed: Deed, by_line: bool) -> str:
     if deed.event in {"bought", "spent"}:
         return "order_lines" if by_line or deed.category or deed.sku else "orders"
-    return {"visited": "visits", "received": "touches", "fact": "facts"}[deed.event]
+    return {"visited": "visits", "received": "touches", "clicked": "clicks", "fact": "facts"}[deed.event]
 
 
 def _in_days(

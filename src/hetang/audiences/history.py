@@ -8,7 +8,7 @@ from typing import Any
 
 from pyroaring import BitMap
 
-from hetang.audiences.people import Line, Noted, Purchase, Received, Visit
+from hetang.audiences.people import Clicked, Line, Noted, Purchase, Received, Visit
 from hetang.audiences.plans import Query, Ranked
 from hetang.audiences.sets import read_states
 from hetang.audiences.standings import Values, read
@@ -66,7 +66,7 @@ def _listed(value: Any) -> Any:
 
 
 def of_person(number: int) -> dict[str, Any]:
-    """The fields of `matching.Person` that the history holds, for one customer. Six point reads, milliseconds each."""
+    """The fields of `matching.Person` that the history holds, for one customer. Seven reads of milliseconds each."""
     one = {"number": number}
     return {
         **_profile(one),
@@ -88,6 +88,9 @@ def of_person(number: int) -> dict[str, Any]:
             Received(*row)
             for *row, state in _rows("day, channel, at, programme, message_class, state from touches", number)
             if state == "sent"
+        ),
+        "clicked": tuple(
+            Clicked(*row) for row in _rows("day, channel, at, programme, message_class from clicks", number)
         ),
         "noted": tuple(
             Noted(kind, clock.local_day(at), at) for kind, at in _rows("kind, occurred_at from facts", number)

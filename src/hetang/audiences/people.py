@@ -57,6 +57,18 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class Clicked:
+    """A click on a link of a message that somebody said was hers; without programme and class where no message had
+    that link."""
+
+    day: date
+    channel: str
+    at: datetime
+    programme: int = 0
+    message_class: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """A fact of a kind that names her; `day` is the brand's."""
 
@@ -110,6 +122,7 @@ class Person:
     lines: tuple[Line, ...] = ()
     visited: tuple[Visit, ...] = ()
     received: tuple[Received, ...] = ()
+    clicked: tuple[Clicked, ...] = ()
     noted: tuple[Noted, ...] = ()
     friendships: tuple[Known, ...] = ()
     tag_words: tuple[Word, ...] = ()

@@ -53,8 +53,14 @@ ANNIVERSARY = "anniversary_within"  # of dates of attributes, such as a birthday
 DATE_OPS = ("within_last", "more_than_ago", "within_next", "before", "after")
 EXPECTED = "expected_order"
 TIMES = ("first_order", "last_order", "last_visit", EXPECTED)
-EVENTS = ("bought", "spent", "visited", "received", "fact")
-DEEDS = ("bought", "visited", "received", "fact")  # what has a first and a last time, and comes after something else
+EVENTS = ("bought", "spent", "visited", "received", "clicked", "fact")
+DEEDS = (
+    "bought",
+    "visited",
+    "received",
+    "clicked",
+    "fact",
+)  # what has a first and a last time, and comes after something else
 # Facts that name a person, other than those that are an event of their own here.
 FACT_KINDS = (
     "order.refunded",
@@ -78,6 +84,7 @@ MEASURES: Mapping[str, tuple[str, ...]] = {
     "spent": ("sum", "average"),
     "visited": ("times", "distinct"),
     "received": ("times", "distinct"),
+    "clicked": ("times", "distinct"),
     "fact": ("times", "distinct"),
 }
 MEASURED: Mapping[tuple[str, str], tuple[str, ...]] = {
@@ -85,6 +92,7 @@ MEASURED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("bought", "distinct"): ("category", "sku", "store", "channel", "day"),
     ("visited", "distinct"): ("store", "channel", "day"),
     ("received", "distinct"): ("channel", "day"),
+    ("clicked", "distinct"): ("channel", "day"),
     ("fact", "distinct"): ("day",),
 }
 QUANTIFIERS = ("at_least", "at_most", "exactly")
@@ -212,7 +220,8 @@ class Deed:
     """Something that happened with a customer: an event with these properties, in a period. `kind` is the kind of fact
     of the event `fact`, `sources` are systems from which orders come. Messages are those of the `programmes` that
     belong to the campaigns and to the broadcasts (public ids) that are named; None where neither is. `hours`: from one
-    hour of the brand's day until before another, past midnight where the first is the later one."""
+    hour of the brand's day until before another, past midnight where the first is the later one. Clicks are those on
+    links of messages that somebody said were hers (`click.identified`): those that name nobody are no deed."""
 
     event: str
     kind: str = ""

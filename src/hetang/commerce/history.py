@@ -39,6 +39,7 @@ from hetang.platform import clickhouse, clock, environment
 log = logging.getLogger(__name__)
 
 STREAM = "history"
+_made_sure: set[str] = set()  # by the servers' addresses: this process has created what a new version brought
 UNKNOWN_TABLE = 60  # ClickHouse's error number
 MERGES_A_STATEMENT = 2_000  # two lists of ten-digit numbers stay well below the 256 KiB of a query
 
@@ -84,6 +85,7 @@ def ready() -> bool:
     if not environment.clickhouse_urls() or not clickhouse.available():
         return False
     try:
+        _make_sure()
         plan = _plan_of_known_servers()
     except _clickhouse_errors():
         return False
@@ -320,6 +322,14 @@ def _plan_of(shard: int) -> Plan | None:
     if name != _name_of(shard):
         raise ServersDiffer(f"server {shard + 1} of {clickhouse.shards()} was “{name}” before")
     return seq, tuple(start), tuple(end)
+
+
+def _make_sure() -> None:
+    """Create the tables and columns of this version, once a process: an older one may have left the history."""
+    servers = " ".join(environment.clickhouse_urls())
+    if servers not in _made_sure:
+        ensure_schema()
+        _made_sure.add(servers)
 
 
 def _name_of(shard: int) -> str:

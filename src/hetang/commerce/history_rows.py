@@ -10,6 +10,7 @@ _AT = _TIME.format("w.occurred_at")
 _WHO = "left join customers_identity i on i.kind = w.subject_kind and i.key = w.subject_key"
 _STORE = "left join resources_store s on s.code = w.body->>'store'"
 _DAY = "(w.occurred_at at time zone coalesce(nullif(s.time_zone, ''), %(zone)s))::date"
+_BRAND_DAY = "(w.occurred_at at time zone %(zone)s)::date"
 _PLACE = "coalesce(w.body->>'store', ''), coalesce(w.body->>'channel', 'store')"
 
 REFUND_COLUMNS = "customer, refunded_at, day, source, refund_key, order_key, store, channel, amount"
@@ -63,10 +64,17 @@ ROWS: dict[str, tuple[str, str]] = {
         f"select coalesce(i.customer_id, 0), {_AT}, {_DAY}, {_PLACE}"
         f" from history_fact w {_WHO} {_STORE} where w.kind = 'visit.recorded'",
     ),
+    "clicks": (
+        "customer, at, day, channel, programme, message_class",
+        f"select i.customer_id, {_AT}, {_BRAND_DAY}, coalesce(w.body->>'channel', ''),"
+        " coalesce(w.body->>'programme', '0'), coalesce(w.body->>'message_class', '')"
+        " from history_fact w join customers_identity i on i.kind = w.subject_kind and i.key = w.subject_key"
+        " where w.kind = 'click.identified'",
+    ),
 }
 BODIES = frozenset(
     {
-        *("order.placed", "order.refunded", "visit.recorded", "touch.sent", "touch.failed"),
+        *("order.placed", "order.refunded", "visit.recorded", "touch.sent", "touch.failed", "click.identified"),
         *("customer.merged", "customer.unmerged", "customer.erased"),
     }
 )
@@ -75,6 +83,7 @@ OF_KIND = {
     "order_lines": "order.placed",
     "refunds": "order.refunded",
     "visits": "visit.recorded",
+    "clicks": "click.identified",
 }
 
 # Refunds that were appended before their order came may stand under another person, store or day.
@@ -98,7 +107,7 @@ select distinct n.number::bigint from history_fact w
 cross join lateral jsonb_array_elements_text(w.body->'numbers') as n(number) where w.kind = 'customer.erased'
 """
 # Tables whose rows are those of the facts that the identities of a person name.
-OF_IDENTITIES = ("orders", "order_lines", "visits", "facts")
+OF_IDENTITIES = ("orders", "order_lines", "visits", "clicks", "facts")
 NOW = "select number, coalesce(merged_into_id, number) from customers_customer where number = any(%(numbers)s)"
 OF_DIVIDED = """
 (f.subject_kind, f.subject_key) in (

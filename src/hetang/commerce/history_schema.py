@@ -29,6 +29,11 @@ TABLES: dict[str, str] = {
         customer UInt32, at DateTime64(3, 'UTC'), day Date, channel LowCardinality(String), programme Int64,
         message_class LowCardinality(String), state LowCardinality(String), person UInt32 default customer
         """,
+    # Of which it is known whose they are.
+    "clicks": """
+        customer UInt32, at DateTime64(3, 'UTC'), day Date, channel LowCardinality(String), programme Int64,
+        message_class LowCardinality(String)
+        """,
     "facts": """
         customer UInt32, occurred_at DateTime64(3, 'UTC'), kind LowCardinality(String),
         source LowCardinality(String), key String
@@ -40,6 +45,7 @@ _ORDER = {
     "refunds": "day, store",
     "visits": "day, store",
     "touches": "day, channel",
+    "clicks": "day, channel",
     "facts": "kind, occurred_at",
 }
 _YEAR = {"facts": "toYear(occurred_at)"}

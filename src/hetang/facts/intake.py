@@ -18,7 +18,7 @@ import msgspec
 import psycopg
 from django.db import connection, transaction
 
-from hetang.facts import kinds, refusals, rules
+from hetang.facts import kinds, references, refusals, rules
 from hetang.facts.errors import MalformedBatch, Refusal
 from hetang.facts.models import HeldFact
 from hetang.platform import clock
@@ -292,6 +292,7 @@ def _take(source: str, drafts: list[tuple[int, Draft]], door: str, outcome: Outc
     rows: list[_Row] = []
     held: list[tuple[Rejection, bytes]] = []
     objected = refusals.objected(drafts)
+    known = references.known(drafts)
     for index, draft in drafts:
         kind = kinds.KINDS.get(draft.kind)
         if index in objected and (kind is None or kind.subject != "optional"):
@@ -300,7 +301,7 @@ def _take(source: str, drafts: list[tuple[int, Draft]], door: str, outcome: Outc
         # A sale counts, for nobody.
         taken = msgspec.structs.replace(draft, who=(), name=None) if index in objected else draft
         try:
-            rows.append(_row(source, taken, now, door))
+            rows.append(_row(source, taken, now, door, known))
         except Refusal as refusal:
             rejection = Rejection(index, draft.key[: rules.MAX_KEY], refusal.code, refusal.detail)
             held.append((rejection, envelope_json(taken)))
@@ -317,7 +318,7 @@ def _take(source: str, drafts: list[tuple[int, Draft]], door: str, outcome: Outc
     return objected
 
 
-def _row(source: str, draft: Draft, now: datetime, door: str) -> _Row:
+def _row(source: str, draft: Draft, now: datetime, door: str, known: dict[str, references.Known]) -> _Row:
     kind = kinds.KINDS.get(draft.kind)
     if kind is None or (door == "api" and not kind.external):
         raise Refusal("unknown_kind", {"kind": draft.kind[:60]})
@@ -325,7 +326,7 @@ def _row(source: str, draft: Draft, now: datetime, door: str) -> _Row:
     rules.check_time(draft.occurred_at, now)
     body = draft.body if isinstance(draft.body, bytes) else _encode(draft.body)
     kinds.check_body(draft.kind, body)
-    body = kinds.settled(draft.kind, body)
+    body = references.completed(draft.kind, kinds.settled(draft.kind, body), known)
     limit = rules.MAX_DECIDED if draft.kind == "customer.kept_apart" else rules.MAX_IDENTITIES
     who = rules.normalise_identities(draft.who, limit) if draft.who else []
     _check_subject(kind, who, draft)

@@ -207,6 +207,11 @@ class LinkClicked(Body):
     task: int | None = None
 
 
+class ClickIdentified(Body):
+    link: Code
+    direct: bool = False
+
+
 class CustomerMerged(Body):
     survivor: int
     absorbed: int
@@ -443,6 +448,20 @@ def _contact_kinds() -> list[FactKind]:
             {"link": "a1B2c3", "programme": 7, "task": 12},
             subject="optional",
             external=False,
+        ),
+        FactKind(
+            "click.identified",
+            ClickIdentified,
+            "Somebody who is known opened a short link of ours, as another system says: a mini-program, a page behind"
+            " sign-in, an SMS provider. `link` is the link's code, which a page gets where the message's address says"
+            " `{link}`. Our own address has counted the click already; `direct` says that she came another way, so that"
+            " it is counted now. The door adds the programme, task, channel and class of the message, and its name.",
+            "已知身份的客户打开了我们的短链接，由其他系统上报：小程序、需登录的页面、短信服务商等。link 为短链接编号；"
+            "在群发的跳转地址中写上 `{link}`，页面即可收到该编号。经我们的短链接打开时点击数已计入；direct 表示未经"
+            "短链接直接打开，此时才计入。接收时自动补上所属的任务、渠道、消息类别和名称。",
+            "Clicked the link of “{title}”",
+            "点击“{title}”的链接",
+            {"link": "a1B2c3"},
         ),
     ]
 

@@ -42,6 +42,7 @@ _REFUSALS = {
         " out of the sending system too."
     ),
     "erased": gettext_noop("Somebody named here was erased; nothing is left to replay."),
+    "unknown_link": gettext_noop("There is no short link “%(code)s”. Send the code behind /l/ in its address."),
     "unknown_store": gettext_noop("Store “%(code)s” is not known. Import or create it, then replay."),
     "unknown_staff": gettext_noop("Staff member “%(code)s” is not known. Synchronise or import staff, then replay."),
     "kept_tag": gettext_noop(

@@ -6,15 +6,13 @@ import sys
 from array import array
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection
-from django.db.models import Sum
 
 from hetang.experiments.samples import Sample
 from hetang.platform import clock
-from hetang.touch.channels import is_direct
-from hetang.touch.models import Plan, PlanHoldout, Programme, ShortLink
+from hetang.touch.models import Plan, PlanHoldout, Programme
 
 if TYPE_CHECKING:
     from hetang.platform.access import Scope
@@ -48,13 +46,6 @@ class Group:
     def bought(self) -> Sample:
         """Whether a person placed an order."""
         return Sample(self.people, self.buyers, self.buyers, self.buyers, self.sent, self.sent_buyers)
-
-
-class Clicks(NamedTuple):
-    """Clicks on the programme's short links; `identified` of them can be told whose they are."""
-
-    total: int
-    identified: int | None
 
 
 def groups(
@@ -105,12 +96,6 @@ def groups(
     found = [Group(*[*row[:8], int(row[8]), *row[9:12]]) for row in rows]
     planned = rows[0][-1] if rows else 0
     return found, planned - sum(group.people for group in found)
-
-
-def clicks(programme: Programme) -> Clicks:
-    """Clicks on the links of a programme. A task's people share one link, so a click names nobody."""
-    total = ShortLink.objects.filter(programme_id=programme.pk).aggregate(total=Sum("clicks"))["total"] or 0
-    return Clicks(total, None if is_direct(programme.channel) else 0)
 
 
 def staff_within(scope: Scope | None, column: str) -> tuple[str, list[Any]]:

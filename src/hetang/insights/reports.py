@@ -31,6 +31,7 @@ from hetang.insights.funnels import Funnel, funnel
 from hetang.insights.outcomes import CONTROL, SEND, Group
 from hetang.platform import clock
 from hetang.resources.models import Staff
+from hetang.touch.clicks import of_programme
 from hetang.touch.models import Plan, PlanSender, Programme
 from hetang.touch.rules import Request
 
@@ -97,7 +98,7 @@ class Report:
     ratio: SampleRatio | None
     merged_people: int  # two people of the plan who proved to be one: counted once, in the first one's arm
     clicks: int
-    clicks_identified: int | None  # None: not known for this channel
+    clicks_identified: int  # of these it is known whose they are
 
     @property
     def clicks_per_sent(self) -> float | None:
@@ -119,7 +120,7 @@ def broadcast_report(programme: Programme, scope: Scope | None = None) -> Report
     is_open = clock.now() < end
     groups, doubled = outcomes.groups(programme, plan, start, end, scope)
     request = Request.from_json(plan.parameters)
-    clicks = outcomes.clicks(programme)
+    clicks = of_programme(programme.pk)
     return Report(
         programme,
         start,

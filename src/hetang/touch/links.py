@@ -21,6 +21,7 @@ _PROGRAM = re.compile(
     r"(?<!cu)bot\b|crawl|spider|slurp|preview|facebookexternalhit|^(curl|wget|python|java|go-http|okhttp|libwww|axios|node)",
     re.IGNORECASE,
 )
+CODE = "{link}"  # in a target: the code of the link, for pages that say who came by it
 LONGEST_LINK = 80  # bytes that a text must leave free for its link
 
 
@@ -52,7 +53,8 @@ def opened_by_person(method: str, headers: Mapping[str, str]) -> bool:
 
 
 def follow(code: str, *, count: bool = True, key: str = "") -> str | None:
-    """Where a link leads, or None. Counts the click and records it as a fact unless `count` is false.
+    """Where a link leads, or None; its code stands where the target says `{link}`. Counts the click and records it as a
+    fact unless `count` is false.
 
     `key` is the `Idempotency-Key` of the request: a click that comes again with the same one counts once.
     """
@@ -61,7 +63,7 @@ def follow(code: str, *, count: bool = True, key: str = "") -> str | None:
         return None
     if count:
         _count(link, key if _KEY.fullmatch(key) else str(uuid.uuid4()))
-    return link.target
+    return link.target.replace(CODE, link.code)
 
 
 def _count(link: ShortLink, key: str) -> None:

@@ -147,6 +147,7 @@ class ShortLink(models.Model):
     target = models.CharField(max_length=2048)
     programme_id = models.BigIntegerField(null=True, db_index=True)
     clicks = models.BigIntegerField(default=0, db_default=0)
+    identified = models.BigIntegerField(default=0, db_default=0)  # clicks of which it is known whose they are
     created_at = models.DateTimeField()
 
 

@@ -13,7 +13,7 @@ from django.db.models import Count, F, Q, Sum
 
 from hetang.platform.access import Scope
 from hetang.platform.models import OrgNode
-from hetang.touch import governor, ledger
+from hetang.touch import clicks, governor, ledger
 from hetang.touch.models import (
     CANCELLED,
     CONTROL,
@@ -28,7 +28,6 @@ from hetang.touch.models import (
     UNKNOWN,
     Programme,
     SendTask,
-    ShortLink,
     Tally,
 )
 from hetang.touch.ports import outside_messages
@@ -69,8 +68,7 @@ def progress(programme: Programme) -> Progress:
         else:
             shown = HELD if state == PLANNED and programme.state == Programme.PAUSED else state
             result.open[shown] = result.open.get(shown, 0) + count
-    clicks = ShortLink.objects.filter(programme_id=programme.pk).aggregate(sum=Sum("clicks"))["sum"]
-    result.clicks = clicks or 0
+    result.clicks = clicks.of_programme(programme.pk).total
     return result
 
 

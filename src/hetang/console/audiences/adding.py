@@ -64,6 +64,12 @@ def offers(known: Catalogue) -> Iterator[Offer]:
     yield _offer(
         "received:campaign", behaviour_label("received"), ("某个活动的消息", "of a campaign"), "群发 broadcast"
     )
+    yield _offer(
+        "clicked:campaign",
+        behaviour_label("clicked"),
+        ("某个活动的链接", "of a campaign"),
+        "群发 点击 broadcast opened",
+    )
     for kind in rules.FACT_KINDS:
         yield _offer(f"fact:{kind}", behaviour_label("fact"), behaviour_sentences.FACT_NAMES[kind], kind)
     for by, words in first_source_fields.WORDS.items():
@@ -108,6 +114,7 @@ def new_condition(what: str, known: Catalogue) -> dict[str, Any]:
         "first_source": {**first_source_fields.NEW, "by": about},
         "fact": {**often, "event": "fact", "kind": about},
         "received": {**often, "event": "received", "days": 30, "campaigns": []},
+        "clicked": {**often, "event": "clicked", "days": 30, "campaigns": []},
         "category": {**often, "event": "bought", "days": 30, "category": about},
         "audience": {"type": "audience", "audience": about},
     }

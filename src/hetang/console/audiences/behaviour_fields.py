@@ -37,6 +37,7 @@ def event_names() -> dict[str, str]:
         "spent": _("Spent"),
         "visited": _("Visited"),
         "received": _("Received messages"),
+        "clicked": _("Clicked a link"),
         "fact": _("Another record"),
     }
 
@@ -154,7 +155,7 @@ def _filters(deed: dict[str, Any], event: str, part: str = "") -> list[Field]:
     if "stores" in offered:
         stores = deed.get("stores", [])
         found.append(_field(part, "stores", _("Stores"), "pick", stores, source="stores", many=True, optional=True))
-    if event == "received":
+    if event in {"received", "clicked"}:
         channels = [("", _("any channel")), *((code, _named(n)) for code, n in sentences.CHANNEL_NAMES.items())]
         channel = deed.get("channel", "")
         found.append(_field(part, "channel", _("Channel"), "select", channel, channels, optional=True))

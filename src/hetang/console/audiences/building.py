@@ -23,7 +23,7 @@ from hetang.audiences.models import Audience
 from hetang.audiences.rules import MAX_DEPTH, Catalogue, InvalidRule, Problem, named_in
 from hetang.audiences.schedules import Schedule
 from hetang.audiences.sentences import describe
-from hetang.console.audiences import adding, drafts, people
+from hetang.console.audiences import adding, click_notes, drafts, people
 from hetang.console.audiences.access import own_or_404
 from hetang.console.audiences.drafts import Rule
 from hetang.console.audiences.field import Field
@@ -84,6 +84,7 @@ class Part:
     unfinished: bool = False
     deep: bool = False
     focus: bool = False
+    note: str = ""
 
 
 @dataclass
@@ -163,6 +164,8 @@ def save(request: HttpRequest) -> HttpResponse:
                 schedule=_schedule(request),
             )
             messages.success(request, _("Saved."))
+            if unseen := click_notes.warning(rule):
+                messages.warning(request, unseen)
             return redirect("audiences:detail", saved.public_id)
         except NoTime:
             problem = _("Write the time of the refresh as hours and minutes, for example 09:00.")
@@ -332,6 +335,7 @@ def _part(rule: Rule, place: str, known: Catalogue, result: Result, focus: str, 
         ]
     else:
         part.inputs = [_input(one, place, known) for one in fields_of(rule, known)]
+        part.note = click_notes.note(rule)
     return part
 
 

@@ -139,6 +139,7 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
         ("spent", {"type": "behaviour", "event": "spent", "op": "at_least", "value": 10_000, "days": 90}),
         ("visited", {"type": "behaviour", "event": "visited", "op": "at_least", "value": 1, "days": 30}),
         ("received", {"type": "behaviour", "event": "received", "op": "at_most", "value": 0, "days": 7}),
+        ("clicked", {"type": "behaviour", "event": "clicked", "op": "at_least", "value": 1, "days": 30}),
         ("fact", {"type": "behaviour", "event": "fact", "kind": "order.refunded", "op": "at_least", "value": 1}),
         ("first_or_last", {"type": "behaviour_at", "event": "bought", "end": "first", "op": "within_last", "days": 30}),
         ("then", behaviour_fields.VISITED_THEN_BOUGHT),
@@ -162,12 +163,12 @@ def new_conditions(known: Catalogue) -> list[tuple[str, str, dict[str, Any]]]:
     ]
     if first_attribute:
         leaf = {"type": "attribute", "code": first_attribute, "op": "not_empty"}
-        offered.insert(7, ("attribute", leaf))
+        offered.insert(8, ("attribute", leaf))
     if known.places and (position := rules.position_of(known)):
         near: dict[str, Any] = {"type": "place", "of": position, "op": "within", "km": 3, "stores": []}
-        offered.insert(13, ("place", near))
+        offered.insert(14, ("place", near))
     if known.districts and (position := rules.position_of(known)):
-        offered.insert(14, ("district", {"type": "district", "of": position, "districts": []}))
+        offered.insert(15, ("district", {"type": "district", "of": position, "districts": []}))
     for model, defined in list(known.stage_models.items())[:1]:
         first = [defined.course.stages[0].code]
         offered.append(
@@ -188,7 +189,7 @@ def kinds(known: Catalogue) -> list[tuple[str, list[tuple[str, str]]]]:
     """What can be added, under headings: (heading, [(code, label)])."""
     offered = {code: label for code, label, _leaf in new_conditions(known)}
     headings = [
-        (_("What she did"), ("bought", "spent", "visited", "received", "first_or_last", "then", "fact")),
+        (_("What she did"), ("bought", "spent", "visited", "received", "clicked", "first_or_last", "then", "fact")),
         (
             _("Who she is"),
             (

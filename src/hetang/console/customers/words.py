@@ -59,7 +59,7 @@ SIMULATED_SOURCES = frozenset({"demo-simulated", "simulator"})
 # Filters of the timeline: label, kinds, symbol.
 HISTORY: dict[str, tuple[str | Promise, tuple[str, ...], str]] = {
     "orders": (_("Purchases"), ("order.placed", "order.refunded"), "cart"),
-    "visits": (_("Visits and clicks"), ("visit.recorded", "link.clicked"), "visit"),
+    "visits": (_("Visits and clicks"), ("visit.recorded", "click.identified"), "visit"),
     "messages": (_("Messages"), ("touch.sent",), "send"),
     "groups": (_("Group chats"), ("group.joined", "group.left"), "chat"),
     "contact": (
@@ -85,6 +85,7 @@ SYMBOLS = {
     "order.refunded": "refund",
     "visit.recorded": "visit",
     "link.clicked": "link",
+    "click.identified": "link",
     "relation.changed": "heart",
     "group.joined": "chat",
     "group.left": "chat",

@@ -45,6 +45,7 @@ KINDS: dict[str, Text] = {
     "tag.kept": gettext_lazy("Tag put on by a rule"),
     "tag.released": gettext_lazy("Tag taken off by a rule"),
     "link.clicked": gettext_lazy("Click on a short link"),
+    "click.identified": gettext_lazy("Click of a customer on a short link"),
     "audience.entered": gettext_lazy("People who came into an audience"),
     "audience.left": gettext_lazy("People who left an audience"),
     "touch.sent": gettext_lazy("Message sent"),

@@ -29,6 +29,7 @@ STREAMS: dict[str, str | Promise] = {
     "customers": gettext_lazy("People: identities, profile, tags, consent"),
     "commerce": gettext_lazy("Orders and what they add up to"),
     "history": gettext_lazy("History for analysis"),
+    "clicks": gettext_lazy("Clicks of customers on short links"),
     "wecom_tags": gettext_lazy("Tags on their way to WeCom"),
 }
 
