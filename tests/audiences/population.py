@@ -87,7 +87,10 @@ CATALOGUE = Catalogue(
         "both": StageModel("Both", NINE, "born", "any"),
     },
     rhythm=Base(1000, 1000, 30),
-    audiences={"regulars": SavedRule(1, "Regulars", SAVED), "babies": SavedRule(2, "Babies", BABIES)},
+    audiences={
+        "regulars": SavedRule(1, "Regulars", SAVED),
+        "babies": SavedRule(2, "Value·Babies", BABIES, of_pond=True),
+    },
     campaigns={"c1": Sent("Spring", (1, 2)), "c2": Sent("Empty", ())},
     broadcasts={"b2": Sent("Second", (2,)), "b3": Sent("Third", (3,))},
     ponds={

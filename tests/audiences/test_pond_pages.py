@@ -60,7 +60,7 @@ def lines(*ponds: tuple[str, Any]) -> dict[str, list[str]]:
 
 
 def test_composing_counts_what_earlier_ponds_have_and_lines_change_places(client: Client) -> None:
-    assert "Audiences come first" in text_of(client.get("/ponds/new"))
+    assert "Or compose a rule here" in text_of(client.get("/ponds/new")), "no audience has to be there first"
     gold("ann", True, 1)
     golden, everybody = save(), save("All", EVERYBODY)
     two = lines(("Gold", golden), ("Others", everybody), ("", None))
@@ -94,7 +94,7 @@ def test_composing_counts_what_earlier_ponds_have_and_lines_change_places(client
     assert [str(one) for one in value.ponds.values_list("public_id", flat=True)] == kept
     assert "It is used" not in text_of(client.get(f"/audiences/{golden.public_id}/"))
     refused = client.post(f"/audiences/{golden.public_id}/archive", follow=True)
-    assert "Ponds are made of it, in: Value." in text_of(refused)
+    assert "Ponds are made of it or ask for it, in: Value." in text_of(refused)
 
 
 def test_flows_days_people_and_the_export(client: Client) -> None:

@@ -14,7 +14,7 @@ from hetang.audiences.matching import matches
 from hetang.audiences.moments import anniversaries
 from hetang.audiences.people import Person
 from hetang.audiences.reading import every_condition, parse
-from hetang.audiences.rules import FACT_KINDS, All, InvalidRule, LeftAlone, SavedRule
+from hetang.audiences.rules import FACT_KINDS, All, InvalidRule, LeftAlone, PondRule, SavedRule
 from hetang.audiences.sentences import describe
 from hetang.facts.kinds import KINDS
 from tests.audiences.population import CATALOGUE, CODES, MOMENT
@@ -62,9 +62,11 @@ LOOPED = replace(
         "looped": SavedRule(1, "Looped", {"version": 1, "rule": {"all": [SAVED]}}),
         "fine": SavedRule(4, "Fine", {"version": 1, "rule": TAG}),
         "kept": SavedRule(3, "Kept", {"version": 1, "rule": {"type": "tag", "op": "any", "tags": ["baby"]}}),
+        "own": SavedRule(5, "Value·Own", {"version": 1, "rule": {"type": "tag", "op": "any", "tags": ["gone"]}}, True),
         "broken": SavedRule(2, "Broken", {"version": 1, "rule": {"type": "tag", "op": "any", "tags": ["gone"]}}),
     },
     kept={"baby": "kept", "lost": "fine"},
+    ponds={**CATALOGUE.ponds, "p3": PondRule("Value", "Own", "own", ())},
 )
 
 CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
@@ -154,6 +156,9 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     ({"type": "audience", "audience": "gone"}, "unknown_audience", ("rule", "audience")),
     ({"type": "pond", "ponds": ["gone"]}, "unknown_pond", ("rule", "ponds")),
     ({"type": "pond", "ponds": ["p2"]}, "unknown_audience", ("rule", "ponds")),
+    ({"type": "pond", "ponds": ["p3"]}, "broken_pond", ("rule", "ponds")),
+    ({"type": "audience", "audience": "own"}, "unknown_audience", ("rule", "audience")),
+    ({"type": "audience_moved", "audience": "own", "days": 3}, "unknown_audience", ("rule", "audience")),
     ({"type": "audience", "audience": "broken"}, "broken_audience", ("rule", "audience")),
     ({"type": "audience", "audience": "looped"}, "cycle", ("rule", "audience")),
     (

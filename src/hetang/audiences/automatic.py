@@ -16,7 +16,7 @@ from pyroaring import BitMap
 from hetang.audiences import catalogues, past
 from hetang.audiences.errors import NotWholeBrand, TagInUse
 from hetang.audiences.models import Audience, AutomaticTag, Staying
-from hetang.audiences.rules import named_in
+from hetang.audiences.naming import naming
 from hetang.customers import kept, services
 from hetang.customers.errors import GroupExclusive
 from hetang.customers.models import Tag, TagGroup
@@ -48,7 +48,7 @@ def create(actor: Actor, *, name: str, group: TagGroup, audience: Audience, stay
         raise NotWholeBrand
     now = clock.now()
     with transaction.atomic():
-        held = Audience.objects.select_for_update(of=("self",)).get(id=audience.id, archived_at=None)
+        held = Audience.objects.select_for_update(of=("self",)).get(id=audience.id, archived_at=None, pond_set=None)
         tag = services.create_tag(group, name)
         kept.begin(tag)
         AutomaticTag.objects.create(
@@ -68,7 +68,7 @@ def stop(actor: Actor, tag: Tag) -> None:
     actor.require_everywhere("audiences:edit")
     with transaction.atomic():
         row = AutomaticTag.objects.select_for_update().get(tag=tag)
-        names = [user.name for user in using(tag.code)]
+        names = [user.title for user in using(tag.code)]
         if names:
             raise TagInUse(names)
         kept.keep(tag.pk, BitMap(), {"audience": row.audience_id})
@@ -79,9 +79,8 @@ def stop(actor: Actor, tag: Tag) -> None:
 
 
 def using(code: str) -> list[Audience]:
-    """Audiences whose rule names a tag, by name."""
-    saved = Audience.objects.filter(archived_at=None).order_by("name")
-    return [one for one in saved if code in named_in(one.rule, "tags")]
+    """Audiences, and rules of ponds, that name a tag; by name."""
+    return naming("tags", code)
 
 
 def keepers(tags: Iterable[int]) -> dict[int, Keeper]:

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from django.db import connection
 
-from hetang.audiences import nearness, ports
+from hetang.audiences import naming, nearness, ports
 from hetang.audiences.district import Place
-from hetang.audiences.models import Audience, AutomaticTag, Pond
+from hetang.audiences.models import AutomaticTag, Pond
 from hetang.audiences.rules import (
     AttributeType,
     Catalogue,
@@ -113,10 +113,8 @@ def _read() -> Catalogue:
     tags = Tag.objects.filter(archived_at=None).order_by("group__position", "group_id", "position", "id")
     stores = Store.objects.order_by("name", "code").values_list("id", "code", "name")
     staff = Staff.objects.order_by("name", "userid").values_list("id", "userid", "name")
-    saved = list(
-        Audience.objects.filter(archived_at=None).order_by("name").values_list("id", "public_id", "name", "rule")
-    )
-    rules = {"rules": [rule for _pk, _public, _name, rule in saved]}
+    saved = list(naming.in_use())
+    rules = {"rules": [one.rule for one in saved]}
     return Catalogue(
         tags={
             code: Named(pk, f"{group}·{name}")
@@ -134,7 +132,9 @@ def _read() -> Catalogue:
         nodes=_nodes(),
         staff={userid: Named(pk, name) for pk, userid, name in staff},
         categories=_categories(),
-        audiences={str(public): SavedRule(pk, name, rule) for pk, public, name, rule in saved},
+        audiences={
+            str(one.public_id): SavedRule(one.pk, one.title, one.rule, one.pond_set_id is not None) for one in saved
+        },
         products=_products(named_in(rules, "sku")),
         groups=_groups(named_in(rules, "groups")),
         ponds=_ponds(),

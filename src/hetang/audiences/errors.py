@@ -51,7 +51,7 @@ class InvalidPonds(AudienceError):
 
 
 class PondsGone(AudienceError):
-    """Audiences (`names`) of an archived pond set are archived too."""
+    """Audiences (`names`) of an archived pond set, or named by its rules, are archived too."""
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__(", ".join(names))
@@ -132,6 +132,7 @@ MESSAGES: dict[str, str | Promise] = {
     "unknown_stage": _("The stage “{code}” does not belong to this model (any more). Choose another one."),
     "stage_model_has_no_such_date": _("“{name}” does not count from this date."),
     "broken_audience": _("The rule of the audience “{name}” can no longer be evaluated. Repair it first."),
+    "broken_pond": _("The rule of the pond “{name}” can no longer be evaluated. Repair it first."),
     "tag_cycle": _("The tag “{tag}” is kept by the audience “{name}”, whose rule would ask for itself."),
     "tag_is_kept": _(
         "The tag “{tag}” is kept by the audience “{name}”, so nobody put it on at a time. "
@@ -141,15 +142,17 @@ MESSAGES: dict[str, str | Promise] = {
 }
 
 POND_MESSAGES: dict[str, str | Promise] = {
-    "no_ponds": _("Add at least one pond: choose an audience and give it a name."),
+    "no_ponds": _("Add at least one pond: choose an audience or compose a rule, and give it a name."),
     "too_many": _("A pond set may have at most {limit} ponds. Put small ones together."),
     "name_missing": _("Give this pond a name of at most 80 characters."),
     "name_twice": _("Another pond of this set has this name."),
-    "audience_missing": _("Choose the audience that says who is in this pond."),
+    "audience_missing": _("Choose the audience that says who is in this pond, or compose a rule."),
     "audience_unknown": _("This audience does not exist (any more). Choose another one."),
     "audience_twice": _("An earlier pond has this audience already: nobody would be left for this one."),
     "audience_cycle": _("The rule of this audience asks for a pond of this set, so it would ask for itself."),
     "audience_broken": _("The rule of this audience can no longer be evaluated. Repair it first."),
+    "rule_cycle": _("The rule of this pond asks for itself, through a pond of this set or an audience. Change it."),
+    "rule_broken": _("The rule of this pond cannot be evaluated. Change it: what is wrong is marked there."),
 }
 
 

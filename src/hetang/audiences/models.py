@@ -12,8 +12,17 @@ from hetang.platform.ids import public_id
 from hetang.platform.models import OrgNode, User
 
 
+def own_rule_title(pond_set: str, pond: str) -> str:
+    """What a rule of a pond's own is called where audiences are named."""
+    return f"{pond_set}·{pond}"
+
+
 class Audience(models.Model):
-    """A named rule. Its people are counted within `org_node`: for a store only those who are visible there."""
+    """A named rule. Its people are counted within `org_node`: for a store only those who are visible there.
+
+    With a `pond_set` it is a rule that one of its ponds has of its own: it is called as the pond is, only the pond set
+    can name it, and nobody refreshes or counts it by itself.
+    """
 
     id = models.BigAutoField(primary_key=True)
     public_id = models.UUIDField(default=public_id, unique=True)
@@ -22,6 +31,7 @@ class Audience(models.Model):
     rule = models.JSONField()
     version = models.IntegerField(default=1)
     org_node = models.ForeignKey(OrgNode, models.PROTECT)
+    pond_set = models.ForeignKey("PondSet", models.PROTECT, null=True, related_name="own_rules")
     live = models.BooleanField(default=False)  # refreshed by the worker, once a minute at most
     refresh_at = models.TimeField(null=True)  # of the brand's day: refreshed by the worker daily at this time, or
     refresh_weekday = models.SmallIntegerField(null=True)  # weekly on this day (0 is Monday)
@@ -37,9 +47,16 @@ class Audience(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["org_node", "name"], condition=models.Q(archived_at=None), name="audience_name_once"
+                fields=["org_node", "name"],
+                condition=models.Q(archived_at=None, pond_set=None),
+                name="audience_name_once",
             ),
         ]
+
+    @property
+    def title(self) -> str:
+        """What it is called beside audiences: its name, with that of the set before a pond's own rule."""
+        return self.name if self.pond_set is None else own_rule_title(self.pond_set.name, self.name)
 
     @property
     def schedule(self) -> Schedule | None:

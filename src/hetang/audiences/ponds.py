@@ -1,7 +1,7 @@
 """Pond sets: save them, put them away, and ask where everybody is now.
 
-Each pond has a saved audience. Whoever fits several is in the first of them, whoever fits none is in the rest; so
-everybody is in exactly one place, and what leaves one pond is found in another.
+Each pond has a saved audience, or a rule of its own (see `pond_rules`). Whoever fits several is in the first of them,
+whoever fits none is in the rest; so everybody is in exactly one place, and what leaves one pond is found in another.
 """
 
 from __future__ import annotations
@@ -9,19 +9,21 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from pyroaring import BitMap
 
-from hetang.audiences import catalogues, queries
+from hetang.audiences import catalogues, pond_rules, queries
 from hetang.audiences.errors import InvalidPonds, NameTaken, OutsideScope, PondInUse, PondsGone, StaleVersion
-from hetang.audiences.models import Audience, Pond, PondSet
+from hetang.audiences.models import Audience, Pond, PondSet, own_rule_title
+from hetang.audiences.naming import naming
 from hetang.audiences.reading import parse
-from hetang.audiences.rules import Catalogue, InvalidRule, PondRule, named_in
-from hetang.audiences.services import hold
+from hetang.audiences.rules import Catalogue, InvalidRule, PondRule, SavedRule
 from hetang.platform import audit, clock, engine_client
 from hetang.platform.access import Actor, Scope
+from hetang.platform.ids import public_id as new_public_id
 from hetang.platform.models import OrgNode
 
 MOST = 12  # ponds of a set, without the rest: more cannot be told apart in a picture
@@ -30,11 +32,28 @@ MAX_NAME = 80
 
 @dataclass(frozen=True)
 class Wanted:
-    """A pond as somebody wants it: its name, the public id of its audience, and its own where it is there already."""
+    """A pond as somebody wants it: its name, the public id of its audience, and its own where it is there already. With
+    a `rule` (a document) it has that instead of an audience."""
 
     name: str
-    audience: str
+    audience: str = ""
     pond: str = ""
+    rule: dict[str, Any] | None = None
+
+
+class Ruled(Protocol):
+    """What has a rule document: an audience, or a draft."""
+
+    @property
+    def rule(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class _Meant:
+    """A pond that is wanted, with the public id that its audience or its own rule has or is to have."""
+
+    wanted: Wanted
+    audience: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +84,7 @@ def ponds_of(pond_set: PondSet) -> list[Pond]:
     return list(pond_set.ponds.filter(removed_at=None).select_related("audience").order_by("position"))
 
 
-def now(audiences: Sequence[Audience], scope: Scope, *, members: bool = False, fresh: bool = False) -> Now:
+def now(audiences: Sequence[Ruled], scope: Scope, *, members: bool = False, fresh: bool = False) -> Now:
     """Where everybody in scope is, by the rules of these audiences in their order. `members` fills `parts`, `fresh`
     counts all that is committed by now. Raises like `queries.preview`. 1 M people in 6 ponds of tags: 75 ms on a busy
     machine (`benchmarks.pond_flow`)."""
@@ -98,14 +117,21 @@ def save(
     scope = actor.own_scope("audiences:edit")
     if not scope.covers(org_node.path) or (pond_set is not None and not scope.covers(pond_set.org_node.path)):
         raise OutsideScope
-    audiences = checked(actor, ponds, pond_set)
+    meant, audiences = checked(actor, ponds, pond_set)
+    own = {one.audience: (one.wanted.name, one.wanted.rule) for one in meant if one.wanted.rule is not None}
     fields = {"name": name, "org_node": org_node, "description": description}
     try:
         with transaction.atomic():
-            hold({"rules": [{"audience": one.audience} for one in ponds]})
+            pond_rules.hold([{"audience": list(audiences)}, *(rule for _name, rule in own.values())])
             saved = _create(actor, fields) if pond_set is None else _update(pond_set, fields)
-            _arrange(saved, ponds, audiences)
-            told = [[one.name, audiences[one.audience].name] for one in ponds]
+            audiences |= pond_rules.settle(actor, saved, own)
+            gone = _arrange(saved, meant, audiences)
+            pond_rules.put_away(saved, but=[one.pk for one in audiences.values()])
+            _free(gone)
+            told = [
+                [one.wanted.name, own[one.audience][1] if one.audience in own else audiences[one.audience].name]
+                for one in meant
+            ]
             changes = {"name": name, "version": saved.version, "ponds": told}
             audit.record(actor, "pond_set.saved", "pond_set", saved.public_id, changes, org_node.id)
     except IntegrityError as clash:
@@ -114,10 +140,14 @@ def save(
     return saved
 
 
-def checked(actor: Actor, ponds: Sequence[Wanted], pond_set: PondSet | None = None) -> dict[str, Audience]:
-    """The audiences of these ponds by public id. Raises InvalidPonds."""
-    known = _with_ponds(catalogues.catalogue(fresh=True), ponds, pond_set)
-    wanted = [one.audience for one in ponds if one.audience in known.audiences]
+def checked(
+    actor: Actor, ponds: Sequence[Wanted], pond_set: PondSet | None = None
+) -> tuple[list[_Meant], dict[str, Audience]]:
+    """These ponds, and the saved audiences among them by public id. Raises InvalidPonds."""
+    meant = _meant(ponds, pond_set)
+    rules = [one.rule for one in ponds if one.rule is not None]
+    known = _with_ponds(catalogues.catalogue({"rules": rules}, fresh=True), meant, pond_set)
+    wanted = [one.audience for one in ponds if one.rule is None and one.audience in known.audiences]
     seen = queries.visible(actor.scope("audiences:edit")).filter(public_id__in=wanted)
     audiences = {str(one.public_id): one for one in seen}
     problems: list[tuple[int | None, str]] = []
@@ -127,47 +157,67 @@ def checked(actor: Actor, ponds: Sequence[Wanted], pond_set: PondSet | None = No
         problems.append((None, "too_many"))
     names: set[str] = set()
     used: set[str] = set()
-    for place, one in enumerate(ponds[:MOST]):
+    for place, (one, identity) in enumerate((one.wanted, one.audience) for one in meant[:MOST]):
         if not one.name or len(one.name) > MAX_NAME:
             problems.append((place, "name_missing"))
         elif one.name in names:
             problems.append((place, "name_twice"))
-        if not one.audience:
+        if one.rule is not None:
+            if trouble := _trouble(one.rule, identity, known, "rule"):
+                problems.append((place, trouble))
+        elif not one.audience:
             problems.append((place, "audience_missing"))
         elif one.audience not in audiences:
             problems.append((place, "audience_unknown"))
         elif one.audience in used:
             problems.append((place, "audience_twice"))
-        elif trouble := _trouble(audiences[one.audience], known):
+        elif trouble := _trouble(audiences[one.audience].rule, identity, known, "audience"):
             problems.append((place, trouble))
         names.add(one.name)
-        used.add(one.audience)
+        used |= {one.audience} if one.rule is None else set()
     if problems:
         raise InvalidPonds(problems)
-    return audiences
+    return meant, audiences
 
 
-def _with_ponds(known: Catalogue, ponds: Sequence[Wanted], pond_set: PondSet | None) -> Catalogue:
+def _meant(ponds: Sequence[Wanted], pond_set: PondSet | None) -> list[_Meant]:
+    """A pond that has a rule of its own already changes that one."""
+    own = pond_rules.by_pond(pond_set) if pond_set else {}
+    found = []
+    for one in ponds:
+        there = own.pop(one.pond, None) if one.rule is not None else None
+        new = one.audience if one.rule is None else str(new_public_id())
+        found.append(_Meant(one, str(there.public_id) if there else new))
+    return found
+
+
+def _with_ponds(known: Catalogue, meant: Sequence[_Meant], pond_set: PondSet | None) -> Catalogue:
     """What exists as it would be with these ponds: rules may name those that are there already, and the rest."""
+    name = pond_set.name if pond_set else ""
+    saved = dict(known.audiences)
+    for one in meant:
+        if one.wanted.rule is not None:
+            saved[one.audience] = SavedRule(0, own_rule_title(name, one.wanted.name), one.wanted.rule, of_pond=True)
+    known = replace(known, audiences=saved)
     if pond_set is None:
         return known
     named = dict(known.ponds)
     earlier: list[str] = []
-    for one in ponds:
-        if one.pond in named:
-            named[one.pond] = PondRule(pond_set.name, one.name, one.audience, tuple(earlier))
+    for one in meant:
+        if one.wanted.pond in named:
+            named[one.wanted.pond] = PondRule(name, one.wanted.name, one.audience, tuple(earlier))
         earlier.append(one.audience)
-    named[str(pond_set.public_id)] = PondRule(pond_set.name, "", "", tuple(earlier))
+    named[str(pond_set.public_id)] = PondRule(name, "", "", tuple(earlier))
     return replace(known, ponds=named)
 
 
-def _trouble(audience: Audience, known: Catalogue) -> str:
-    """Why the rule of an audience cannot be that of a pond; empty if it can."""
+def _trouble(rule: dict[str, Any], identity: str, known: Catalogue, whose: str) -> str:
+    """Why a rule (`whose`: of an "audience", or the pond's own "rule") cannot be that of a pond; empty if it can."""
     try:
-        parse(audience.rule, known, frozenset({str(audience.public_id)}))
+        parse(rule, known, frozenset({identity}))
     except InvalidRule as invalid:
         circles = any(problem.code in {"cycle", "tag_cycle"} for problem in invalid.problems)
-        return "audience_cycle" if circles else "audience_broken"
+        return f"{whose}_cycle" if circles else f"{whose}_broken"
     return ""
 
 
@@ -183,30 +233,29 @@ def _update(pond_set: PondSet, fields: dict[str, object]) -> PondSet:
     return PondSet.objects.get(id=pond_set.id)
 
 
-def _arrange(pond_set: PondSet, wanted: Sequence[Wanted], audiences: dict[str, Audience]) -> None:
-    """Ponds that are there already stay who they are, under whatever name: their days go on."""
+def _arrange(pond_set: PondSet, meant: Sequence[_Meant], audiences: dict[str, Audience]) -> list[str]:
+    """Ponds that are there already stay who they are, under whatever name: their days go on. Gives those that go."""
     there = {str(one.public_id): one for one in ponds_of(pond_set)}
     kept, new = [], []
-    for position, one in enumerate(wanted):
-        pond = there.pop(one.pond, None)
+    for position, one in enumerate(meant):
+        pond = there.pop(one.wanted.pond, None)
         if pond is None:
             pond = Pond(pond_set=pond_set)
             new.append(pond)
         else:
             kept.append(pond)
-        pond.name, pond.audience, pond.position = one.name, audiences[one.audience], position
+        pond.name, pond.audience, pond.position = one.wanted.name, audiences[one.audience], position
     Pond.objects.bulk_create(new)
     Pond.objects.bulk_update(kept, ["name", "audience", "position"])
     Pond.objects.filter(pk__in=[one.pk for one in there.values()]).update(removed_at=clock.now())
-    _free([str(one.public_id) for one in there.values()])
+    return list(there)
 
 
 def _free(codes: Iterable[str]) -> None:
     """Raises PondInUse where rules ask for ponds that are gone. After their update: whoever saves such a rule holds
-    them until it is there (`services._hold_ponds`)."""
-    wanted = set(codes)
-    saved = Audience.objects.filter(archived_at=None).order_by("name") if wanted else ()
-    names = [one.name for one in saved if wanted & named_in(one.rule, "ponds")]
+    them until it is there (`services.hold_ponds`)."""
+    wanted = list(codes)
+    names = [one.title for one in naming("ponds", *wanted)] if wanted else []
     if names:
         raise PondInUse(names)
 
@@ -219,6 +268,7 @@ def archive(actor: Actor, pond_set: PondSet) -> None:
         changed = PondSet.objects.filter(id=pond_set.id, archived_at=None).update(archived_at=clock.now())
         if changed != 1:
             raise StaleVersion
+        pond_rules.put_away(pond_set)
         _free([str(pond_set.public_id), *(str(one.public_id) for one in ponds_of(pond_set))])
         audit.record(actor, "pond_set.archived", "pond_set", pond_set.public_id, {}, pond_set.org_node_id)
     catalogues.forget()
@@ -234,8 +284,9 @@ def restore(actor: Actor, pond_set: PondSet) -> None:
                 raise StaleVersion
             ponds = pond_set.ponds.filter(removed_at=None).order_by("position")
             # Held, so that none is archived in this moment.
-            held = Audience.objects.select_for_update().filter(pk__in=[one.audience_id for one in ponds])
-            gone = [one.name for one in held.order_by("pk") if one.archived_at is not None]
+            held = Audience.objects.select_for_update(of=("self",)).filter(pk__in=[one.audience_id for one in ponds])
+            asked = pond_rules.bring_back(pond_set)
+            gone = [*(one.name for one in held.order_by("pk") if one.archived_at is not None), *asked]
             if gone:
                 raise PondsGone(gone)
             audit.record(actor, "pond_set.restored", "pond_set", pond_set.public_id, {}, pond_set.org_node_id)

@@ -18,6 +18,7 @@ from hetang.audiences.matching import Verdict, matches
 from hetang.audiences.matching import explain as explain_person
 from hetang.audiences.models import Audience, AudienceSnapshot, AudienceVersion, PondSet
 from hetang.audiences.moments import Moment
+from hetang.audiences.naming import naming
 from hetang.audiences.people import GroupStay, Move, Person
 from hetang.audiences.reading import every_condition, parse
 from hetang.audiences.rules import (
@@ -28,7 +29,6 @@ from hetang.audiences.rules import (
     Path,
     WasInPond,
     WasMember,
-    named_in,
     position_of,
 )
 from hetang.audiences.rules import is_personal as personal_rule
@@ -62,7 +62,12 @@ class Preview:
 
 def visible(scope: Scope) -> QuerySet[Audience]:
     """Audiences that somebody with this scope may see: her nodes', and those of the nodes above."""
-    return Audience.objects.filter(placed(scope), archived_at=None).select_related("org_node")
+    return Audience.objects.filter(placed(scope), archived_at=None, pond_set=None).select_related("org_node")
+
+
+def seen_rules(scope: Scope) -> set[int]:
+    """Ids of the saved audiences, and of the rules of ponds, that somebody with this scope may see. One query."""
+    return set(Audience.objects.filter(placed(scope), archived_at=None).values_list("pk", flat=True))
 
 
 def placed(scope: Scope) -> Q:
@@ -94,7 +99,7 @@ def is_personal(audience: Audience, version: int) -> bool:
 
 def archived(scope: Scope) -> QuerySet[Audience]:
     """Archived audiences of the nodes of a scope."""
-    found = Audience.objects.exclude(archived_at=None).select_related("org_node")
+    found = Audience.objects.filter(pond_set=None).exclude(archived_at=None).select_related("org_node")
     return found if scope.everything else found.filter(org_node__in=scope.org_nodes())
 
 
@@ -150,21 +155,23 @@ def members(audience_id: int) -> BitMap:
 
 
 def used_by(audience: Audience) -> list[Audience]:
-    """Other audiences whose rule names this one."""
-    others = Audience.objects.filter(archived_at=None).exclude(id=audience.id)
-    return [other for other in others if str(audience.public_id) in named_in(other.rule, "audience")]
+    """Other saved audiences whose rule names this one."""
+    others = naming("audience", str(audience.public_id))
+    return [other for other in others if other.pond_set is None and other.pk != audience.pk]
 
 
 def naming_district(code: str, city: str) -> list[str]:
     """Names of the audiences whose rule names a district by its code, or (unless it is empty) this city."""
-    saved = Audience.objects.filter(archived_at=None).order_by("name").values_list("name", "rule")
-    return [name for name, rule in saved if code in named_in(rule, "districts") or city in named_in(rule, "parents")]
+    asking = {one.pk: one for one in (*naming("districts", code), *naming("parents", city))}
+    return sorted(one.title for one in asking.values())
 
 
 def ponds_of(audience: Audience) -> list[PondSet]:
-    """Pond sets one of whose ponds is this audience, by name."""
-    ponds = {"ponds__audience": audience, "ponds__removed_at": None, "archived_at": None}
-    return list(PondSet.objects.filter(**ponds).distinct().order_by("name"))
+    """Pond sets one of whose ponds is this audience, or has a rule of its own that names it; by name."""
+    asking = {one.pond_set_id for one in naming("audience", str(audience.public_id))}
+    are_it = Q(ponds__audience=audience, ponds__removed_at=None)
+    found = PondSet.objects.filter(are_it | Q(pk__in=asking - {None}), archived_at=None)
+    return list(found.distinct().order_by("name"))
 
 
 def tag_sizes() -> dict[int, int]:

@@ -247,10 +247,15 @@ class Reader:
 
     def audience(self, raw: dict[str, Any], path: Path) -> str:
         """The saved audience that a condition names; empty where it cannot be used here."""
-        return self.usable(self.text(raw, "audience", path), (*path, "audience"))
+        public_id, at = self.text(raw, "audience", path), (*path, "audience")
+        saved = self.catalogue.audiences.get(public_id)
+        if saved is not None and saved.of_pond:
+            self.problem(at, "unknown_audience", code=short(public_id))
+            return ""
+        return self.usable(public_id, at)
 
     def usable(self, public_id: str, at: Path) -> str:
-        """The saved audience of a public id; empty where it cannot be used here."""
+        """The saved audience, or the own rule of a pond, of a public id; empty where it cannot be used here."""
         saved = self.catalogue.audiences.get(public_id)
         if saved is None:
             if public_id:
@@ -261,8 +266,8 @@ class Reader:
             self.problem(at, "too_deep", limit=MAX_DEPTH)
         elif broken := self.broken(public_id):
             cycle = next((p for p in broken.problems if p.code in _CIRCLES), None)
-            code, params = (cycle.code, cycle.params) if cycle else ("broken_audience", {"name": saved.name})
-            self.problem(at, code, **params)
+            code, params = ("broken_pond" if saved.of_pond else "broken_audience"), {"name": saved.name}
+            self.problem(at, cycle.code if cycle else code, **(cycle.params if cycle else params))
         else:
             return public_id
         return ""

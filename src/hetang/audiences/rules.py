@@ -471,9 +471,12 @@ class Sent:
 
 @dataclass(frozen=True)
 class SavedRule:
+    """The rule of a saved audience, or (`of_pond`) one that a pond has of its own: no other rule can name that one."""
+
     id: int
     name: str
     rule: dict[str, Any]
+    of_pond: bool = False
 
 
 @dataclass(frozen=True)

@@ -331,8 +331,10 @@ def _in_groups(w: Writer, node: InGroups) -> str:
 
 
 def _member(w: Writer, node: MemberOf) -> str:
-    name = w.catalogue.audiences[node.audience].name
-    return w.say(f"属于人群“{name}”", f"is in the audience “{name}”")
+    saved = w.catalogue.audiences[node.audience]
+    if saved.of_pond:
+        return w.say(f"符合分层“{saved.name}”的条件", f"fits the rule of the pond “{saved.name}”")
+    return w.say(f"属于人群“{saved.name}”", f"is in the audience “{saved.name}”")
 
 
 def _in_pond(w: Writer, node: InPond) -> str:

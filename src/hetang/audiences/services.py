@@ -56,9 +56,9 @@ def save(
     try:
         with transaction.atomic():
             hold(rule)
-            _hold_ponds(rule)
+            hold_ponds(rule)
             saved = _create(actor, fields) if audience is None else _update(audience, fields)
-            _keep_version(actor, saved)
+            keep_version(actor, saved)
             changes = {"name": name, "version": saved.version, "rule": rule}
             audit.record(actor, "audience.saved", "audience", saved.public_id, changes, org_node.id)
     except IntegrityError as clash:
@@ -92,7 +92,7 @@ def hold(rule: dict[str, Any]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "select public_id::text from audiences_audience where public_id::text = any(%s) and archived_at is null"
-            " order by id for share",
+            " and pond_set_id is null order by id for share",
             [named],
         )
         held = {row[0] for row in cursor.fetchall()}
@@ -101,7 +101,7 @@ def hold(rule: dict[str, Any]) -> None:
         raise InvalidRule(gone)
 
 
-def _hold_ponds(rule: dict[str, Any]) -> None:
+def hold_ponds(rule: dict[str, Any]) -> None:
     """Keep the ponds that a rule names from going until the rule is committed."""
     named = sorted(named_in(rule, "ponds"))
     if not named:
@@ -128,7 +128,7 @@ def _create(actor: Actor, fields: dict[str, Any]) -> Audience:
 def _update(audience: Audience, fields: dict[str, Any]) -> Audience:
     if fields["refresh_at"] is None and audience.automatic_tags.exists():
         fields["live"] = True  # what keeps a tag has to go on
-    changed = Audience.objects.filter(id=audience.id, version=audience.version, archived_at=None).update(
+    changed = Audience.objects.filter(id=audience.id, version=audience.version, archived_at=None, pond_set=None).update(
         **fields, version=audience.version + 1, updated_at=clock.now()
     )
     if changed != 1:
@@ -136,7 +136,8 @@ def _update(audience: Audience, fields: dict[str, Any]) -> Audience:
     return Audience.objects.get(id=audience.id)
 
 
-def _keep_version(actor: Actor, audience: Audience) -> None:
+def keep_version(actor: Actor, audience: Audience) -> None:
+    """Write down its rule as that of its version."""
     AudienceVersion.objects.create(
         audience=audience, version=audience.version, rule=audience.rule, at=clock.now(), by_id=actor.user_id
     )

@@ -163,7 +163,7 @@ def check(broadcast: Broadcast) -> list[Problem]:
     for name, (low, high) in ranges.items():
         if not low <= getattr(broadcast, name) <= high:
             problems.append(Problem(name, "out_of_range", {"low": low, "high": high}))
-    if Audience.objects.filter(pk=broadcast.audience_id, archived_at=None).first() is None:
+    if Audience.objects.filter(pk=broadcast.audience_id, archived_at=None, pond_set=None).first() is None:
         problems.append(Problem("audience", "audience_gone"))
     return problems
 

@@ -106,7 +106,12 @@ def bring_back(request: HttpRequest) -> HttpResponse:
 
 def _settled(actor: Actor) -> bool:
     """Whether she put the steps away or all are done: one query for the many days on which they are."""
-    everything = (_buyers(), _friends(), Audience.objects.all(), Broadcast.objects.exclude(programme=None))
+    everything = (
+        _buyers(),
+        _friends(),
+        Audience.objects.filter(pond_set=None),
+        Broadcast.objects.exclude(programme=None),
+    )
     away = Dismissal.objects.filter(user_id=OuterRef("pk"), code=FIRST_STEPS)
     done = Q(*(Exists(rows) for rows in everything))
     return User.objects.filter(Exists(away) | done, pk=actor.user_id or 0).exists()
@@ -157,7 +162,7 @@ def _wecom(actor: Actor) -> Step:
 
 
 def _audience(actor: Actor) -> Step:
-    newest = Audience.objects.order_by("-id").values_list("name", flat=True).first()
+    newest = Audience.objects.filter(pond_set=None).order_by("-id").values_list("name", flat=True).first()
     return Step(
         gettext_lazy("Describe an audience"),
         gettext_lazy("Whom to write to: a rule over tags, purchases and dates that keeps itself up to date."),

@@ -107,6 +107,14 @@ def _ponds_form(place: SimpleNamespace) -> Values:
     return {"name": "Renamed ponds", "set": place.pond_set.public_id, "version": 1, **pond}
 
 
+def _rule_form(place: SimpleNamespace) -> Values:
+    return {**_ponds_form(place), "line": 0, "tree": '{"all": []}'}
+
+
+def _own_rule_form(place: SimpleNamespace) -> Values:
+    return {"pond": place.ruled_pond.public_id, "name": f"{place.thing} rule"}
+
+
 LISTED: dict[str, Listed] = {
     # pages of the frame, and what is one's own
     **dict.fromkeys(("console:home", "console:help", "console:styleguide"), Listed(silent=True)),
@@ -196,6 +204,8 @@ LISTED: dict[str, Listed] = {
     **dict.fromkeys(("ponds:list", "ponds:new"), Listed()),
     "ponds:draw": Listed(body=_ponds_form, silent=True),
     "ponds:save": Listed(body=_ponds_form),
+    **dict.fromkeys(("ponds:rule", "ponds:use"), Listed(body=_rule_form, silent=True)),
+    "ponds:make-audience": Listed(_of_pond_set, body=_own_rule_form),
     "ponds:start": Listed(body=sending(start="rfm"), of="self"),  # what it makes lies at her own place
     **dict.fromkeys(("ponds:detail", "ponds:history", "ponds:edit"), Listed(_of_pond_set)),
     "ponds:people": Listed(_of_pond_set, query=sending(row="rest", column="rest")),

@@ -236,6 +236,8 @@ def _audiences(place: SimpleNamespace) -> None:
     place.pond = Pond.objects.create(
         pond_set=place.pond_set, name=f"{place.thing} pond", audience=place.audience, position=0
     )
+    own = Audience.objects.create(name=f"{place.thing} ruled", pond_set=place.pond_set, **values)
+    place.ruled_pond = Pond.objects.create(pond_set=place.pond_set, name=own.name, audience=own, position=1)
     pond_days._keep(
         place.pond_set, now.date(), [place.pond], Now(1, [], [], [], [BitMap([place.customer.pk]), BitMap()])
     )

@@ -78,7 +78,7 @@ def offers(known: Catalogue) -> Iterator[Offer]:
         yield _offer(f"category:{code}", behaviour_label("bought"), names, code)
     for code, tag in known.tags.items():
         yield _offer(f"tag:{code}", label_of({"type": "tag"}), (tag.name, tag.name), code)
-    for code, saved in known.audiences.items():
+    for code, saved in ((code, one) for code, one in known.audiences.items() if not one.of_pond):
         yield _offer(f"audience:{code}", label_of({"type": "audience"}), (saved.name, saved.name))
     for code, model in known.stage_models.items():
         yield _offer(f"life_stage:{code}", label_of({"type": "life_stage"}), (model.name, model.name))

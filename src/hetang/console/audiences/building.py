@@ -122,7 +122,7 @@ def edit(request: HttpRequest, public_id: str) -> HttpResponse:
 def build(request: HttpRequest) -> HttpResponse:
     """One edit. `do` names it (`add:<place>:<what>`, `remove:<place>`, `group:<place>:<kind>`, `undo`, `draw`);
     without it only values changed, and only the figures are sent back."""
-    known = catalogue(_named(request))
+    known = catalogue(named_in_post(request))
     rule, past = drafts.read(request.POST, known)
     action = request.POST.get("do", "")
     if action.startswith("add:") and action.endswith(":?"):  # what was found by typing
@@ -142,7 +142,7 @@ def build(request: HttpRequest) -> HttpResponse:
 @needs("audiences:edit")
 def save(request: HttpRequest) -> HttpResponse:
     """Save the rule as a new audience or as a new version of one."""
-    known = catalogue(_named(request), fresh=True)
+    known = catalogue(named_in_post(request), fresh=True)
     rule, past = drafts.read(request.POST, known)
     audience = _own(request, request.POST["audience"]) if request.POST.get("audience") else None
     if audience is not None:
@@ -193,14 +193,19 @@ def _page_context(
     request: HttpRequest, rule: Rule, known: Catalogue, audience: Audience | None, past: list[Rule]
 ) -> dict[str, Any]:
     return {
-        **_drawn(actor_of(request), rule, past, known, ""),
+        **drawn(request, rule, known, past),
         "audience": audience,
         "name": audience.name if audience else _name_of_start(request.GET.get("template", ""), known),
         "refresh": _refresh_of(audience),
         "weekdays": WEEKDAYS,
-        "sources": short_lists(within(known, actor_of(request))),
         "starts": offered(known) if audience is None else (),
     }
+
+
+def drawn(request: HttpRequest, rule: Rule, known: Catalogue, past: list[Rule]) -> dict[str, Any]:
+    """What a page needs that shows a rule in the builder: its parts, its figures, and the lists to choose from."""
+    actor = actor_of(request)
+    return {**_drawn(actor, rule, past, known, ""), "sources": short_lists(within(known, actor))}
 
 
 def _difference(request: HttpRequest, known: Catalogue) -> Rule | None:
@@ -349,7 +354,7 @@ def _input(one: Field, place: str, known: Catalogue) -> Input:
     return Input(one, f"f-{place}-{one.name}", [one.shown(value) for value in values], options)
 
 
-def _named(request: HttpRequest) -> dict[str, list[str]]:
+def named_in_post(request: HttpRequest) -> dict[str, list[str]]:
     """The products, groups and messages that the posted rule names, or named before: undo may bring them back."""
     found = {key: _posted(request, key) for key in ("sku", "groups", "campaigns", "broadcasts")}
     for name in ("tree", "past"):

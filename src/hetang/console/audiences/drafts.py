@@ -36,8 +36,8 @@ def opened(document: dict[str, Any] | None) -> Rule:
 def read(posted: QueryDict, known: Catalogue) -> tuple[Rule, list[Rule]]:
     """The draft as it was drawn, with what the fields say now, and the drafts before it (newest last)."""
     try:
-        rule = json.loads(posted.get("tree") or '{"all": []}')
-        past = json.loads(posted.get("past") or "[]")
+        rule = loaded(posted.get("tree") or '{"all": []}')
+        past = loaded(posted.get("past") or "[]")
         drawn = copy.deepcopy(rule)
         for place, leaf in list(leaves(rule)):
             put(rule, place, _read_leaf(leaf, place, posted, known))
@@ -46,6 +46,24 @@ def read(posted: QueryDict, known: Catalogue) -> tuple[Rule, list[Rule]]:
     if rule != drawn:
         past.append(drawn)
     return rule, past
+
+
+def loaded(text: str) -> Any:
+    """What a text in JSON says. Raises ValueError or RecursionError, also where half of a character stands in it: that
+    can be written neither to a page nor to the database."""
+    found = json.loads(text)
+    json.dumps(found, ensure_ascii=False).encode()
+    return found
+
+
+def reopened(document: Any, known: Catalogue) -> Rule:
+    """A rule document from a form as a draft, whether it can be evaluated or not; an empty one where it is none."""
+    try:
+        posted = QueryDict(mutable=True)
+        posted["tree"] = json.dumps(opened(document))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {"all": []}
+    return read(posted, known)[0]
 
 
 def packed(past: list[Rule]) -> str:

@@ -227,7 +227,7 @@ def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
         "joining_codes": [],
         "order_sources": [],
         "order_channels": [(code, named(names)) for code, names in ORDER_CHANNELS.items()],
-        "audiences": [(public_id, saved.name) for public_id, saved in known.audiences.items()],
+        "audiences": [(code, one.name) for code, one in known.audiences.items() if not one.of_pond],
         "ponds": [
             (code, f"{one.set_name}·{one.name or pgettext('pond', 'Everybody else')}")
             for code, one in known.ponds.items()

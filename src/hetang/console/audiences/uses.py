@@ -103,7 +103,7 @@ def _refusal(used: AudienceInUse) -> str:
             "names": ", ".join(used.tags)
         }
     if used.ponds:
-        return _("Ponds are made of it, in: %(names)s. Give these another audience first.") % {
+        return _("Ponds are made of it or ask for it, in: %(names)s. Change these first.") % {
             "names": ", ".join(used.ponds)
         }
     if used.names:

@@ -30,7 +30,7 @@ def tag_merge(request: HttpRequest, tag_id: int) -> HttpResponse:
     into = in_use.filter(code=request.POST.get("into", "")).exclude(pk=tag.pk).first()
     users = automatic.using(tag.code)
     if users:
-        names = ", ".join(user.name for user in users)
+        names = ", ".join(user.title for user in users)
         messages.error(
             request, _("Audiences ask for this tag: %(names)s. Change their rules first.") % {"names": names}
         )

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from hetang.audiences import queries as audiences
 from hetang.audiences.automatic import Keeper, keepers
 from hetang.audiences.models import Audience
+from hetang.audiences.naming import in_use
 from hetang.audiences.rules import named_in
 from hetang.connectors.wecom import tag_directions
 from hetang.connectors.wecom.models import TagDirection
@@ -143,7 +144,7 @@ def _shown(row: Row, show: str) -> bool:
 
 def _rows(actor: Actor) -> dict[TagGroup, list[Row]]:
     counts, users = _carriers(), _users()
-    seen = set(audiences.visible(actor.scope("audiences:view")).values_list("pk", flat=True))
+    seen = audiences.seen_rules(actor.scope("audiences:view"))
     groups = TagGroup.objects.select_related("owner").prefetch_related("tags").order_by("position", "id")
     keeping = keepers(counts)
     found: dict[TagGroup, list[Row]] = {}
@@ -160,10 +161,9 @@ def _row(tag: Tag, count: Count, keeper: Keeper | None, users: list[Audience], s
 
 
 def _users() -> dict[str, list[Audience]]:
-    """The audiences whose rule asks for each tag, by its code."""
+    """The audiences, and the rules of ponds, that ask for each tag, by its code."""
     found: dict[str, list[Audience]] = defaultdict(list)
-    saved = Audience.objects.filter(archived_at=None).prefetch_related("automatic_tags__tag").order_by("name")
-    for one in saved:
+    for one in in_use().prefetch_related("automatic_tags__tag"):
         for code in named_in(one.rule, "tags"):
             found[code].append(one)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,15 +10,19 @@ from django.contrib import messages
 from django.core.exceptions import BadRequest, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 from django.views.decorators.http import require_GET, require_POST
 
 from hetang.audiences import ponds, queries
+from hetang.audiences.catalogues import catalogue
 from hetang.audiences.errors import POND_MESSAGES, InvalidPonds, NameTaken, OutsideScope, PondInUse, StaleVersion
 from hetang.audiences.models import Audience, PondSet
-from hetang.audiences.ponds import MAX_NAME, MOST, Wanted
+from hetang.audiences.ponds import MAX_NAME, MOST, Ruled, Wanted
+from hetang.audiences.reading import parse
 from hetang.audiences.rules import InvalidRule
+from hetang.audiences.sentences import describe
+from hetang.console.audiences import drafts
 from hetang.console.audiences.building import home_node, trouble
 from hetang.console.ponds.access import own_or_404
 from hetang.console.ponds.starts import starts
@@ -29,12 +34,15 @@ _FIRST = 3  # empty lines of a new set
 
 @dataclass
 class Line:
-    """A pond as it is typed, what was counted of it, and what is wrong with it."""
+    """A pond as it is typed, what was counted of it, and what is wrong with it. `rule`: its own, a document, instead of
+    an audience; `sentence` says that one."""
 
     name: str = ""
     audience: str = ""
     pond: str = ""
+    rule: Any = None
     label: str = ""
+    sentence: str = ""
     people: int | None = None
     fits: int | None = None
     taken: list[tuple[str, int]] = field(default_factory=list)
@@ -42,7 +50,29 @@ class Line:
 
     @property
     def empty(self) -> bool:
-        return not (self.name or self.audience)
+        return not (self.name or self.audience or self.rule is not None)
+
+    @property
+    def own(self) -> bool:
+        """Whether it has a rule of its own."""
+        return self.rule is not None
+
+    @property
+    def packed(self) -> str:
+        """Its own rule as it travels with the page."""
+        return "" if self.rule is None else json.dumps(self.rule, ensure_ascii=False)
+
+    def wrong(self, said: str) -> None:
+        """Note what is wrong with it, once."""
+        if said not in self.problems:
+            self.problems.append(said)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A rule of its own that is not saved yet."""
+
+    rule: dict[str, Any]
 
 
 @dataclass
@@ -59,7 +89,7 @@ class Typed:
 @needs("audiences:edit")
 def new(request: HttpRequest) -> HttpResponse:
     """An empty form."""
-    return _page(request, Typed(lines=[Line() for _place in range(_FIRST)]), None)
+    return page(request, Typed(lines=[Line() for _place in range(_FIRST)]), None)
 
 
 @require_GET
@@ -68,18 +98,20 @@ def edit(request: HttpRequest, public_id: str) -> HttpResponse:
     """A pond set in the form."""
     pond_set = own_or_404(actor_of(request), public_id)
     lines = [
-        Line(one.name, str(one.audience.public_id), str(one.public_id), one.audience.name)
+        Line(one.name, "", str(one.public_id), one.audience.rule)
+        if one.audience.pond_set_id
+        else Line(one.name, str(one.audience.public_id), str(one.public_id))
         for one in ponds.ponds_of(pond_set)
     ]
-    return _page(request, Typed(pond_set.name, pond_set.description, lines, pond_set.version), pond_set)
+    return page(request, Typed(pond_set.name, pond_set.description, lines, pond_set.version), pond_set)
 
 
 @require_POST
 @needs("audiences:edit")
 def draw(request: HttpRequest) -> HttpResponse:
-    """One edit: `do` names it (`add`, `up:1`, `down:1`, `remove:1`) and the lines come back; without it only values
-    changed, and only figures come back."""
-    typed, action = _read(request.POST), request.POST.get("do", "")
+    """One edit: `do` names it (`add`, `up:1`, `down:1`, `remove:1`, `plain:1` for an audience instead of a rule of its
+    own) and the lines come back; without it only values changed, and only figures come back."""
+    typed, action = read(request.POST), request.POST.get("do", "")
     focus = _act(typed.lines, action) if action else ""
     values = _values(actor_of(request), typed) | {"focus": focus}
     template = "console/ponds/lines.html" if action else "console/ponds/figures.html"
@@ -90,20 +122,20 @@ def draw(request: HttpRequest) -> HttpResponse:
 @needs("audiences:edit")
 def save(request: HttpRequest) -> HttpResponse:
     """Save as a new set, or change one."""
-    actor, typed = actor_of(request), _read(request.POST)
-    pond_set = _own(actor, request.POST["set"]) if request.POST.get("set") else None
+    actor, typed = actor_of(request), read(request.POST)
+    pond_set = own_set(request)
     if pond_set is not None:
         pond_set.version = typed.version
     if not typed.name or len(typed.name) > MAX_NAME:
         problem = _("Give the pond set a name of at most %(n)d characters.") % {"n": MAX_NAME}
-        return _page(request, typed, pond_set, problem)
+        return page(request, typed, pond_set, problem)
     typed.lines = [line for line in typed.lines if not line.empty]
     problem = ""
     try:
         saved = ponds.save(
             actor,
             name=typed.name,
-            ponds=[Wanted(line.name, line.audience, line.pond) for line in typed.lines],
+            ponds=[Wanted(line.name, line.audience, line.pond, line.rule) for line in typed.lines],
             org_node=pond_set.org_node if pond_set else home_node(actor),
             pond_set=pond_set,
             description=typed.description,
@@ -115,9 +147,9 @@ def save(request: HttpRequest) -> HttpResponse:
             if place is None:
                 problem = said
             else:
-                typed.lines[place].problems.append(said)
+                typed.lines[place].wrong(said)
     except InvalidRule:
-        problem = _("One of the audiences was archived in this moment. Choose another one.")
+        problem = _("An audience or pond that is asked for was archived in this moment. Choose another one.")
     except PondInUse as used:
         said = _("Rules of audiences ask for a pond that you take out: %(names)s. Change these first.")
         problem = said % {"names": ", ".join(used.names)}
@@ -128,12 +160,13 @@ def save(request: HttpRequest) -> HttpResponse:
     except OutsideScope:
         problem = _("This pond set belongs to a part of the organisation that is not yours.")
     if problem:
-        return _page(request, typed, pond_set, problem)
+        return page(request, typed, pond_set, problem)
     messages.success(request, _("Saved. Where everybody is, is kept once a day from now on, just after midnight."))
     return redirect("ponds:detail", saved.public_id)
 
 
-def _page(request: HttpRequest, typed: Typed, pond_set: PondSet | None, problem: str = "") -> HttpResponse:
+def page(request: HttpRequest, typed: Typed, pond_set: PondSet | None, problem: str = "") -> HttpResponse:
+    """The form as it is typed, counted."""
     values = _values(actor_of(request), typed) | {"pond_set": pond_set, "problem": problem}
     values["starts"] = starts() if pond_set is None and request.method == "GET" else ()
     return render(request, "console/ponds/form.html", values, status=422 if problem else 200)
@@ -146,13 +179,15 @@ def _values(actor: Actor, typed: Typed) -> dict[str, Any]:
 
 
 def _count(actor: Actor, typed: Typed, offered: dict[str, Audience]) -> dict[str, Any]:
-    """Fill the lines with figures: those that have an audience, in their order."""
-    for line in typed.lines:
-        chosen = offered.get(line.audience)
-        line.label = chosen.name if chosen else ""
-    counted = [line for line in typed.lines if line.audience in offered][:MOST]
+    """Fill the lines with figures: those that have a rule that can be evaluated or an audience, in their order."""
+    rules: list[Ruled] = []
+    counted: list[Line] = []
+    for line, rule in zip(typed.lines, _rules(typed.lines, offered), strict=True):
+        if rule is not None and len(counted) < MOST:
+            rules.append(rule)
+            counted.append(line)
     try:
-        now = ponds.now([offered[line.audience] for line in counted], actor.scope("audiences:edit"))
+        now = ponds.now(rules, actor.scope("audiences:edit"))
     except EngineUnavailable:
         said = _("The audience engine is not answering, so nothing can be counted now. It can still be saved.")
         return {"trouble": said}
@@ -164,6 +199,24 @@ def _count(actor: Actor, typed: Typed, offered: dict[str, Audience]) -> dict[str
             (other.name or other.label, lost) for other, lost in zip(counted, now.lost[place], strict=True) if lost
         ]
     return {"of": now.of, "rest": now.people[-1], "shares": _shares(counted, now)}
+
+
+def _rules(lines: list[Line], offered: dict[str, Audience]) -> list[Ruled | None]:
+    """By what each line is counted; its label, sentence and problem are filled in."""
+    known = catalogue({"rules": [line.rule for line in lines]}, fresh=any(line.own for line in lines))
+    found: list[Ruled | None] = []
+    for line in lines:
+        chosen = None if line.own else offered.get(line.audience)
+        line.label = chosen.name if chosen else ""
+        found.append(chosen)
+        if line.own:
+            line.label = _("Rule of its own")
+            try:
+                line.sentence = describe(parse(line.rule, known), known, get_language() or "zh-hans")
+                found[-1] = Draft(line.rule)
+            except InvalidRule:
+                line.wrong(str(POND_MESSAGES["rule_broken"]))
+    return found
 
 
 def _shares(counted: list[Line], now: ponds.Now) -> list[dict[str, Any]]:
@@ -196,6 +249,9 @@ def _act(lines: list[Line], action: str) -> str:
     place = int(where) if where.isdecimal() and len(where) < 3 else -1
     if not 0 <= place < len(lines):
         raise BadRequest(action)
+    if word == "plain":
+        lines[place].rule = None
+        return f"audience-{place}"
     if word == "remove":
         del lines[place]
         return f"name-{min(place, len(lines) - 1)}" if lines else "add-pond"
@@ -209,9 +265,14 @@ def _act(lines: list[Line], action: str) -> str:
     return f"name-{place}"
 
 
-def _read(posted: QueryDict) -> Typed:
-    columns = [posted.getlist(name)[: 2 * MOST] for name in ("pond_name", "pond_audience", "pond")]
-    lines = [Line(name.strip(), audience, pond) for name, audience, pond in zip(*columns, strict=False)]
+def read(posted: QueryDict) -> Typed:
+    """The form as it was sent, whatever stands in it."""
+    columns = [posted.getlist(name)[: 2 * MOST] for name in ("pond_name", "pond_audience", "pond", "pond_rule")]
+    columns[-1] += [""] * (len(columns[0]) - len(columns[-1]))
+    lines = [
+        Line(name.strip(), audience, pond, _read_rule(rule))
+        for name, audience, pond, rule in zip(*columns, strict=False)
+    ]
     version = posted.get("version", "")
     return Typed(
         posted.get("name", "").strip(),
@@ -221,8 +282,19 @@ def _read(posted: QueryDict) -> Typed:
     )
 
 
-def _own(actor: Actor, public_id: str) -> PondSet:
+def _read_rule(text: str) -> Any:
+    """A rule that travelled with the page; {} (which is none) for what cannot be read."""
     try:
-        return own_or_404(actor, public_id)
+        found = drafts.loaded(text) if text else None
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict | None) else {}
+
+
+def own_set(request: HttpRequest) -> PondSet | None:
+    """The pond set that is being changed; None for a new one. Raises Http404."""
+    public_id = request.POST.get("set", "")
+    try:
+        return own_or_404(actor_of(request), public_id) if public_id else None
     except ValidationError as no_id:
         raise Http404 from no_id

@@ -131,7 +131,7 @@ def make(actor: Actor, chosen: Start, org_node: OrgNode) -> PondSet:
 
 def _audience(actor: Actor, name: str, rule: Rule, org_node: OrgNode) -> Audience:
     document = {"version": VERSION, "rule": rule if "all" in rule else {"all": [rule]}}
-    of_here = Audience.objects.filter(org_node=org_node, archived_at=None)
+    of_here = Audience.objects.filter(org_node=org_node, archived_at=None, pond_set=None)
     free, there = _free(name, of_here, lambda found: found.rule == document)
     return there or services.save(actor, name=free, rule=document, org_node=org_node)
 

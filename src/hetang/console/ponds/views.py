@@ -38,6 +38,7 @@ from hetang.console.ponds.flows import (
     sides_of,
     spots,
 )
+from hetang.console.ponds.own_rules import told
 from hetang.console.ponds.starts import starts
 from hetang.platform import clock
 from hetang.platform.access import Actor, actor_of, needs
@@ -87,6 +88,7 @@ def detail(request: HttpRequest, public_id: str) -> HttpResponse:
     actor = actor_of(request)
     pond_set = seen_or_404(actor, public_id)
     values = _frame(pond_set, "detail", actor) | {"to": request.GET.get("to", ""), "today": clock.today()}
+    values["told"] = told(pond_set, actor)
     found, said = _asked(pond_set, request, actor)
     values |= said
     if found is not None:

@@ -16,8 +16,7 @@ from django.utils.translation import get_language, gettext_lazy, npgettext_lazy,
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from hetang.audiences.models import Audience
-from hetang.audiences.rules import named_in
+from hetang.audiences.naming import naming
 from hetang.console.customers.words import MEMBER_KINDS
 from hetang.console.settings.tabs import tabs
 from hetang.customers import life_stages
@@ -141,9 +140,8 @@ def model_edit(request: HttpRequest, public_id: UUID | None = None) -> HttpRespo
 
 
 def _asking(model: LifeStageModel) -> list[str]:
-    """Names of the audiences whose rule asks for its stages."""
-    saved = Audience.objects.filter(archived_at=None).order_by("name").values_list("name", "rule")
-    return [name for name, rule in saved if str(model.public_id) in named_in(rule, "model")]
+    """Names of the audiences, and of the ponds, whose rule asks for its stages."""
+    return [one.title for one in naming("model", str(model.public_id))]
 
 
 @require_POST

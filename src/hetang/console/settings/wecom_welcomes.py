@@ -96,7 +96,7 @@ class WelcomeForm(ContentForm):
             parent=None
         ).order_by("path")[:2000]
         cast("forms.ModelChoiceField[Audience]", self.fields["audience"]).queryset = Audience.objects.filter(
-            archived_at=None
+            archived_at=None, pond_set=None
         ).order_by("name")
 
     def clean(self) -> dict[str, Any]:
