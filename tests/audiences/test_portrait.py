@@ -165,7 +165,7 @@ def test_the_pages_compare_and_build_what_is_left(browser: Client) -> None:
         [[BUYERS, BUYERS], [BUYERS, BUYERS + OTHERS]], BUYERS + OTHERS
     )
     opened = browser.get(f"/audiences/{golden.public_id}/portrait").content.decode()
-    [part] = re.findall(r'hx-get="([^"]*/comparison)" hx-trigger="load"', opened)
+    [part] = re.findall(r'hx-get="([^"]*/comparison)" hx-trigger="load, again"', opened)
     page = browser.get(part).content.decode()
     assert "100.0%" in page
     assert "only they" in page

@@ -76,6 +76,7 @@ def comparison(request: HttpRequest, public_id: str) -> HttpResponse:
     """What is clearly more or less common among the people of an audience than among the others in the scope."""
     audience, scope = one_of(request, public_id), actor_of(request).scope("audiences:view")
     values: dict[str, Any] = {
+        "audience": audience,
         "fewest": FEWEST,
         "mine_only": not scope.everything,
         "year": CATEGORY_DAYS,

@@ -153,11 +153,28 @@ window.addEventListener("beforeunload", (event) => {
   if (document.querySelector("form[data-unsaved=changed]")) event.preventDefault();
 });
 
-// Fragments that could not be fetched say so instead of standing still.
+// Fragments that could not be fetched say so instead of standing still: what the page opened without, in its own place
+// (its `template[data-failed]`, whose button lets it be asked for again); all others in a toast.
+const awaited = new WeakMap();
 document.addEventListener("htmx:responseError", showTrouble);
 document.addEventListener("htmx:sendError", showTrouble);
-function showTrouble() {
+function showTrouble(event) {
+  const place = event.detail.elt;
+  const failed = place.querySelector(":scope > template[data-failed]");
+  if (failed) {
+    awaited.set(place, [...place.childNodes]);
+    place.removeAttribute("aria-busy");
+    place.replaceChildren(failed.content.cloneNode(true));
+    return;
+  }
   const holder = document.querySelector(".toasts");
   const template = document.getElementById("trouble");
   if (holder && template && !holder.querySelector(".trouble")) holder.append(template.content.cloneNode(true));
 }
+document.addEventListener("click", (event) => {
+  const place = event.target.closest("[data-again]")?.closest("[hx-get]");
+  if (!awaited.has(place)) return;
+  place.setAttribute("aria-busy", "true");
+  place.replaceChildren(...awaited.get(place));
+  place.dispatchEvent(new Event("again"));
+});
