@@ -27,7 +27,8 @@ def test_every_number_and_time_has_a_codec(engine: str) -> None:
 def test_tables_of_an_earlier_version_are_packed_from_then_on_and_keep_their_values(engine: str) -> None:
     clickhouse.command("drop table if exists earlier sync")
     clickhouse.command(
-        "create table earlier (customer UInt32, at Nullable(DateTime64(3, 'UTC')), net Int64,"
+        "create table earlier (customer UInt32, at Nullable(DateTime64(3, 'UTC')),"
+        " net Int64 codec(T64, LZ4),"
         " share Nullable(Float64), name String) engine = MergeTree order by customer"
     )
     at = datetime(2026, 2, 28, 23, 59, 59, 999000, tzinfo=UTC)
@@ -45,5 +46,7 @@ def test_tables_of_an_earlier_version_are_packed_from_then_on_and_keep_their_val
         clickhouse.command("optimize table earlier final")
         assert clickhouse.rows("select * from earlier order by customer") == rows
         assert _unpacked("earlier") == []
+        given = dict(clickhouse.rows("select name, compression_codec from system.columns where table = 'earlier'"))
+        assert given["net"] == "CODEC(T64)"
     finally:
         clickhouse.command("drop table earlier sync")
