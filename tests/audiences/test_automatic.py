@@ -19,7 +19,8 @@ from hetang.audiences.verification import SetDifference
 from hetang.customers import kept
 from hetang.customers import queries as customers
 from hetang.customers.errors import GroupExclusive, TagKept
-from hetang.customers.models import BulkChange, Customer, CustomerTag, KeptChunk, KeptTag, Tag, TagGroup
+from hetang.customers.kept_bits import CHUNK_BYTES
+from hetang.customers.models import BulkChange, Customer, CustomerTag, KeptChange, KeptChunk, KeptTag, Tag, TagGroup
 from hetang.customers.services import change_tag
 from hetang.facts.intake import Draft, record
 from hetang.facts.models import Fact, HeldFact
@@ -138,7 +139,7 @@ def test_what_differs_from_the_facts_of_a_tag_is_named() -> None:
     gold("ann", True, 1)
     services.take_snapshot(golden.id)
     assert verification.verify(rest_s=0).equal
-    KeptChunk.objects.filter(tag=tag.pk).update(bits=bytes(8192))
+    KeptChunk.objects.filter(tag=tag.pk).update(bits=bytes(CHUNK_BYTES))
     ann = number("ann")
     report = verification.verify(rest_s=0)
     assert report.kept_differences == [SetDifference("kept_tag_bits", tag.code, 0, 1, [ann])]
@@ -225,6 +226,33 @@ def test_bits_and_sets_agree_over_borders() -> None:
         kept.keep(tag.pk, members, {"audience": 1})
         assert kept.from_bits(tag.pk) == kept.folded(tag) == kept.members_of(tag.pk) == members
         assert set(kept.worn_by(numbers)) == set(members)
+
+
+def test_who_follows_comes_to_the_same_however_far_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes, sets written anew and people taken out, followed now and then; what was known is not changed."""
+    monkeypatch.setattr(kept, "CHANGES", 3)
+    rng = random.Random(11)
+    tag = Tag.objects.create(code="kept", name="Kept", group=TagGroup.objects.create(name="K"))
+    kept.begin(tag)
+    members, known = BitMap(), [kept.follow({})]
+    for _ in range(60):
+        if rng.random() < 0.1:
+            gone = BitMap(rng.sample(range(60_000, 80_000), 5_000))
+            assert kept.take_out(KeptTag.objects.get(pk=tag.pk), gone) == bool(members & gone)
+            members -= gone
+        else:
+            size = rng.choice([3, 3, 3, 200, 10_000])
+            members = members ^ BitMap(rng.sample(range(60_000, 80_000), size))
+            kept.keep(tag.pk, members, {"audience": 1})
+        assert kept.members_of(tag.pk) == members == kept.from_bits(tag.pk)
+        behind = rng.choice(known)
+        before = {one: (stamp, BitMap(some)) for one, (stamp, some) in behind.items()}
+        now = kept.follow(behind)
+        assert now[tag.pk][1] == members
+        assert behind == before
+        known.append(now)
+        assert KeptChange.objects.count() <= 2 * (kept.CHANGES + 1)
+    assert KeptChange.objects.exists()
 
 
 def headquarters() -> Client:

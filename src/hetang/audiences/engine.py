@@ -406,11 +406,13 @@ class SetService:
         if self._sets is None:
             self._sets = LiveSets.load(self._file) or following.build(now)
         version = following.history_version()
-        worn = kept.follow(self._state.kept if self._state else {})
+        known = self._state.kept if self._state else {}
         before = self._sets.position.database
         self._sets = following.follow(self._sets, now)
-        if self._sets.position.database != before:
-            catalogues.forget()  # after a restore the same codes may have other ids
+        if self._sets.position.database != before:  # after a restore the same codes and stamps may be others
+            catalogues.forget()
+            known = {}
+        worn = kept.follow(known)
         moment = Moment(clock.local_day(now), clock.zone().key)
         self._state = State(self._sets.still(ends=False), version, moment, worn)
         self._read_at = started

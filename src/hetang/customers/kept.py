@@ -1,34 +1,32 @@
 """Tags that a rule keeps: exactly those who fit wear them, by set facts.
 
 One fact says whom the rule put the tag on, one whom it took it off; their fold is who wears it. It is held twice, in
-one transaction with the facts: as a roaring set (the live sets of the engine), and in rows of 65,536 customers with a
-bit for each, which SQL can look into (lists, bulk changes, one person). Nobody puts such a tag on or takes it off by
-hand: a word of a person or a system on it is held.
+one transaction with the facts: as a roaring set with the changes since it was written (the live sets of the engine
+follow those), and in rows of 8,192 customers with a bit for each, which SQL can look into (lists, bulk changes, one
+person). Nobody puts such a tag on or takes it off by hand: a word of a person or a system on it is held.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 from django.db import connection, transaction
 from django.db.models import Exists, F, Func, IntegerField, OuterRef, Q, QuerySet
 from pyroaring import BitMap
 
+from hetang.customers.kept_bits import CHUNK_BITS, bits_of
 from hetang.customers.models import Customer, KeptChunk, KeptTag, Tag
 from hetang.facts import intake
 from hetang.facts.intake import Draft
 from hetang.facts.models import Fact
 from hetang.platform import clock
 
-if TYPE_CHECKING:
-    import numpy as np
-
 SOURCE = "hetang.tags"
 PUT_ON, TAKEN_OFF = "tag.kept", "tag.released"
-CHUNK_BITS = 16
 FEW = 10_000  # so many numbers are named one by one; more are looked up
+CHANGES = 32  # so many follow a set before it is written anew
 
 
 def begin(tag: Tag) -> None:
@@ -38,10 +36,10 @@ def begin(tag: Tag) -> None:
 
 def keep(tag_id: int, members: BitMap, rule: dict[str, Any]) -> tuple[int, int]:
     """Let exactly these people wear the tag; returns how many it was put on and taken off. `rule` is who says so, for
-    the facts. A run that was repeated finds no difference. One row for each 65,536 customers with a change."""
+    the facts. A run that was repeated finds no difference. One row for each 8,192 customers with a change."""
     with transaction.atomic():
         row = KeptTag.objects.select_for_update().defer("members").select_related("tag").get(tag=tag_id)
-        before = BitMap.deserialize(_run("select members from customers_kepttag where tag_id = %s", [tag_id])[0][0])
+        before = members_of(tag_id)
         on, off = members - before, before - members
         if not on and not off:
             return 0, 0
@@ -56,24 +54,46 @@ def keep(tag_id: int, members: BitMap, rule: dict[str, Any]) -> tuple[int, int]:
         if outcome.accepted != len(drafts):
             raise RuntimeError(f"{len(drafts)} facts of a kept tag, {outcome.accepted} taken")
         row.changed_at = now
-        _store(row, members, on | off)
+        _store(row, members, on, off)
         return len(on), len(off)
 
 
 def take_out(row: KeptTag, numbers: Iterable[int]) -> bool:
     """Take people out who are erased, without a fact; false if none of them wore it. `row` is locked by the caller."""
-    before = BitMap.deserialize(bytes(row.members))
+    before = members_of(row.pk)
     gone = before & BitMap(numbers)
     if gone:
-        _store(row, before - gone, gone)
+        _store_anew(row, before - gone, gone)
     return bool(gone)
 
 
-def _store(row: KeptTag, members: BitMap, changed: BitMap) -> None:
-    row.members, row.count, row.stamp = members.serialize(), len(members), row.stamp + 1
-    _run(_KEEP, [row.members, row.count, row.stamp, row.sequence, row.changed_at, row.pk])
-    chunks = _chunks(changed)
-    _run(_KEEP_CHUNKS, [row.pk, chunks, [_bits(members, chunk) for chunk in chunks]])
+def _store(row: KeptTag, members: BitMap, on: BitMap, off: BitMap) -> None:
+    """Note a change behind the set. After many of them, or a large one, the set is written anew. Those many stay
+    until the next time, for who follows."""
+    if 4 * (len(on) + len(off)) > len(members):
+        _store_anew(row, members, on | off)
+        return
+    row.count, row.stamp = len(members), row.stamp + 1
+    _run(_CHANGE, [row.pk, row.stamp, on.serialize(), off.serialize()])
+    if row.stamp - row.base > CHANGES:
+        _run(_FORGET, [row.pk, row.base])
+        row.base = row.stamp
+        _run(_WRITE, [members.serialize(), row.base, row.pk])
+    _finish(row, members, on | off)
+
+
+def _store_anew(row: KeptTag, members: BitMap, changed: BitMap) -> None:
+    """The set alone, without a trace of who was in it before."""
+    row.count, row.stamp = len(members), row.stamp + 1
+    row.base = row.stamp
+    _run(_FORGET, [row.pk, row.base])
+    _run(_WRITE, [members.serialize(), row.base, row.pk])
+    _finish(row, members, changed)
+
+
+def _finish(row: KeptTag, members: BitMap, changed: BitMap) -> None:
+    _run(_KEEP, [row.count, row.stamp, row.sequence, row.changed_at, row.pk])
+    _run(_KEEP_CHUNKS, [row.pk, *bits_of(members, changed)])
 
 
 def _run(sql: str, values: Sequence[Any]) -> list[Any]:
@@ -83,39 +103,37 @@ def _run(sql: str, values: Sequence[Any]) -> list[Any]:
         return cursor.fetchall() if cursor.description else []
 
 
-def _chunks(numbers: BitMap) -> list[int]:
-    import numpy as np
-
-    found: np.ndarray[Any, Any] = np.unique(np.frombuffer(numbers.to_array(), dtype=np.uint32) >> CHUNK_BITS)
-    return [int(chunk) for chunk in found]
-
-
-def _bits(members: BitMap, chunk: int) -> bytes:
-    """Bit n of byte n // 8 is customer `chunk * 65536 + n`, as PostgreSQL's `get_bit` counts."""
-    import numpy as np
-
-    first = chunk << CHUNK_BITS
-    here = members & BitMap(range(first, first + (1 << CHUNK_BITS)))
-    worn = np.zeros(1 << CHUNK_BITS, dtype=np.uint8)
-    worn[np.frombuffer(here.to_array(), dtype=np.uint32) - first] = 1
-    return np.packbits(worn, bitorder="little").tobytes()
-
-
 def members_of(tag_id: int) -> BitMap:
     """Who wears a kept tag; nobody where no rule keeps it."""
-    packed = KeptTag.objects.filter(tag=tag_id).values_list("members", flat=True).first()
-    return BitMap() if packed is None else BitMap.deserialize(bytes(packed))
+    found = _followed({}, [tag_id])
+    return found[tag_id][1] if found else BitMap()
 
 
 def follow(known: Mapping[int, tuple[int, BitMap]]) -> dict[int, tuple[int, BitMap]]:
-    """All kept tags by id, each with the stamp of its set; sets whose stamp is known are not read again."""
-    stamps = dict(KeptTag.objects.values_list("tag", "stamp"))
-    stale = [tag for tag, stamp in stamps.items() if known.get(tag, (-1,))[0] != stamp]
-    found = {tag: known[tag] for tag in stamps if tag not in set(stale)}
-    select = "select tag_id, stamp, members from customers_kepttag where tag_id = any(%s::bigint[])"
-    for tag, stamp, packed in _run(select, [stale]) if stale else ():
-        found[tag] = (stamp, BitMap.deserialize(packed))
+    """All kept tags by id, each with the stamp of its set. What is `known` is brought up to date by the changes since;
+    a whole set is read only where those are gone. The sets that are known stay as they are."""
+    return _followed(known, None)
+
+
+def _followed(known: Mapping[int, tuple[int, BitMap]], only: list[int] | None) -> dict[int, tuple[int, BitMap]]:
+    found = {}
+    values = [list(known), [stamp for stamp, _members in known.values()], only]
+    for tag, stamp, packed, on, off in _run(_FOLLOW, values):
+        before = known[tag][1] if packed is None else BitMap.deserialize(packed)
+        found[tag] = (stamp, _moved(before, on, off))
     return found
+
+
+def _moved(before: BitMap, on: Sequence[bytes], off: Sequence[bytes]) -> BitMap:
+    """A set after changes, which are made one first: they are small."""
+    if not on:
+        return before
+    more, less = BitMap(), BitMap()
+    for put_on, taken_off in zip(map(BitMap.deserialize, on), map(BitMap.deserialize, off), strict=True):
+        more, less = (more - taken_off) | put_on, (less - put_on) | taken_off
+    after = before - less
+    after |= more
+    return after
 
 
 def worn_by(numbers: Iterable[int]) -> dict[int, list[int]]:
@@ -131,9 +149,9 @@ def worn_by(numbers: Iterable[int]) -> dict[int, list[int]]:
 def wearing(among: QuerySet[Customer], row: KeptTag) -> QuerySet[Customer]:
     """Those of some customers who wear a kept tag."""
     if row.count <= FEW:
-        return among.filter(pk__in=BitMap.deserialize(bytes(row.members)).to_array().tolist())
-    bit = Func(OuterRef("pk"), template="(%(expressions)s & 65535)::int", output_field=IntegerField())
-    chunk = Func(OuterRef("pk"), template="(%(expressions)s >> 16)::int", output_field=IntegerField())
+        return among.filter(pk__in=members_of(row.pk).to_array().tolist())
+    bit = Func(OuterRef("pk"), template="(%(expressions)s & 8191)::int", output_field=IntegerField())
+    chunk = Func(OuterRef("pk"), template="(%(expressions)s >> 13)::int", output_field=IntegerField())
     worn = Func(F("bits"), bit, function="get_bit", output_field=IntegerField())
     return among.filter(Exists(KeptChunk.objects.annotate(worn=worn).filter(tag=row.pk, chunk=chunk, worn=1)))
 
@@ -153,7 +171,7 @@ def rebuild(tag: Tag) -> None:
     with transaction.atomic():
         row = KeptTag.objects.select_for_update().get(tag=tag)
         truth = folded(tag)
-        _store(row, truth, truth | BitMap.deserialize(bytes(row.members)) | from_bits(tag.pk))
+        _store_anew(row, truth, truth | members_of(tag.pk) | from_bits(tag.pk))
 
 
 def from_bits(tag_id: int) -> BitMap:
@@ -170,14 +188,30 @@ def from_bits(tag_id: int) -> BitMap:
 def held_by(numbers: Iterable[int]) -> Iterator[KeptTag]:
     """Kept tags whose sets hold any of these people."""
     hers = BitMap(numbers)
-    for row in KeptTag.objects.select_related("tag").order_by("pk"):
-        if BitMap.deserialize(bytes(row.members)) & hers:
-            yield row
+    holding = [tag for tag, (_stamp, members) in follow({}).items() if members & hers]
+    yield from KeptTag.objects.filter(pk__in=holding).select_related("tag").order_by("pk")
 
 
-_KEEP = """
-update customers_kepttag set members = %s, count = %s, stamp = %s, sequence = %s, changed_at = %s where tag_id = %s
+# All in one statement, so that set, stamp and changes are of one moment.
+_FOLLOW = """
+select k.tag_id, k.stamp, case when s.since = w.stamp then null else k.members end,
+       array(select c.put_on from customers_keptchange c
+             where c.tag_id = k.tag_id and c.stamp > s.since order by c.stamp),
+       array(select c.taken_off from customers_keptchange c
+             where c.tag_id = k.tag_id and c.stamp > s.since order by c.stamp)
+from customers_kepttag k
+left join unnest(%s::bigint[], %s::bigint[]) as w(tag, stamp) on w.tag = k.tag_id
+cross join lateral (
+  select case when k.stamp = w.stamp or exists (
+    select from customers_keptchange c where c.tag_id = k.tag_id and c.stamp = w.stamp + 1
+  ) then w.stamp else k.base end as since
+) s
+where k.tag_id = any(coalesce(%s::bigint[], array[k.tag_id]))
 """
+_CHANGE = "insert into customers_keptchange (tag_id, stamp, put_on, taken_off) values (%s, %s, %s, %s)"
+_FORGET = "delete from customers_keptchange where tag_id = %s and stamp <= %s"
+_WRITE = "update customers_kepttag set members = %s, base = %s where tag_id = %s"
+_KEEP = "update customers_kepttag set count = %s, stamp = %s, sequence = %s, changed_at = %s where tag_id = %s"
 _KEEP_CHUNKS = """
 insert into customers_keptchunk (tag_id, chunk, bits)
 select %s, c.chunk, c.bits from unnest(%s::integer[], %s::bytea[]) as c(chunk, bits)
@@ -186,6 +220,6 @@ on conflict (tag_id, chunk) do update set bits = excluded.bits
 NOT_KEPT = Q(kept=None)  # of tags: those that people and systems put on
 _WORN = """
 select n.number, k.tag_id from unnest(%s::bigint[]) as n(number)
-join customers_keptchunk k on k.chunk = (n.number >> 16)::int
-where get_bit(k.bits, (n.number & 65535)::int) = 1 order by 1, 2
+join customers_keptchunk k on k.chunk = (n.number >> 13)::int
+where get_bit(k.bits, (n.number & 8191)::int) = 1 order by 1, 2
 """

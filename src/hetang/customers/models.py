@@ -286,22 +286,38 @@ class CustomerTag(models.Model):
 
 
 class KeptTag(models.Model):
-    """Who wears a tag that a rule keeps: roaring bytes, the fold of its set facts. See `kept`."""
+    """Who wears a tag that a rule keeps: roaring bytes as they were at the stamp `base`, with the changes after it the
+    fold of its set facts. See `kept`."""
 
     tag = models.OneToOneField(Tag, models.PROTECT, primary_key=True, related_name="kept")
     sequence = models.IntegerField(default=0)  # of its newest facts
     stamp = models.BigIntegerField(default=0)  # goes up with everything that is written, erasures too
+    base = models.BigIntegerField(default=0, db_default=0)
     members = models.BinaryField()
     count = models.BigIntegerField(default=0)
     changed_at = models.DateTimeField(null=True)
 
 
+class KeptChange(models.Model):
+    """What one stamp of a kept tag is beyond the stamp before: roaring bytes. Some that are in the set already stay for
+    who follows."""
+
+    id = models.BigAutoField(primary_key=True)
+    tag = models.ForeignKey(Tag, models.CASCADE, related_name="+", db_index=False)
+    stamp = models.BigIntegerField()
+    put_on = models.BinaryField()
+    taken_off = models.BinaryField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["tag", "stamp"], name="kept_change_once")]
+
+
 class KeptChunk(models.Model):
-    """The same within SQL's reach: a bit for each of 65,536 customers, the lowest number in the lowest bit."""
+    """The same within SQL's reach: a bit for each of 8,192 customers, the lowest number in the lowest bit."""
 
     id = models.BigAutoField(primary_key=True)
     tag = models.ForeignKey(Tag, models.CASCADE, related_name="+")
-    chunk = models.IntegerField()  # number >> 16
+    chunk = models.IntegerField()  # number >> 13
     bits = models.BinaryField()
 
     class Meta:

@@ -252,8 +252,8 @@ def _drop(due: list[Due]) -> None:
 
 
 # Whether a rule keeps a tag (`c.ours_id`) on a customer.
-_WORN = """coalesce((select get_bit(b.bits, ({number} & 65535)::int) from customers_keptchunk b
-  where b.tag_id = c.ours_id and b.chunk = ({number} >> 16)::int), 0) = 1"""
+_WORN = """coalesce((select get_bit(b.bits, ({number} & 8191)::int) from customers_keptchunk b
+  where b.tag_id = c.ours_id and b.chunk = ({number} >> 13)::int), 0) = 1"""
 # What a pair should have of the tags that go out, against what it has. Words of WeCom itself put nothing on other
 # pairs.
 _WANTED = f"""
