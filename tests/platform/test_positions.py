@@ -31,6 +31,15 @@ def test_there_and_back_is_the_same_place_to_a_centimetre(place: Position, datum
     assert positions.origin(text) == datum
 
 
+def test_distances_are_those_of_the_great_circle() -> None:
+    """Beijing to Shanghai, and to the other side of the earth, and across the date line."""
+    beijing, shanghai = Position(39.9042, 116.4074), Position(31.2304, 121.4737)
+    assert round(positions.apart_km(beijing, shanghai)) == 1067
+    assert positions.apart_km(beijing, beijing) == 0
+    assert round(positions.apart_km(beijing, Position(-39.9042, -63.5926))) == 20015
+    assert round(positions.apart_km(Position(0, 179.5), Position(0, -179.5))) == 111
+
+
 # Computed by geocoordinates-rs 0.14.2, an implementation of others.
 @pytest.mark.parametrize(
     ("wgs84", "gcj02", "bd09"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlencode
@@ -16,6 +17,7 @@ from hetang.audiences import services as audiences
 from hetang.campaigns.models import Broadcast
 from hetang.console import context
 from hetang.platform import brand, sheets
+from hetang.resources.models import District
 from tests.console.scope.listed import LISTED
 from tests.console.scope.world import World
 from tests.console.taking_out import exported
@@ -89,20 +91,23 @@ def _parameters() -> set[str]:
 
 def test_no_file_that_leaves_holds_a_formula(world: World) -> None:
     everybody = hostile.everybody(world)
+    District.objects.create(code="310106", name="x", parent=hostile.MARKS["formula"])
     hostile.poison(hostile.MARKS["formula"])
     brand.forget()
     client = hostile.browser_of(everybody)
     place = world.own
     files = [
         *("customers", f"audience?audience={place.audience.public_id}", "audit?target=tag", "consents", "exports"),
+        "districts",
         *(f"import-problems?import={place.imported.public_id}", f"report?report={place.programme.public_id}"),
     ]
-    seen = 0
+    seen: Counter[str] = Counter()
     for file in files:
         for row in exported(client, file):
-            seen += sum("HYPERLINK" in cell for cell in row)
+            seen[file] += sum("HYPERLINK" in cell for cell in row)
             assert [cell for cell in row if sheets.safe(cell) != cell and not _is_number(cell)] == [], file
-    assert seen > 10
+    assert seen.total() > 10
+    assert seen["districts"] == 2, "its name and its city"
 
 
 def _is_number(cell: str) -> bool:

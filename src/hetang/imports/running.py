@@ -44,10 +44,6 @@ if TYPE_CHECKING:
 ROWS_PER_CHUNK = 1_000  # a customer row makes some five facts
 RESOURCE_ROWS_PER_CHUNK = 10_000
 FIRST_PROBLEMS = 20
-_COUNTRY_OF_ZONE = {
-    "Asia/Shanghai": "CN", "Asia/Urumqi": "CN", "Asia/Hong_Kong": "HK", "Asia/Macau": "MO", "Asia/Taipei": "TW",
-    "Asia/Singapore": "SG", "Asia/Tokyo": "JP", "Asia/Seoul": "KR", "Europe/London": "GB", "Europe/Paris": "FR",
-}  # fmt: skip
 
 
 class Watch(Protocol):
@@ -93,7 +89,7 @@ class Reading:
         self.target = TARGETS[owner.target]
         self.mapping = mappings.decode(owner.mapping)
         self.path, self.scratch = path, scratch
-        self.country = _COUNTRY_OF_ZONE.get(brand().time_zone, "")
+        self.country = positions.country_of(brand().time_zone)
         self.context = rows.Context(owner.as_of, self.mapping.legal_basis, self.country, vocabulary.tag_codes())
         self.minors_born_after = minors.born_after(clock.local_day(owner.as_of))
         self._decoder = Decoder(self.target, self.mapping, conventions(self.mapping))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from math import atan2, cos, hypot, pi, sin, sqrt
+from math import asin, atan2, cos, hypot, pi, radians, sin, sqrt
 from typing import NamedTuple
 
 USUAL = "place"  # the attribute that holds a customer's position, where she has but one
@@ -42,6 +42,10 @@ BOXES: dict[str, tuple[float, float, float, float]] = {
     "DE": (47.2, 5.8, 55.1, 15.1),
     "AU": (-43.7, 112.9, -10.6, 153.7),
 }
+_COUNTRY_OF_ZONE = {
+    "Asia/Shanghai": "CN", "Asia/Urumqi": "CN", "Asia/Hong_Kong": "HK", "Asia/Macau": "MO", "Asia/Taipei": "TW",
+    "Asia/Singapore": "SG", "Asia/Tokyo": "JP", "Asia/Seoul": "KR", "Europe/London": "GB", "Europe/Paris": "FR",
+}  # fmt: skip
 _EARTH = (-90.0, -180.0, 90.0, 180.0)
 FAULTS = ("swapped_coordinates", "outside_country", "out_of_range", "half_a_place", "null_island", "no_datum")
 
@@ -53,6 +57,11 @@ class Position(NamedTuple):
 
     latitude: float
     longitude: float
+
+
+def country_of(time_zone: str) -> str:
+    """The country in which somebody in this zone has most of her places; empty where that is not known."""
+    return _COUNTRY_OF_ZONE.get(time_zone, "")
 
 
 def judge(latitude: Degrees | None, longitude: Degrees | None, country: str) -> str:
@@ -148,7 +157,16 @@ def _bd09(position: Position) -> Position:
     return Position(length * sin(angle) + 0.006, length * cos(angle) + 0.0065)
 
 
+_RADIUS_KM = 6371.0088
 _FROM_WGS84: dict[str, Callable[[Position], Position]] = {"gcj02": _gcj02, "bd09": _bd09}
+
+
+def apart_km(one: Position, other: Position) -> float:
+    """How far apart two positions are, along a great circle."""
+    north, east = radians(one.latitude - other.latitude), radians(one.longitude - other.longitude)
+    between = cos(radians(one.latitude)) * cos(radians(other.latitude)) * sin(east / 2) ** 2
+    return 2 * _RADIUS_KM * asin(sqrt(min(1.0, sin(north / 2) ** 2 + between)))
+
 
 # -- as a text ------------------------------------------------------------------------------------------------------
 #

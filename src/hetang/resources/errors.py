@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 
 class PositionRefused(Exception):
-    """A store or the centre of a district cannot be there; `code` says why: one of `positions.FAULTS`."""
+    """A store or the centre of a district cannot be there; `code` says why: one of `positions.FAULTS`, or
+    `far_from_city`, where the next district of its city is `km` away."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, km: int = 0) -> None:
         super().__init__(code)
         self.code = code
+        self.km = km
 
 
 class UnknownStores(Exception):

@@ -15,9 +15,12 @@ from django.db import connection, transaction
 
 from hetang.platform import audit, organisation, positions
 from hetang.platform.access import Actor
+from hetang.platform.brand import brand
 from hetang.resources.errors import PositionRefused, UnknownStores
 from hetang.resources.models import District, Store
 from hetang.resources.rules import CategoryRow, DistrictRow, ProductRow, StaffRow, StoreRow, last_of_each
+
+CITY_KM = 300  # no district of a city is further from all its others: the widest lie about 200 km apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,16 @@ def change_district(  # noqa: PLR0917 - the columns of a district
     latitude: Decimal | None,
     longitude: Decimal | None,
     datum: str,
+    sure: bool = False,
 ) -> bool:
-    """Change a district; without coordinates it is no longer used. False: it is gone. Raises PositionRefused."""
+    """Change a district; without coordinates it is no longer used. False: it is gone.
+
+    Raises PositionRefused: for what cannot be a position, and, unless somebody is `sure`, for a centre outside of the
+    countries of the brand and its stores, or far from all other districts of its city.
+    """
     after = {"name": name, "parent": parent, **_judged(latitude, longitude, datum, "")}
+    if latitude is not None and longitude is not None and not sure:
+        _plausible(district, parent, latitude, longitude, datum)
     now = District.objects.select_for_update().filter(pk=district.pk).first()
     if now is None:
         return False
@@ -78,6 +88,23 @@ def delete_district(actor: Actor, district: District) -> bool:
         said = {"name": district.name, "parent": district.parent}
         audit.record(actor, "district.deleted", "district", district.code, said)
     return bool(deleted)
+
+
+def _plausible(district: District, parent: str, latitude: Decimal, longitude: Decimal, datum: str) -> None:
+    """Raises PositionRefused for a centre where hardly any district of this brand and this city can lie. Two queries
+    and one distance for each other district of the city."""
+    home = positions.country_of(brand().time_zone)
+    abroad = Store.objects.exclude(country="").values_list("country", flat=True).distinct()
+    faults = [positions.judge(latitude, longitude, country) for country in (home, *abroad) if home]
+    if faults and all(faults):
+        raise PositionRefused(faults[0])
+    of_city = District.objects.filter(parent=parent).exclude(pk=district.pk).exclude(latitude=None)
+    rows = of_city.values_list("latitude", "longitude", "datum") if parent else ()
+    others = [(north, east, which) for north, east, which in rows if north is not None and east is not None]
+    centre = positions.to_wgs84(latitude, longitude, datum)
+    away = [positions.apart_km(centre, positions.to_wgs84(*one)) for one in others]
+    if away and min(away) > CITY_KM:
+        raise PositionRefused("far_from_city", round(min(away)))
 
 
 def _judged(latitude: Decimal | None, longitude: Decimal | None, datum: str, country: str) -> dict[str, Any]:

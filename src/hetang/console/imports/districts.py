@@ -31,7 +31,16 @@ _MISPLACED: dict[str, tuple[str, str | Promise]] = {
         "latitude",
         gettext_lazy("0, 0 is no district's centre. Leave both empty if it is not known."),
     ),
+    "outside_country": (
+        "latitude",
+        gettext_lazy("This lies outside of the countries in which you have stores. Check the numbers."),
+    ),
+    "far_from_city": (
+        "latitude",
+        gettext_lazy("This is %(km)s km from the nearest other district of %(city)s. Check the numbers, and the city."),
+    ),
 }
+_MAY_BE = ("outside_country", "far_from_city")  # what somebody may insist on
 
 
 class DistrictForm(PositionForm):
@@ -39,7 +48,8 @@ class DistrictForm(PositionForm):
 
     name = forms.CharField(label=gettext_lazy("Name"), max_length=120)
     parent = forms.CharField(label=gettext_lazy("City"), max_length=120, required=False)
-    field_order = ("name", "parent", "latitude", "longitude", "datum")
+    sure = forms.BooleanField(label=gettext_lazy("The centre is really there"), required=False)
+    field_order = ("name", "parent", "latitude", "longitude", "datum", "sure")
 
 
 @require_GET
@@ -68,18 +78,22 @@ def district_list(request: HttpRequest) -> HttpResponse:
 def district_edit(request: HttpRequest, district_id: int) -> HttpResponse:
     """Correct one district, seeing which audiences ask for it."""
     district = get_object_or_404(District, pk=district_id)
-    now = {name: getattr(district, name) for name in DistrictForm.field_order}
+    now = {name: getattr(district, name) for name in DistrictForm.field_order if name != "sure"}
     form = DistrictForm(request.POST or None, initial=now)
+    asks = bool(request.POST.get("sure"))
     if request.method == "POST" and form.is_valid():
         try:
             if not services.change_district(actor_of(request), district, **form.cleaned_data):
                 raise Http404
         except PositionRefused as refused:
             field, said = _MISPLACED[refused.code]
-            form.add_error(field, str(said))
+            asks = refused.code in _MAY_BE
+            form.add_error(field, str(said) % {"km": refused.km, "city": form.cleaned_data["parent"]})
         else:
             messages.success(request, _("Saved."))
             return redirect("imports:districts")
+    if not asks:
+        del form.fields["sure"]
     city = district.parent if queries.is_last_of_its_city(district) else ""
     values = {
         "form": form,
