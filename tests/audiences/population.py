@@ -20,7 +20,7 @@ from pyroaring import BitMap
 from hetang.audiences import history as asked
 from hetang.audiences.buckets import Drawn
 from hetang.audiences.district import Place
-from hetang.audiences.first_source import Beginning
+from hetang.audiences.first_source import Beginning, Code
 from hetang.audiences.live import LiveSets
 from hetang.audiences.moments import Moment
 from hetang.audiences.people import Clicked, GroupStay, Line, Move, Noted, Person, Purchase, Received, Visit
@@ -92,6 +92,7 @@ CATALOGUE = Catalogue(
         "babies": SavedRule(2, "Value·Babies", BABIES, of_pond=True),
     },
     campaigns={"c1": Sent("Spring", (1, 2)), "c2": Sent("Empty", ())},
+    codes={"till": Code("Till", "c1"), "web": Code("Web"), "lost": Code("", "c1")},
     broadcasts={"b2": Sent("Second", (2,)), "b3": Sent("Third", (3,))},
     ponds={
         "p1": PondRule("Value", "Regulars", "regulars", ()),
@@ -455,6 +456,9 @@ def fits_first_source(rule: dict[str, Any], h: Human) -> bool:
         values = [way[one] for one in rule.get(key, [])] if key == "ways" else rule.get(key, [])
         if values and of.get(key) not in values:
             return False
+    belongs = {"till": "c1", "lost": "c1"}.get(of.get("channel_states", ""))
+    if rule.get("campaigns") and belongs not in rule["campaigns"]:
+        return False
     return rule["by"] in ("any", of["by"]) and (TODAY - day(at)).days < rule.get("days", 10**6)
 
 

@@ -118,7 +118,7 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
         case "first_source":
             values = {"stores": STORES, "staff": STAFF, "groups": tuple(GROUPS), "channel_states": ("till", "web"),
                       "ways": ("qr_code", "unknown", "assigned"), "channels": ("store", "online"),
-                      "sources": ("till", "shop")}  # fmt: skip
+                      "sources": ("till", "shop"), "campaigns": ("c1", "c2")}  # fmt: skip
             by = draw(st.sampled_from(tuple(FILTERS)))
             rule = {"type": kind, "by": by}
             for key in FILTERS[by]:

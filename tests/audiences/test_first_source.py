@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -9,20 +10,26 @@ from typing import Any
 import pytest
 from pyroaring import BitMap
 
-from hetang.audiences import queries
+from hetang.audiences import queries, verification
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.first_source_sets import answer, first_friendships, joining_codes
 from hetang.audiences.matching import explain
 from hetang.audiences.moments import Moment
+from hetang.audiences.queries import coming_by
 from hetang.audiences.reading import parse
+from hetang.audiences.services import take_snapshot
+from hetang.campaigns import codes
+from hetang.campaigns.models import Campaign
 from hetang.commerce import history
 from hetang.communities.models import GroupChat, GroupMember
+from hetang.console.audiences.verdicts import shown_value
 from hetang.facts.intake import Draft, record
 from hetang.facts.subscriptions import run_until_idle
 from hetang.platform import clock
+from hetang.platform.engine_client import ServiceError
 from hetang.platform.models import OrgNode
 from hetang.resources.models import Staff, Store
-from tests.audiences.three_people import EVERYTHING, NOW, number
+from tests.audiences.three_people import EVERYTHING, HEADQUARTERS, NOW, number, save
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.engine]
 
@@ -69,6 +76,53 @@ def came(three_people: None) -> Iterator[GroupChat]:
             group=group, member=member, joined_at=at, joined_on=at.date(), channel_state="door", left_at=left
         )
     yield group
+
+
+def test_a_campaign_is_the_source_of_those_who_came_by_its_codes(came: GroupChat) -> None:
+    people = {member: number(member) for member in ("ann", "bea", "cat", "dan")}
+    root = OrgNode.objects.get(code="brand")
+    of = {"org_node": root, "created_at": NOW, "starts_on": clock.today(), "ends_on": clock.today()}
+    spring, empty = (Campaign.objects.create(name=name, **of) for name in ("Spring", "Empty"))
+    by = {"type": "first_source", "campaigns": [str(spring.public_id)]}
+    audience = save("Of spring", {"version": 1, "rule": by})
+
+    def those(members: str) -> BitMap:
+        return BitMap(people[member] for member in members.split())
+
+    def found(rule: dict[str, Any]) -> BitMap:
+        """Whoever is in, by sets and by a look at each."""
+        document = {"version": 1, "rule": {"type": "first_source", **rule}}
+        inside = queries.evaluate(document, EVERYTHING)
+        assert inside == BitMap(one for one in people.values() if queries.explain(document, one).holds)
+        return inside
+
+    def say(state: str, name: str, campaign: Campaign | None) -> None:
+        """The engine may believe for two seconds what it has read of the codes; a rule that it cannot read makes it
+        look again."""
+        codes.describe(HEADQUARTERS, state, name, campaign)
+        with contextlib.suppress(ServiceError):
+            queries.evaluate({"version": 1, "rule": {"type": "tag", "op": "any", "tags": ["none"]}}, EVERYTHING)
+
+    assert (found(by), take_snapshot(audience.pk).count) == (BitMap(), 0)
+    assert coming_by(str(spring.public_id)) == ["Of spring"]
+    say("till", "The till", spring)
+    assert (found(by), take_snapshot(audience.pk).count) == (those("ann"), 1)  # bea came by it too, but ordered before
+    say("door", "", spring)
+    assert (found(by), take_snapshot(audience.pk).count) == (those("ann cat"), 2)
+    assert found(by | {"days": 25}) == found(by | {"stores": ["s2"]}) == those("cat")
+    assert found(by | {"by": "friendship", "channel_states": ["till", "web"]}) == those("ann")
+    assert found(by | {"by": "friendship", "channel_states": ["web"]}) == BitMap()
+    assert found(by | {"by": "group_chat"}) == those("cat")
+    assert found(by | {"campaigns": [str(empty.public_id)]}) == BitMap()
+    told = queries.explain(audience.rule, people["ann"])
+    assert shown_value(told.node, told.found, catalogue(audience.rule), set()).split(" · ")[2:5] == [
+        *("The till", "till", "Spring"),
+    ]
+    say("till", "The till", empty)
+    assert (found(by), take_snapshot(audience.pk).count) == (those("cat"), 1)
+    say("door", "", None)
+    assert (found(by), take_snapshot(audience.pk).count) == (BitMap(), 0)
+    assert verification.verify().equal
 
 
 def test_the_first_that_is_known_counts(came: GroupChat) -> None:

@@ -147,6 +147,8 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     ({"type": "first_source", "by": "order", "staff": ["lin"]}, "unknown_field", ("rule",)),
     ({"type": "first_source", "by": "friendship", "stores": ["s9"]}, "unknown_store", ("rule", "stores")),
     ({"type": "first_source", "days": 0}, "not_a_number", ("rule", "days")),
+    ({"type": "first_source", "campaigns": ["gone"]}, "unknown_campaign", ("rule", "campaigns")),
+    ({"type": "first_source", "by": "order", "campaigns": ["c1"]}, "unknown_field", ("rule",)),
     (life(model="gone"), "unknown_stage_model", ("rule", "model")),
     (life(stages=["gone"]), "unknown_stage", ("rule", "stages")),
     (life(stages=[]), "missing", ("rule", "stages")),
@@ -302,6 +304,16 @@ def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
             "最近 7 天内（含今天）首次到来，来源是添加企微好友（渠道参数“s1-till”，员工“lin”）",
             "first came as a WeCom friend (channel state “s1-till”; with “lin”) within the last 7 days"
             " (today included)",
+        ),
+        (
+            {"type": "first_source", "campaigns": ["c1"], "days": 7},
+            "最近 7 天内（含今天）首次到来（活动“Spring”的渠道码）",
+            "first came (codes of campaign “Spring”) within the last 7 days (today included)",
+        ),
+        (
+            {"type": "first_source", "by": "group_chat", "channel_states": ["till", "x"], "campaigns": ["c1"]},
+            "首次来源是加入客户群（活动“Spring”的渠道码，渠道参数“Till”、“x”）",
+            "first came into a group chat (codes of campaign “Spring”; channel state “Till”, “x”)",
         ),
         (
             {"type": "first_source", "by": "order", "channels": ["store"], "sources": ["pos"], "stores": ["s1"]},

@@ -14,6 +14,7 @@ from django.db import connection
 
 from hetang.audiences import naming, nearness, ports
 from hetang.audiences.district import Place
+from hetang.audiences.first_source import Code
 from hetang.audiences.models import AutomaticTag, Pond
 from hetang.audiences.rules import (
     AttributeType,
@@ -29,7 +30,7 @@ from hetang.audiences.rules import (
 from hetang.commerce.queries import rhythm_base
 from hetang.communities.models import GroupChat
 from hetang.customers import life_stages
-from hetang.customers.models import AttributeDefinition, Tag
+from hetang.customers.models import AttributeDefinition, ChannelCode, Tag
 from hetang.platform import clock, positions
 from hetang.platform.brand import brand
 from hetang.platform.models import OrgNode
@@ -145,6 +146,10 @@ def _read() -> Catalogue:
             str(one.public_id): StageModel(one.name, life_stages.course_of(one), one.attribute, one.member_kind)
             for one in life_stages.active()
         },
+        codes={
+            state: Code(name, str(campaign or ""))
+            for state, name, campaign in ChannelCode.objects.order_by("state").values_list("state", "name", "campaign")
+        },
         rhythm=rhythm_base(),
         currency_digits=known.currency_digits,
         currency=known.currency,
@@ -242,6 +247,7 @@ select category from sold where category is not null
 # All that `_read` reads, but products and group chats.
 TABLES = (
     "customers_tag", "customers_taggroup", "customers_attributedefinition", "customers_lifestagemodel",
+    "customers_channelcode",
     "resources_store", "resources_staff", "resources_categorylabel", "resources_district", "platform_orgnode",
     "commerce_rhythmfit",
     "audiences_audience", "audiences_automatictag", "audiences_pond", "audiences_pondset",

@@ -14,17 +14,18 @@ from typing import Any, Protocol
 FRIENDSHIP, GROUP_CHAT, ORDER, ANY = "friendship", "group_chat", "order", "any"
 # How somebody may have come, and what else can be asked of that.
 FILTERS: Mapping[str, tuple[str, ...]] = {
-    FRIENDSHIP: ("channel_states", "ways", "staff", "stores"),
-    GROUP_CHAT: ("channel_states", "groups", "stores"),
+    FRIENDSHIP: ("campaigns", "channel_states", "ways", "staff", "stores"),
+    GROUP_CHAT: ("campaigns", "channel_states", "groups", "stores"),
     ORDER: ("channels", "sources", "stores"),
-    ANY: ("stores",),
+    ANY: ("campaigns", "stores"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class FirstSource:
     """Her first source is of this kind (`any`: of any), with these properties where they are named, and with `days` in
-    the last days. The store of a friendship is that where the member of staff works now."""
+    the last days. The store of a friendship is that where the member of staff works now. `codes` are the states of the
+    codes that belong to the `campaigns` (public ids) now, None where none is named: no order came by a code."""
 
     by: str
     stores: tuple[str, ...] = ()
@@ -34,7 +35,25 @@ class FirstSource:
     groups: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    campaigns: tuple[str, ...] = ()
+    codes: tuple[str, ...] | None = None
     days: int | None = None
+
+    @property
+    def states(self) -> tuple[str, ...] | None:
+        """By which channel states she may have come; None: by any or without."""
+        if self.codes is None:
+            return self.channel_states or None
+        return tuple(one for one in self.codes if not self.channel_states or one in self.channel_states)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A live code or link by its channel state: what it is called, and its campaign (public id); either may be
+    empty."""
+
+    name: str = ""
+    campaign: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +99,10 @@ def fits(node: FirstSource, first: Beginning | None, ways: Mapping[str, int], si
     begin."""
     if first is None or node.by not in {ANY, first.by} or (since is not None and first.at < since):
         return False
+    if node.states is not None and first.channel_state not in node.states:
+        return False
     wanted: list[tuple[Sequence[Any], Any]] = [
         (node.stores, first.store),
-        (node.channel_states, first.channel_state),
         ([ways[way] for way in node.ways], first.way),
         (node.staff, first.staff),
         (node.groups, first.group),

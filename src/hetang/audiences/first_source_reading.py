@@ -25,10 +25,18 @@ def first_source(r: Reader, raw: dict[str, Any], path: Path) -> FirstSource:
         ("stores", r.catalogue.stores, "store"),
         ("staff", r.catalogue.staff, "staff"),
         ("groups", r.catalogue.groups, "group"),
+        ("campaigns", r.catalogue.campaigns, "campaign"),
     ):
         r.known(said.get(key, ()), known, word, (*path, key))
     days = raw.get("days")
-    return FirstSource(by, **said, days=None if days is None else r.whole(days, (*path, "days"), 1, MAX_DAYS))
+    campaigns = said.get("campaigns", ())
+    codes = tuple(sorted(state for state, one in r.catalogue.codes.items() if one.campaign in campaigns))
+    return FirstSource(
+        by,
+        **said,
+        codes=codes if campaigns else None,
+        days=None if days is None else r.whole(days, (*path, "days"), 1, MAX_DAYS),
+    )
 
 
 def shapes(names: Shape, days: Shape) -> list[Shape]:

@@ -28,7 +28,12 @@ def first_source(w: Writer, node: FirstSource, ways: dict[str, tuple[str, str]])
     channels = [w.name(ORDER_CHANNELS.get(one, (one, one))) for one in node.channels]
     parts = [
         (w.listed([w.name(ways[way]) for way in node.ways]), "方式{}", "by {}"),
-        (w.listed(node.channel_states), "渠道参数{}", "channel state {}"),
+        (
+            w.listed([w.catalogue.campaigns[one].name for one in node.campaigns]),
+            "活动{}的渠道码",
+            "codes of campaign {}",
+        ),
+        (w.listed([w.code(one) for one in node.channel_states]), "渠道参数{}", "channel state {}"),
         (w.listed([w.catalogue.staff[userid].name for userid in node.staff]), "员工{}", "with {}"),
         (w.listed([w.catalogue.groups[one].name for one in node.groups]), "客户群{}", "group chat {}"),
         (w.listed(channels), "渠道{}", "channel {}"),

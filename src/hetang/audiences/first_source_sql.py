@@ -16,9 +16,14 @@ def parts(
     condition: FirstSource, catalogue: Catalogue, since: datetime | None
 ) -> Iterator[tuple[tuple[Hashable, ...], Select | None]]:
     """For each way to come: the keys of `first_source_sets.customers_first`, and where orders are asked for their
-    properties, who placed such a one first."""
-    for by in (by for by in FILTERS if by != ANY and condition.by in {ANY, by}):
-        named = {key: values for key in FILTERS[by] if (values := getattr(condition, key))}
+    properties, who placed such a one first. Nothing where nobody can have come so."""
+    states = condition.states
+    by_code = condition.codes is not None
+    if by_code and not states:
+        return  # no code belongs to these campaigns
+    for by in (by for by in FILTERS if by != ANY and condition.by in {ANY, by} and not (by_code and by == ORDER)):
+        named = {key: values for key in FILTERS[by] if key != "campaigns" and (values := getattr(condition, key))}
+        named |= {"channel_states": states} if states and by != ORDER else {}
         if by == ORDER:
             yield (ORDER, since), _first_orders(named) if named else None
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -164,6 +164,24 @@ def naming_district(code: str, city: str) -> list[str]:
     """Names of the audiences whose rule names a district by its code, or (unless it is empty) this city."""
     asking = {one.pk: one for one in (*naming("districts", code), *naming("parents", city))}
     return sorted(one.title for one in asking.values())
+
+
+def coming_by(campaign: str) -> list[str]:
+    """Names of the audiences whose rule asks who first came by codes of a campaign (its public id)."""
+    asking = naming("campaigns", campaign)
+    return [one.title for one in asking if any(campaign in part["campaigns"] for part in _first_sources(one.rule))]
+
+
+def _first_sources(rule: Any) -> Iterator[dict[str, Any]]:
+    """The conditions on the first source of a rule document that name campaigns."""
+    if isinstance(rule, list):
+        for part in rule:
+            yield from _first_sources(part)
+    elif isinstance(rule, dict):
+        if rule.get("type") == "first_source" and "campaigns" in rule:
+            yield rule
+        for part in rule.values():
+            yield from _first_sources(part)
 
 
 def ponds_of(audience: Audience) -> list[PondSet]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hetang.audiences.district import InDistrict, Place
-from hetang.audiences.first_source import FirstSource
+from hetang.audiences.first_source import Code, FirstSource
 from hetang.audiences.standing_rules import Borders, Percentile, RfmCell, Standing
 from hetang.commerce.rhythm import Base
 from hetang.customers.stages import Course
@@ -508,6 +508,7 @@ class Catalogue:
     kept: Mapping[str, str] = field(default_factory=dict)  # tags that an audience keeps, and which one
     groups: Mapping[str, Named] = field(default_factory=dict)
     campaigns: Mapping[str, Sent] = field(default_factory=dict)
+    codes: Mapping[str, Code] = field(default_factory=dict)  # that have a name or a campaign, by channel state
     broadcasts: Mapping[str, Sent] = field(default_factory=dict)
     stage_models: Mapping[str, StageModel] = field(default_factory=dict)
     rhythm: Base = field(default_factory=Base)  # of the brand's purchases

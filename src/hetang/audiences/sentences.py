@@ -156,6 +156,11 @@ class Writer:
         shown = [self.listed(values)] if op == "in" else list(values)
         return self.name(_COMPARED[op]).format(*shown)
 
+    def code(self, state: str) -> str:
+        """What the code with this channel state is called, itself by its state."""
+        known = self.catalogue.codes.get(state)
+        return known.name if known and known.name else state
+
     def channel(self, code: str) -> str:
         return self.name(CHANNEL_NAMES.get(code, (code, code)))
 
@@ -286,7 +291,7 @@ def _friendship(w: Writer, node: Friendship) -> str:
     """Who, in which state, how it began, when."""
     staff = w.listed([w.catalogue.staff[userid].name for userid in node.staff])
     ways = w.listed([w.name(ADDED_NAMES[way]) for way in node.ways])
-    states = w.listed(node.channel_states)
+    states = w.listed([w.code(one) for one in node.channel_states])
     how_zh = (f"通过{ways}" if ways else "") + (f"（渠道参数{states}）" if states else "")
     how_en = (f" by {ways}" if ways else "") + (f" with the channel state {states}" if states else "")
     when_zh = f"最近 {node.days} 天内（含今天）" if node.days else ""

@@ -366,6 +366,16 @@ class Relation(models.Model):
         ]
 
 
+class ChannelCode(models.Model):
+    """A live code or link by which people come (渠道码), by the state that WeCom tells of it: what it is called, and
+    the campaign (public id) that it is for. A state without a row has neither."""
+
+    state = models.CharField(max_length=64, primary_key=True)
+    name = models.CharField(max_length=60, blank=True, default="")
+    campaign = models.UUIDField(null=True)
+    updated_at = models.DateTimeField()
+
+
 # A consent to these counts only once its legal basis is known (PIPL art. 13): whoever cannot say on which basis
 # somebody is written to may not write to her.
 NEEDS_BASIS = ("marketing", "guardian")

@@ -74,6 +74,12 @@ def offers(known: Catalogue) -> Iterator[Offer]:
         yield _offer(f"fact:{kind}", behaviour_label("fact"), behaviour_sentences.FACT_NAMES[kind], kind)
     for by, words in first_source_fields.WORDS.items():
         yield _offer(f"first_source:{by}", label_of({"type": "first_source"}), BY_NAMES[by], words)
+    yield _offer(
+        "first_source:campaign",
+        label_of({"type": "first_source"}),
+        ("某个活动的渠道码", "by codes of a campaign"),
+        "活码 来源 channel code source",
+    )
     for code, names in known.categories.items():
         yield _offer(f"category:{code}", behaviour_label("bought"), names, code)
     for code, tag in known.tags.items():
@@ -111,7 +117,7 @@ def new_condition(what: str, known: Catalogue) -> dict[str, Any]:
         "attribute": {"type": "attribute", "code": about, "op": "not_empty"},
         "rfm": {**AT_RISK, "segments": [about]},
         "date": {"type": "date", "of": about, **_WHEN.get(about, {"op": "within_last", "days": 30})},
-        "first_source": {**first_source_fields.NEW, "by": about},
+        "first_source": first_source_fields.new(about),
         "fact": {**often, "event": "fact", "kind": about},
         "received": {**often, "event": "received", "days": 30, "campaigns": []},
         "clicked": {**often, "event": "clicked", "days": 30, "campaigns": []},

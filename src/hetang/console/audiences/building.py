@@ -23,7 +23,7 @@ from hetang.audiences.models import Audience
 from hetang.audiences.rules import MAX_DEPTH, Catalogue, InvalidRule, Problem, named_in
 from hetang.audiences.schedules import Schedule
 from hetang.audiences.sentences import describe
-from hetang.console.audiences import adding, click_notes, drafts, people
+from hetang.console.audiences import adding, click_notes, drafts, first_source_fields, people
 from hetang.console.audiences.access import own_or_404
 from hetang.console.audiences.drafts import Rule
 from hetang.console.audiences.field import Field
@@ -340,7 +340,7 @@ def _part(rule: Rule, place: str, known: Catalogue, result: Result, focus: str, 
         ]
     else:
         part.inputs = [_input(one, place, known) for one in fields_of(rule, known)]
-        part.note = click_notes.note(rule)
+        part.note = click_notes.note(rule) or first_source_fields.note(rule, known)
     return part
 
 

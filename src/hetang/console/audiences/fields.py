@@ -211,6 +211,7 @@ def _first_up(text: str) -> str:
 def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
     """Everything that can be picked: (value, label). Of products and groups only those that rules name."""
     place = 0 if _chinese() else 1
+    codes = [(state, code_label(state, known)) for state in known.codes]
     return {
         "tags": [(code, tag.name) for code, tag in known.tags.items()],
         "stores": [(code, store.name) for code, store in known.stores.items()],
@@ -223,8 +224,8 @@ def sources(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
         "ways": [(code, named(names)) for code, names in sentences.ADDED_NAMES.items()],
         "tag_sources": [(code, named(names)) for code, names in sentences.TAG_SOURCE_NAMES.items()],
         "rfm_segments": standing_fields.segments(),
-        "channel_states": [],  # there may be thousands: searched, and called by themselves
-        "joining_codes": [],
+        "channel_states": codes,  # there may be thousands: searched, and called by themselves without a name
+        "joining_codes": codes,
         "order_sources": [],
         "order_channels": [(code, named(names)) for code, names in ORDER_CHANNELS.items()],
         "audiences": [(code, one.name) for code, one in known.audiences.items() if not one.of_pond],
@@ -269,6 +270,12 @@ def within(known: Catalogue, actor: Actor) -> Catalogue:
 def short_lists(known: Catalogue) -> dict[str, list[tuple[str, str]]]:
     """The lists that travel with the page; longer ones, products and groups are searched on the server."""
     return {name: found for name, found in sources(known).items() if len(found) <= INLINE and name not in SEARCHED}
+
+
+def code_label(state: str, known: Catalogue) -> str:
+    """A channel code as lists show it."""
+    name = known.codes[state].name if state in known.codes else ""
+    return f"{name} · {state}" if name else state
 
 
 def product_label(sku: str, name: str, category: str = "") -> str:

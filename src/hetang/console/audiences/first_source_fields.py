@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from hetang.audiences.first_source import ANY, FILTERS, FRIENDSHIP, GROUP_CHAT, ORDER
 from hetang.audiences.first_source_sentences import BY_NAMES
+from hetang.audiences.rules import Catalogue
 from hetang.console.audiences.field import Field
 
 NEW: dict[str, Any] = {"type": "first_source", "by": FRIENDSHIP, "days": 30}
@@ -17,6 +18,23 @@ WORDS = {  # by which each way is found, in both languages
     GROUP_CHAT: "群活码 入群 渠道 来源 channel source join",
     ORDER: "首单 门店 渠道 来源 first order channel source store",
 }
+
+
+def new(about: str) -> dict[str, Any]:
+    """A condition on a way to come, or (`campaign`) on the codes of a campaign."""
+    return {**NEW, "by": ANY, "campaigns": []} if about == "campaign" else {**NEW, "by": about}
+
+
+def note(leaf: dict[str, Any], known: Catalogue) -> str:
+    """What to know of a condition on campaigns: that no code belongs to any of them."""
+    campaigns = leaf.get("campaigns")
+    if leaf.get("type") != "first_source" or not campaigns or not isinstance(campaigns, list):
+        return ""
+    if any(one.campaign in campaigns for one in known.codes.values()):
+        return ""
+    return _(
+        "No channel code belongs to these campaigns yet, so nobody is found. Codes get their campaign under Campaigns."
+    )
 
 
 def ways() -> list[tuple[str, str]]:
@@ -33,6 +51,7 @@ def first_source(leaf: dict[str, Any]) -> list[Field]:
         Field("days", _("In the last days"), "number", leaf.get("days"), optional=True, blank=_("ever")),
     ]
     offered = {
+        "campaigns": (_("By codes of these campaigns"), "campaigns"),
         "channel_states": (
             _("Channel state of the code"),
             "joining_codes" if by == GROUP_CHAT else "channel_states",

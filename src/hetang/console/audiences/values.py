@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 from operator import and_
 
@@ -22,7 +22,7 @@ from hetang.commerce.history import order_words
 from hetang.communities.models import GroupChat
 from hetang.communities.queries import visible as groups_of
 from hetang.console.audiences import adding
-from hetang.console.audiences.fields import named, product_label, sources, within
+from hetang.console.audiences.fields import code_label, named, product_label, sources, within
 from hetang.console.figures import number
 from hetang.customers import tag_words
 from hetang.customers.friendships import channel_states
@@ -46,11 +46,11 @@ def values(request: HttpRequest, source: str) -> JsonResponse:
     elif source == "groups":
         found = _groups(words, actor_of(request))
     elif source == "channel_states":
-        found = [(state, state) for state in channel_states(words, SHOWN + 1)]
+        found = _codes(channel_states, words, known)
     elif source in {"campaigns", "broadcasts"}:
         found = _messages(source, words, actor_of(request))
     elif source == "joining_codes":
-        found = [(state, state) for state in joining_codes(words, SHOWN + 1)]
+        found = _codes(joining_codes, words, known)
     elif source in {"order_channels", "order_sources"}:
         found = _matching(_of_orders(source.removeprefix("order_").removesuffix("s")), words)
     elif source == "tag_sources":
@@ -62,6 +62,14 @@ def values(request: HttpRequest, source: str) -> JsonResponse:
     else:
         raise Http404(source)
     return JsonResponse({"values": found[:SHOWN], "more": len(found) > SHOWN})
+
+
+def _codes(seen: Callable[[list[str], int], list[str]], words: list[str], known: Catalogue) -> list[Option]:
+    """Codes whose name holds every word, then those that people came by whose state does."""
+    by_name = [(state, code_label(state, known)) for state, one in known.codes.items() if one.name]
+    named_so = _matching(by_name, words)
+    others = [state for state in seen(words, SHOWN + 1) if state not in dict(named_so)]
+    return [*named_so, *((state, code_label(state, known)) for state in others)]
 
 
 def _matching(options: Iterable[Option], words: list[str]) -> list[Option]:

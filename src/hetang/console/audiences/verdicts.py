@@ -39,7 +39,7 @@ from hetang.audiences.sentences import ADDED_NAMES
 from hetang.audiences.standing_rules import Percentile, RfmCell
 from hetang.audiences.standing_sentences import SEGMENT_NAMES, is_money
 from hetang.console import figures
-from hetang.console.audiences.fields import named
+from hetang.console.audiences.fields import code_label, named
 from hetang.platform.masking import HIDDEN
 
 
@@ -149,7 +149,7 @@ def _first_source(found: dict[str, Any], known: Catalogue) -> str:
     parts = [
         named(BY_NAMES[found["by"]]),
         named(ADDED_NAMES[way]) if way else "",
-        found.get("channel_state", ""),
+        *_code(found.get("channel_state", ""), known),
         known.staff[staff].name if staff in known.staff else staff,
         found.get("name", ""),
         named(ORDER_CHANNELS.get(channel, (channel, channel))),
@@ -158,6 +158,13 @@ def _first_source(found: dict[str, Any], known: Catalogue) -> str:
         _moment(found["at"]),
     ]
     return " · ".join(part for part in parts if part)
+
+
+def _code(state: str, known: Catalogue) -> list[str]:
+    """The code by which she came, and its campaign where the rule names that."""
+    one = known.codes.get(state)
+    campaign = known.campaigns.get(one.campaign) if one else None
+    return [code_label(state, known), *([campaign.name] if campaign else [])] if state else []
 
 
 def _ponds(found: dict[str, str], known: Catalogue) -> str:

@@ -103,6 +103,7 @@ def campaign_list(request: HttpRequest) -> HttpResponse:
         "states": [(code, label, code == state) for code, label in STATES.items()],
         "today": clock.today(),
         "can_edit": actor_of(request).can(EDIT),
+        "sees_codes": actor_of(request).scope(VIEW).everything,
     }
     return render(request, "console/campaigns/list.html", values)
 

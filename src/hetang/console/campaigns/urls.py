@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from hetang.console.campaigns import calendar, campaigns, composer, governor, progress, quota, splits
+from hetang.console.campaigns import calendar, campaigns, codes, composer, governor, progress, quota, splits
 
 app_name = "campaigns"
 urlpatterns = [
@@ -12,6 +12,9 @@ urlpatterns = [
     path("new", campaigns.new, name="new"),
     path("governor", governor.settings_page, name="governor"),
     path("calendar", calendar.month, name="calendar"),
+    path("codes", codes.code_list, name="codes"),
+    path("codes/edit", codes.code_edit, name="code"),
+    path("codes/new", codes.code_new, name="code_new"),
     path("quota", quota.quota, name="quota"),
     path("quota/left", quota.left, name="quota_left"),
     path("<uuid:public_id>/", campaigns.detail, name="detail"),
