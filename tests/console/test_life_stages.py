@@ -11,9 +11,10 @@ from hetang.audiences.models import Audience
 from hetang.customers.life_stages import course_of
 from hetang.customers.models import HouseholdMember, LifeStageModel
 from hetang.customers.stages import Offset
+from hetang.facts.intake import Draft
 from hetang.platform import clock
 from hetang.platform.models import AuditEntry, OrgNode
-from tests.customers.drive import apply, customer_of, draft, fold_after, last_id
+from tests.customers.drive import apply, at, customer_of, draft, fold_after, last_id
 
 PAGE = "/settings/life-stages/"
 
@@ -104,3 +105,25 @@ def test_a_household_is_noted_shown_masked_and_revealed_with_a_reason(headquarte
     late = {"kind": "child", "born_on": (clock.today() + timedelta(days=1)).isoformat()}
     assert "A birthday cannot lie ahead" in headquarters.post(f"{address}household", late, follow=True).content.decode()
     assert "no such member" in headquarters.post(f"{address}household/{row.pk}/remove", follow=True).content.decode()
+
+
+def test_a_customers_page_calls_sources_by_their_names(headquarters: Client) -> None:
+    """Made-up things say so, ours have words, and a brand's own system is called as it calls itself."""
+    who = [("member", "m1")]
+    apply(draft("customer.described", "d1", who, home_store="A"), source="pos")
+    for source in ("demo-simulated", "crm.shop"):
+        born = {"kind": "child", "member": "1", "born_on": "2026-01-05"}
+        child = Draft("household.member_described", f"h-{source}", at(0), who, born)
+        apply(child, draft("tag.changed", f"t-{source}", who, tag=source.partition("-")[0], on=True), source=source)
+    consent = {"purpose": "marketing", "channel": "wecom", "given": True, "basis": "consent", "simulated": True}
+    apply(draft("consent.changed", "c", who, **consent), source="demo-simulated")
+    customer = customer_of("member", "m1")
+    before = last_id()
+    said = {"kind": "pet", "name": "Rex"}
+    assert headquarters.post(f"/customers/{customer.public_id}/household", said).status_code == 302
+    fold_after(before)
+    page = headquarters.get(f"/customers/{customer.public_id}/").content.decode()
+    assert "demo-simulated" not in page
+    assert "Under fourteen · simulated<" in page and "Under fourteen · crm.shop<" in page
+    assert "Birthday not known · hand (console)<" in page
+    assert page.count("· simulated · simulated") == 0

@@ -29,6 +29,7 @@ from hetang.console.customers import words
 from hetang.console.customers.lists import customer_or_404, recognised_by, rows, seen_or_404, tag_choices
 from hetang.console.customers.reveals import question
 from hetang.console.customers.unmerging import stories_of
+from hetang.console.fact_sources import SIMULATED, source_name
 from hetang.console.paging import Page
 from hetang.customers import households, minors, queries
 from hetang.customers.models import Customer, DoNotDisturb, Tag
@@ -253,8 +254,8 @@ def _lines(entries: Iterable[Entry], day_before: str) -> Iterator[Line]:
         heading = "" if day.isoformat() == day_before else figures.short_day(day)
         day_before = day.isoformat()
         symbol = words.SYMBOLS.get(entry.kind, "info")
-        simulated = entry.source in words.SIMULATED_SOURCES
-        yield Line(symbol, entry.text, entry.occurred_at, entry.source, simulated, heading)
+        source, simulated = source_name(entry.source), entry.source in SIMULATED
+        yield Line(symbol, entry.text, entry.occurred_at, source, simulated, heading)
 
 
 def _attribute_label(one: queries.AttributeView) -> str:

@@ -53,9 +53,6 @@ SEXES: dict[str, str | Promise] = {
     "male": pgettext_lazy("household", "male"),
 }
 
-# What these send is made up by the simulated world of a demo; people must be told.
-SIMULATED_SOURCES = frozenset({"demo-simulated", "simulator"})
-
 # Filters of the timeline: label, kinds, symbol.
 HISTORY: dict[str, tuple[str | Promise, tuple[str, ...], str]] = {
     "orders": (_("Purchases"), ("order.placed", "order.refunded"), "cart"),

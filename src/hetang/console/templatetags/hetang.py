@@ -18,7 +18,7 @@ from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, pgettext
 
-from hetang.console import figures
+from hetang.console import fact_sources, figures
 from hetang.console.cells import labelled
 from hetang.console.operations import titles
 from hetang.console.operations.stages import stage_label
@@ -366,6 +366,18 @@ def stage(code: str) -> str:
 def job_title(run: Any) -> str:
     """What a job is called in the language of the page."""
     return titles.job_title(run)
+
+
+@register.filter
+def source_name(code: str) -> str:
+    """What the source of a fact is called."""
+    return fact_sources.source_name(code)
+
+
+@register.filter
+def simulated_source(code: str) -> bool:
+    """Whether all that a source sends is made up."""
+    return code in fact_sources.SIMULATED
 
 
 @register.filter
