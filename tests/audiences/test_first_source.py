@@ -40,9 +40,9 @@ def tell(kind: str, member: str, days: float, source: str = "till", **body: Any)
     return Draft(kind, f"{kind}-{member}-{days}", NOW - timedelta(days=days), who, body)
 
 
-def order(member: str, days: float, store: str, channel: str) -> Draft:
+def order(member: str, days: float, store: str, channel: str, **more: Any) -> Draft:
     line = {"sku": "p1", "category": "tea", "quantity": "1", "amount": 100}
-    return tell("order.placed", member, days, store=store, channel=channel, lines=[line], net=100)
+    return tell("order.placed", member, days, store=store, channel=channel, lines=[line], net=100, **more)
 
 
 @pytest.fixture
@@ -58,9 +58,9 @@ def came(three_people: None) -> Iterator[GroupChat]:
         tell("relation.changed", "ann", 40, staff="u1", channel_state="till", **friend),
         tell("relation.changed", "ann", 30, staff="u2", channel_state="web", **friend),
         tell("relation.changed", "ann", 5, staff="u1", state="lost_by_customer"),
-        order("ann", 10, "s2", "store"),
-        order("bea", 20, "s1", "online"),
-        order("bea", 15, "s2", "store"),
+        order("ann", 10, "s2", "store", staff="u2"),
+        order("bea", 20, "s1", "online", staff="u2"),
+        order("bea", 15, "s2", "store", staff="u1"),
         tell("relation.changed", "bea", 10, staff="u1", channel_state="till", **friend),
         tell("relation.changed", "cat", 1, staff="u2", channel_state="web", **friend),
         tell("customer.described", "dan", 1, attributes={}),
@@ -142,6 +142,9 @@ def test_the_first_that_is_known_counts(came: GroupChat) -> None:
         ({"by": "order"}, "bea"),
         ({"by": "order", "channels": ["online"], "sources": ["till"], "stores": ["s1"], "days": 21}, "bea"),
         ({"by": "order", "stores": ["s2"]}, ""),
+        ({"by": "order", "staff": ["u2"], "channels": ["online"], "days": 21}, "bea"),
+        ({"by": "order", "staff": ["u2", "u1"], "days": 19}, ""),
+        ({"by": "order", "staff": ["u1"]}, ""),  # she sold bea's second one, and u2 ann's, who had come before
     ):
         document = {"version": 1, "rule": {"type": "first_source", **rule}}
         inside = BitMap(people[member] for member in expected.split())

@@ -144,7 +144,8 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     ({"type": "friendship", "ways": ["by owl"]}, "not_an_option", ("rule", "ways")),
     ({"type": "group_chat", "groups": ["nowhere"]}, "unknown_group", ("rule", "groups")),
     ({"type": "first_source", "by": "wind"}, "not_an_option", ("rule", "by")),
-    ({"type": "first_source", "by": "order", "staff": ["lin"]}, "unknown_field", ("rule",)),
+    ({"type": "first_source", "by": "order", "ways": ["qr_code"]}, "unknown_field", ("rule",)),
+    ({"type": "first_source", "by": "order", "staff": ["nobody"]}, "unknown_staff", ("rule", "staff")),
     ({"type": "first_source", "by": "friendship", "stores": ["s9"]}, "unknown_store", ("rule", "stores")),
     ({"type": "first_source", "days": 0}, "not_a_number", ("rule", "days")),
     ({"type": "first_source", "campaigns": ["gone"]}, "unknown_campaign", ("rule", "campaigns")),
@@ -316,9 +317,9 @@ def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
             "first came into a group chat (codes of campaign “Spring”; channel state “Till”, “x”)",
         ),
         (
-            {"type": "first_source", "by": "order", "channels": ["store"], "sources": ["pos"], "stores": ["s1"]},
-            "首次来源是下单（渠道“门店”，来源系统“pos”，门店“s1”）",
-            "first came with an order (channel “store”; system “pos”; store “s1”)",
+            {"type": "first_source", "by": "order", "channels": ["store"], "sources": ["pos"], "staff": ["lin"]},
+            "首次来源是下单（销售员工“lin”，渠道“门店”，来源系统“pos”）",
+            "first came with an order (sold by “lin”; channel “store”; system “pos”)",
         ),
         (
             {"type": "district", "of": "spot", "districts": ["d1"], "parents": ["east"]},

@@ -16,7 +16,7 @@ FRIENDSHIP, GROUP_CHAT, ORDER, ANY = "friendship", "group_chat", "order", "any"
 FILTERS: Mapping[str, tuple[str, ...]] = {
     FRIENDSHIP: ("campaigns", "channel_states", "ways", "staff", "stores"),
     GROUP_CHAT: ("campaigns", "channel_states", "groups", "stores"),
-    ORDER: ("channels", "sources", "stores"),
+    ORDER: ("channels", "sources", "staff", "stores"),
     ANY: ("campaigns", "stores"),
 }
 
@@ -24,8 +24,9 @@ FILTERS: Mapping[str, tuple[str, ...]] = {
 @dataclass(frozen=True, slots=True)
 class FirstSource:
     """Her first source is of this kind (`any`: of any), with these properties where they are named, and with `days` in
-    the last days. The store of a friendship is that where the member of staff works now. `codes` are the states of the
-    codes that belong to the `campaigns` (public ids) now, None where none is named: no order came by a code."""
+    the last days. The store of a friendship is that where the member of staff works now; the staff of an order is who
+    sold it. `codes` are the states of the codes that belong to the `campaigns` (public ids) now, None where none is
+    named: no order came by a code."""
 
     by: str
     stores: tuple[str, ...] = ()
@@ -85,13 +86,14 @@ class Bought(Protocol):
     def at(self) -> datetime: ...
 
 
-def first_of(beginnings: Sequence[Beginning], purchases: Sequence[Bought]) -> Beginning | None:
-    """The first source, of friendships and groups in their order and of orders; None where nothing is known."""
+def first_of(beginnings: Sequence[Beginning], purchases: Sequence[Bought], sold_by: str = "") -> Beginning | None:
+    """The first source, of friendships and groups in their order and of orders, the first of which `sold_by` (userid)
+    sold; None where nothing is known."""
     first = beginnings[0] if beginnings else None
     order = min(purchases, key=lambda one: (one.at, one.order), default=None)
     if order is None or (first is not None and first.at <= order.at):
         return first
-    return Beginning(ORDER, order.at, order.store, channel=order.channel, source=order.order[0])
+    return Beginning(ORDER, order.at, order.store, staff=sold_by, channel=order.channel, source=order.order[0])
 
 
 def fits(node: FirstSource, first: Beginning | None, ways: Mapping[str, int], since: datetime | None) -> bool:

@@ -34,7 +34,10 @@ def first_source(w: Writer, node: FirstSource, ways: dict[str, tuple[str, str]])
             "codes of campaign {}",
         ),
         (w.listed([w.code(one) for one in node.channel_states]), "渠道参数{}", "channel state {}"),
-        (w.listed([w.catalogue.staff[userid].name for userid in node.staff]), "员工{}", "with {}"),
+        (
+            w.listed([w.catalogue.staff[userid].name for userid in node.staff]),
+            *(("销售员工{}", "sold by {}") if node.by == ORDER else ("员工{}", "with {}")),
+        ),
         (w.listed([w.catalogue.groups[one].name for one in node.groups]), "客户群{}", "group chat {}"),
         (w.listed(channels), "渠道{}", "channel {}"),
         (w.listed(node.sources), "来源系统{}", "system {}"),

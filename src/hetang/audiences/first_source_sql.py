@@ -25,7 +25,8 @@ def parts(
         named = {key: values for key in FILTERS[by] if key != "campaigns" and (values := getattr(condition, key))}
         named |= {"channel_states": states} if states and by != ORDER else {}
         if by == ORDER:
-            yield (ORDER, since), _first_orders(named) if named else None
+            sold = tuple(sorted(_ids("staff", named.pop("staff", ()), catalogue), key=str))
+            yield (ORDER, since, *([("staff", sold)] if sold else [])), _first_orders(named) if named else None
         else:
             ids = ((key, tuple(sorted(_ids(key, values, catalogue), key=str))) for key, values in named.items())
             yield (by, since, *ids), None

@@ -134,7 +134,7 @@ def _condition(  # noqa: PLR0911, PLR0912 - one for each kind
             return sorted({one.staff for one in known}), bool(known)
         case FirstSource():
             since = None if node.days is None else moment.instant(first_day(node.days, moment.today))
-            first = first_source.first_of(person.beginnings, person.purchases)
+            first = first_source.first_of(person.beginnings, person.purchases, person.sold_by)
             return first_source.told(first), first_source.fits(node, first, ADDED, since)
         case InGroups():
             stays = [one for one in person.groups if _stays(node, one, moment)]

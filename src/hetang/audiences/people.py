@@ -131,3 +131,4 @@ class Person:
     groups: tuple[GroupStay, ...] = ()
     household: tuple[tuple[str, date], ...] = ()  # kind of a member, and the day that stages count from
     beginnings: tuple[Beginning, ...] = ()  # of friendships and stays in groups, the first one first
+    sold_by: str = ""  # who of staff sold her first order, where that is known

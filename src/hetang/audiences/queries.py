@@ -286,6 +286,7 @@ def person(number: int, asked: Asked | None = None) -> Person:
         groups=stays_of(number),
         friendships=friendships.of_customer(number),
         beginnings=first_source_sets.beginnings_of(number),
+        sold_by=first_source_sets.seller_of_first(number),
         tag_words=tag_words.of_customer(number),
         household=tuple((kind, date.fromisoformat(day)) for kind, day in household),
         **did,

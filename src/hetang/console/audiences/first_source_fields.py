@@ -57,7 +57,7 @@ def first_source(leaf: dict[str, Any]) -> list[Field]:
             "joining_codes" if by == GROUP_CHAT else "channel_states",
         ),
         "ways": (_("Added by"), "ways"),
-        "staff": (_("Added whom"), "staff"),
+        "staff": (_("Sold by") if by == ORDER else _("Added whom"), "staff"),
         "groups": (_("Of these groups"), "groups"),
         "channels": (_("Channel"), "order_channels"),
         "sources": (_("System of the order"), "order_sources"),
