@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, Func, IntegerField, OuterRef, Q, QuerySet
 from pyroaring import BitMap
 
-from hetang.customers.kept_bits import CHUNK_BITS, bits_of
+from hetang.customers.kept_bits import CHUNK_BITS, CHUNK_BYTES, bits_of
 from hetang.customers.models import Customer, KeptChunk, KeptTag, Tag
 from hetang.facts import intake
 from hetang.facts.intake import Draft
@@ -93,7 +93,8 @@ def _store_anew(row: KeptTag, members: BitMap, changed: BitMap) -> None:
 
 def _finish(row: KeptTag, members: BitMap, changed: BitMap) -> None:
     _run(_KEEP, [row.count, row.stamp, row.sequence, row.changed_at, row.pk])
-    _run(_KEEP_CHUNKS, [row.pk, *bits_of(members, changed)])
+    chunks, bits = bits_of(members, changed)
+    _run(_KEEP_CHUNKS, [row.pk, chunks, b"".join(bits)])
 
 
 def _run(sql: str, values: Sequence[Any]) -> list[Any]:
@@ -212,9 +213,11 @@ _CHANGE = "insert into customers_keptchange (tag_id, stamp, put_on, taken_off) v
 _FORGET = "delete from customers_keptchange where tag_id = %s and stamp <= %s"
 _WRITE = "update customers_kepttag set members = %s, base = %s where tag_id = %s"
 _KEEP = "update customers_kepttag set count = %s, stamp = %s, sequence = %s, changed_at = %s where tag_id = %s"
-_KEEP_CHUNKS = """
+# The bits of all chunks come as one value: an array of a thousand and more costs three times as much to write and read.
+_KEEP_CHUNKS = f"""
 insert into customers_keptchunk (tag_id, chunk, bits)
-select %s, c.chunk, c.bits from unnest(%s::integer[], %s::bytea[]) as c(chunk, bits)
+select %s, c.chunk, substr(given.bits, (c.place::int - 1) * {CHUNK_BYTES} + 1, {CHUNK_BYTES})
+from unnest(%s::integer[]) with ordinality as c(chunk, place), (select %s::bytea as bits) given
 on conflict (tag_id, chunk) do update set bits = excluded.bits
 """
 NOT_KEPT = Q(kept=None)  # of tags: those that people and systems put on
