@@ -42,7 +42,7 @@ def _conclusion(report: verification.Report, repair: bool) -> str:
     if report.equal:
         return "Everything equals its recomputation."
     told = []
-    if report.set_differences:
+    if report.set_differences or report.kept_differences:
         told.append("They were built anew." if repair else "`hetang audiences verify --repair` builds them anew.")
     if report.history_differences:
         told.append("`hetang rebuild-history` fills the history again.")
