@@ -361,6 +361,11 @@ def _check_subject(kind: kinds.FactKind, who: list[tuple[str, str]], draft: Draf
         raise Refusal("name_too_long", {"limit": MAX_NAME})
 
 
+def subject_in_log(who: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
+    """Under which subject (kind, key) the log has a fact of these identities. Raises Refusal."""
+    return rules.subject_of(_keyed(rules.normalise_identities(who))[0])
+
+
 def _keyed(who: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], dict[str, str]]:
     """The identities with direct ones as keyed hashes, and the direct values that are to be sealed,
     `{"phone:<key>": value}`: several of a kind keep apart."""

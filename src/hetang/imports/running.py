@@ -26,12 +26,12 @@ from hetang.facts import rules as fact_rules
 from hetang.facts.errors import Refusal
 from hetang.facts.intake import Draft
 from hetang.facts.kinds import check_body
-from hetang.imports import households, orders, problems, reading, rows, rules, sources, vocabulary
+from hetang.imports import households, orders, problems, reading, repeated, rows, rules, sources, vocabulary
 from hetang.imports import mapping as mappings
 from hetang.imports.columns import Decoder, Problem, Rows
 from hetang.imports.errors import NotReady
 from hetang.imports.models import Import, ImportChunk
-from hetang.imports.targets import DISTRICTS, ORDERS, RESOURCES, STAFF, STORES, TARGETS
+from hetang.imports.targets import CUSTOMERS, DISTRICTS, ORDERS, RESOURCES, STAFF, STORES, TARGETS
 from hetang.platform import clock, positions
 from hetang.platform.brand import brand
 from hetang.platform.environment import home
@@ -439,13 +439,19 @@ class _Facts:
 
 
 def _drafts(work: Reading, records: list[tuple[int, dict[str, Any]]]) -> _Facts:
-    facts = _Facts()
+    facts, found = _Facts(), list[tuple[int, list[Draft]]]()
+    timeless: list[list[Draft]] = []
     for row, record in records:
         try:
             made = rows.drafts_of(work.owner.target, row, record, work.context)
         except rules.BadValue as fault:
             facts.problems.append(Problem(row, fault.field, "", fault.code))
             continue
+        found.append((row, made))
+        timeless += [made] if work.owner.target == CUSTOMERS and not record.get("updated_at") else []
+    if timeless:
+        repeated.restate(work.mapping.source, timeless)
+    for row, made in found:
         facts.drafts += made
         facts.rows += [row] * len(made)
         facts.widths += [1] * len(made)
