@@ -119,13 +119,13 @@ def test_behaviour(headquarters: Client, world: World) -> None:
     values = {
         **{"confirm_percent": 90, "confirm_hours": 1.5, "remind_percent": 10, "buying": "on"},
         **{"uplift_percent": 55, "effect_days": 3, "monthly_cap": ""},
-        **{"click_percent": 12.5, "click_hours": 2},
+        **{"click_percent": 12.5, "click_hours": 2, "known_percent": 40},
     }
     assert "Saved." in headquarters.post("/simulator/behaviour", values, follow=True).text
     settings = world.admin.settings()
     found = [settings[name] for name in ("confirm_rate", "confirm_delay_s", "uplift", "effect_s", "monthly_cap")]
     assert found == [0.9, 5400.0, 0.55, 259200.0, None]
-    assert (settings["click_rate"], settings["click_delay_s"]) == (0.125, 7200.0)
+    assert (settings["click_rate"], settings["click_delay_s"], settings["known_rate"]) == (0.125, 7200.0, 0.4)
     assert "Links opened" in headquarters.get("/simulator/").text
     answer = headquarters.post("/simulator/behaviour", {**values, "confirm_percent": 101})
     assert answer.status_code == 422

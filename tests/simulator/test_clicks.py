@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import Counter
@@ -57,6 +58,7 @@ class Site:
     url: str = ""
     statuses: list[int] = field(default_factory=list)
     opened: list[tuple[str, str, str]] = field(default_factory=list)  # (path, key, address)
+    told: list[dict[str, Any]] = field(default_factory=list)  # facts
     slow_s: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -85,6 +87,13 @@ def site() -> Iterator[Site]:
             self.send_header("Location", "http://127.0.0.1:9/never")
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        def do_POST(self) -> None:
+            own.told += json.loads(self.rfile.read(int(self.headers["Content-Length"])))["facts"]
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
 
         def log_message(self, format: str, *arguments: object) -> None:
             pass
@@ -123,7 +132,20 @@ def test_the_drawn_share_opens_as_time_passes(world: World, site: Site) -> None:
     assert {path for path, _key, _address in site.opened} == {"/l/abc"}
     assert len({address for _path, _key, address in site.opened}) > opened * 0.95
     assert world.admin.tasks()["tasks"][0]["opened"] == opened
-    assert len(external) == 1000
+    assert (len(external), site.told) == (1000, [])
+
+
+def test_the_page_behind_a_link_tells_whom_it_knows(world: World, site: Site) -> None:
+    external = sent(world, site, 200, click_rate=0.5, known_rate=0.3)
+    world.admin.advance(DAY)
+    world.admin.wait_until_posted(30)
+    assert 15 < len(site.told) < 48  # 30 expected of 100 openings, standard deviation 5
+    opened = set(site.keys)
+    assert {(fact["kind"], fact["body"]["link"]) for fact in site.told} == {("click.identified", "abc")}
+    assert {fact["key"].removeprefix("click-") for fact in site.told} <= opened
+    people = {(one["kind"], one["value"]) for fact in site.told for one in fact["who"]}
+    assert len({fact["key"] for fact in site.told}) == len(site.told) == len(people)
+    assert {value for kind, value in people if kind == "external_userid"} <= set(external)
 
 
 def test_nobody_opens_what_did_not_reach_her_or_leads_elsewhere(world: World, site: Site) -> None:

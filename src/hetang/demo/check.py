@@ -219,6 +219,8 @@ def _report(found: Findings, broadcast: Broadcast, simulator: SimulatorAdmin) ->
         "clicks_made", opened["opened"] > 0 and opened["statuses"] == {"302": opened["opened"]}, opened["opened"]
     )
     found.equal("clicks_counted", report.clicks, opened["opened"])
+    known = report.clicks_identified
+    found.holds("clicks_identified", 0 < known < report.clicks, known)
     truth = simulator.truth(report.start.timestamp(), report.end.timestamp())
     found.figures["arms"] = {arm.name: [arm.people, arm.sent, arm.buyers, arm.orders, arm.gmv] for arm in report.arms}
     found.figures["effect_minor"] = [round(effect.low), round(effect.value), round(effect.high)]

@@ -23,6 +23,7 @@ from hetang.simulator.admin import SimulatorAdmin
 CORP_NAME = "荷塘演示企业（模拟）"
 AGENT_ID = 1000002
 PRODUCTS = 300
+KNOWN = 0.5  # share of the clicks of which the page behind the link knows whose they are
 _FIRST_DEPARTMENT = 1000
 
 
@@ -34,7 +35,7 @@ def populate(drawn: World, work: Work, url: str | None = None) -> dict[str, int]
     address = url or os.environ["HETANG_SIMULATOR_URL"]
     with SimulatorAdmin(address, secrets_of_home().simulator) as simulator:
         simulator.wait_until_ready()
-        simulator.settings(seed=world.SEED, time_zone=source.TIME_ZONE)
+        simulator.settings(seed=world.SEED, time_zone=source.TIME_ZONE, known_rate=KNOWN)
         simulator.clock(clock.offset().total_seconds())
         connect(simulator, address)
         seed(simulator, drawn)

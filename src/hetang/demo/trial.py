@@ -67,7 +67,7 @@ def trial(work: Work) -> dict[str, Any]:
     address = os.environ["HETANG_SIMULATOR_URL"]
     with SimulatorAdmin(address, secrets_of_home().simulator) as simulator:
         simulator.wait_until_ready()
-        simulator.settings(seed=world.SEED, time_zone=brand().time_zone)
+        simulator.settings(seed=world.SEED, time_zone=brand().time_zone, known_rate=simulated.KNOWN)
         simulator.clock(clock.offset().total_seconds())
         simulated.connect(simulator, address, brand().name or simulated.CORP_NAME)
         work.progress(1, 4, "staff")

@@ -5,12 +5,13 @@ that far, by a real GET of Hetang's short link, as her phone would. Each opening
 answered, and carries a key of its own (`Idempotency-Key`): one that is asked again after a crash counts once.
 
 Nothing else is ever fetched: only an http(s) address below Hetang's own base counts as a link, and where it leads is
-not followed.
+not followed. The page there is played, too: it knows some of its visitors, and tells Hetang whose click it was.
 """
 
 from __future__ import annotations
 
 import hashlib
+import http
 import http.client
 import logging
 import re
@@ -23,6 +24,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from hetang.simulator import ids
+from hetang.simulator.population import post
 from hetang.simulator.state import State
 
 log = logging.getLogger(__name__)
@@ -123,7 +125,7 @@ class Clicker:
             return 0
         with self._state.transaction() as db:
             rows = db.execute(
-                "select number, key, external_userid, path from click where answered_at is null and at <= ?"
+                "select number, key, external_userid, path, at from click where answered_at is null and at <= ?"
                 " order by at, number limit ?",
                 [float(self._state.value("acted_until", 0.0)), BATCH],
             ).fetchall()
@@ -134,12 +136,28 @@ class Clicker:
             status = self._open(target["url"], row)
             if not status:
                 break
-            self._state.write(
-                "update click set answered_at = ?, status = ? where number = ? and answered_at is null",
-                [self._state.now(), status, row["number"]],
-            )
+            with self._state.transaction() as db:
+                db.execute(
+                    "update click set answered_at = ?, status = ? where number = ? and answered_at is null",
+                    [self._state.now(), status, row["number"]],
+                )
+                if status == http.HTTPStatus.FOUND:
+                    self._arrive(db, row)
             answered += 1
         return answered
+
+    def _arrive(self, db: sqlite3.Connection, row: sqlite3.Row) -> None:
+        """She comes to the page behind a link; if it knows her, it tells."""
+        root, _slash, code = row["path"].partition("/l/")
+        draw, *_others = ids.chances(self._state.settings.seed, "known", row["key"])
+        if root or not code or draw >= self._state.settings.known_rate:
+            return
+        person = db.execute(
+            "select identities from person where external_userid = ?", [row["external_userid"]]
+        ).fetchone()
+        known = msgspec.json.decode(person["identities"]) if person else []
+        who = [{"kind": kind, "value": value} for kind, value in known or [("external_userid", row["external_userid"])]]
+        post(db, "click.identified", f"click-{row['key']}", row["at"], {"who": who, "body": {"link": code}})
 
     def _open(self, base: str, row: sqlite3.Row) -> int:
         """GET one link. Returns the status of the answer, 0 when there was none or the server was in trouble."""

@@ -66,7 +66,7 @@ def _visit(state: State, db: sqlite3.Connection, drawn: Drawn, products: list[sq
     who = [{"kind": kind, "value": value} for kind, value in msgspec.json.decode(person["identities"])]
     arrived = drawn.at - 600.0 * drawn.basket_draw
     visit = {"store": person["store"] or None, "channel": "store", "simulated": True}
-    _post(db, "visit.recorded", f"visit-{key}", arrived, {"who": who, "body": visit})
+    post(db, "visit.recorded", f"visit-{key}", arrived, {"who": who, "body": visit})
     by_itself = drawn.draw < drawn.rate
     if not by_itself and not (_exposed(state, db, drawn) and drawn.draw < drawn.rate * (1 + state.settings.uplift)):
         return 0
@@ -77,7 +77,7 @@ def _visit(state: State, db: sqlite3.Connection, drawn: Drawn, products: list[sq
         "insert or ignore into purchase (key, external_userid, at, net, caused) values (?, ?, ?, ?, ?)",
         [f"order-{key}", drawn.person, drawn.at, net, 0 if by_itself else 1],
     )
-    _post(db, "order.placed", f"order-{key}", drawn.at, {"who": who, "body": order})
+    post(db, "order.placed", f"order-{key}", drawn.at, {"who": who, "body": order})
     return 1
 
 
@@ -86,7 +86,7 @@ def _exposed(state: State, db: sqlite3.Connection, drawn: Drawn) -> bool:
     return row is not None and 0 <= drawn.at - row["sent_at"] <= state.settings.effect_s
 
 
-def _post(db: sqlite3.Connection, kind: str, key: str, at: float, told: dict[str, Any]) -> None:
+def post(db: sqlite3.Connection, kind: str, key: str, at: float, told: dict[str, Any]) -> None:
     """Queue one fact; `told` holds its `who` and `body`."""
     fact = {
         "kind": kind,

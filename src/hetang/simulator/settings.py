@@ -27,6 +27,7 @@ class Settings(msgspec.Struct, kw_only=True):
     closes_hour: int = 21
     click_rate: float = 0.15  # share of those reached by a message who open its link
     click_delay_s: float = 4 * 3600.0  # mean of a uniform delay between 0 and twice this
+    known_rate: float = 0.0  # share of the openings of which the page behind the link tells Hetang whose they are
     running: bool = False  # act as the clock runs, not only when asked to advance
 
     # Customers

@@ -36,6 +36,8 @@ def asks(leaf: dict[str, Any]) -> bool:
 def told(found: clicks.Clicks) -> str:
     """The clicks of these days in words."""
     counts = {"days": DAYS, "total": number(found.total), "identified": number(found.identified)}
+    if not found.total:
+        return _("Nobody has clicked a link of a message of the last %(days)s days, so nobody is found.") % counts
     if found.identified:
         return (
             _("Links of messages of the last %(days)s days: %(total)s clicks, %(identified)s of them name a person.")

@@ -42,6 +42,12 @@ class BehaviourForm(forms.Form):
         help_text=_("Of those who get a message from now on. They open it in the hours after, as time passes."),
     )
     click_hours = forms.FloatField(min_value=0, max_value=168, label=_("Mean time until they open it (hours)"))
+    known_percent = forms.FloatField(
+        min_value=0,
+        max_value=100,
+        label=_("Clicks that the page behind the link identifies (%)"),
+        help_text=_("Of the links opened from now on. The page knows who came and reports it."),
+    )
     buying = forms.BooleanField(required=False, label=_("People visit and buy"))
     uplift_percent = forms.FloatField(
         min_value=0,
@@ -67,6 +73,7 @@ class BehaviourForm(forms.Form):
             "remind_percent": _short(settings["remind_rate"] * 100),
             "click_percent": _short(settings["click_rate"] * 100),
             "click_hours": _short(settings["click_delay_s"] / 3600),
+            "known_percent": _short(settings["known_rate"] * 100),
             "buying": settings["buying"],
             "uplift_percent": _short(settings["uplift"] * 100),
             "effect_days": _short(settings["effect_s"] / 86400),
@@ -82,6 +89,7 @@ class BehaviourForm(forms.Form):
             "remind_rate": values["remind_percent"] / 100,
             "click_rate": values["click_percent"] / 100,
             "click_delay_s": values["click_hours"] * 3600,
+            "known_rate": values["known_percent"] / 100,
             "buying": values["buying"],
             "uplift": values["uplift_percent"] / 100,
             "effect_s": values["effect_days"] * 86400,
