@@ -153,10 +153,19 @@ def test_the_first_that_is_known_counts(came: GroupChat) -> None:
         node = parse(document, known)
         for one in people.values():
             assert explain(node, queries.person(one), known, moment).holds == (one in inside), (rule, one)
-    by_way, befriended = first_friendships(), BitMap([people["ann"]])
-    assert by_way == {1: befriended}
-    assert answer(("friendship", None, ("ways", (1, 2))), by_way) == answer(("friendship", None), by_way) == befriended
-    assert answer(("friendship", None, ("ways", (2,))), by_way) == BitMap()
-    assert answer(("friendship", NOW, ("ways", (1,))), by_way) == BitMap()  # asks for more than the way
+    befriended, ann = first_friendships(), BitMap([people["ann"]])
+    assert befriended == {(1, "till"): ann}
+    for wanted, expected in (
+        ((), ann),
+        ((("ways", (1, 2)),), ann),
+        ((("ways", (2,)),), BitMap()),
+        ((("channel_states", ("till", "x")),), ann),
+        ((("channel_states", ("web",)),), BitMap()),
+        ((("ways", (1,)), ("channel_states", ("till",))), ann),
+        ((("ways", (2,)), ("channel_states", ("till",))), BitMap()),
+    ):
+        keys = ("friendship", None, *wanted)
+        assert answer(keys, befriended) == answer(keys) == expected, wanted
+    assert answer(("friendship", NOW, ("ways", (1,))), befriended) == BitMap()  # asks for more than way and state
     assert joining_codes(["OO"], 5) == ["door"]
     assert history.order_words("channel") == ["online", "store"]

@@ -19,6 +19,8 @@ from hetang.audiences import catalogues, queries
 from hetang.audiences.contrasts import contrast, quantile
 from hetang.audiences.portrait import Portrait, Spent, portrait
 from hetang.audiences.standings import Sums, Values, sums_of
+from hetang.campaigns import codes
+from hetang.campaigns.models import Campaign
 from hetang.commerce import history
 from hetang.console.audiences.portraits import spending
 from hetang.customers.models import AttributeDefinition, Tag, TagGroup
@@ -26,10 +28,10 @@ from hetang.experiments.estimators import mean_difference
 from hetang.experiments.samples import Sample
 from hetang.facts.intake import Draft, record
 from hetang.facts.subscriptions import run_until_idle
-from hetang.platform import brand, roles
+from hetang.platform import brand, clock, roles
 from hetang.platform.models import Brand, Grant, OrgNode, User
 from hetang.resources.models import Product, Staff, Store
-from tests.audiences.three_people import EVERYTHING, NOW, save
+from tests.audiences.three_people import EVERYTHING, HEADQUARTERS, NOW, save
 
 BUYERS, OTHERS = 39, 50
 BOUGHT = {"version": 1, "rule": {"type": "metric", "metric": "orders", "op": ">=", "value": 1}}
@@ -102,7 +104,7 @@ def shop(transactional_db: None, clickhouse: str) -> Iterator[None]:
         said = {"attributes": {"drink": drink, "illness": drink}, "home_store": store}
         drafts.append(Draft("customer.described", f"d{n}", NOW - timedelta(days=9), who, said))
         if n >= BUYERS:
-            friend = {"staff": "u", "state": "active", "add_way": 16}
+            friend = {"staff": "u", "state": "active", "add_way": 16, "channel_state": "poster"}
             external = [*who, ("external_userid", f"wm{n}")]
             drafts.append(Draft("relation.changed", f"r{n}", NOW - timedelta(days=3), external, friend))
         if n < BUYERS:
@@ -113,6 +115,16 @@ def shop(transactional_db: None, clickhouse: str) -> Iterator[None]:
     assert record("till", drafts).rejected == []
     run_until_idle()
     yield
+
+
+def name_poster() -> Campaign:
+    """The campaign whose code the others came by; another one has a code, too."""
+    today = clock.today()
+    of = {"org_node": OrgNode.objects.get(code="brand"), "created_at": NOW, "starts_on": today, "ends_on": today}
+    spring, other = (Campaign.objects.create(name=name, **of) for name in ("Spring", "Other"))
+    codes.describe(HEADQUARTERS, "poster", "", spring)
+    codes.describe(HEADQUARTERS, "door", "", other)
+    return spring
 
 
 @pytest.fixture
@@ -126,7 +138,8 @@ def browser(shop: None) -> Client:
 
 @pytest.mark.engine
 def test_what_is_clear_is_told_and_what_is_alike_is_not(shop: None) -> None:
-    found = portrait(save(), EVERYTHING)
+    spring = name_poster()
+    found = portrait(save(), EVERYTHING, [str(spring.public_id)])
     assert (found.people, found.others) == (BUYERS, OTHERS)
     told = {kind: [line.trait.rule for line in lines] for kind, lines in found.lines.items()}
     assert "stores" not in told
@@ -142,11 +155,16 @@ def test_what_is_clear_is_told_and_what_is_alike_is_not(shop: None) -> None:
     assert told_of == {("tea", BUYERS), ("milk", 0)}
     assert all(line.trait.rule["code"] == "drink" for line in found.lines["attributes"])  # the other one is sensitive
     came = {
-        (line.trait.rule["type"], line.trait.rule.get("by"), *line.trait.rule.get("ways", ())): line.contrast
+        (
+            *(line.trait.rule["type"], line.trait.rule.get("by")),
+            *line.trait.rule.get("ways", line.trait.rule.get("campaigns", ())),
+        ): line.contrast
         for line in found.lines["first_source"]
     }
     first = ("first_source", "friendship")
-    assert set(came) == {("relation", None), first, (*first, "acquisition_link"), ("first_source", "order")}
+    by_spring = ("first_source", "any", str(spring.public_id))
+    assert set(came) == {("relation", None), first, (*first, "acquisition_link"), ("first_source", "order"), by_spring}
+    assert (came[by_spring].inside, came[by_spring].outside) == (0, OTHERS)
     assert (came[*first, "acquisition_link"].outside, came["first_source", "order"].inside) == (OTHERS, BUYERS)
     sums = Sums(BUYERS * 1000, BUYERS * 1000**2, BUYERS)
     assert found.spent == [Spent(90, sums, Sums(0, 0, 0)), Spent(365, sums, Sums(0, 0, 0))]
@@ -160,6 +178,7 @@ def test_what_is_clear_is_told_and_what_is_alike_is_not(shop: None) -> None:
 
 @pytest.mark.engine
 def test_the_pages_compare_and_build_what_is_left(browser: Client) -> None:
+    name_poster()
     golden, bought, all_ = save(), save("Bought", BOUGHT), save("All", {"version": 1, "rule": {"all": []}})
     assert queries.overlap([golden, all_], EVERYTHING) == queries.Overlap(
         [[BUYERS, BUYERS], [BUYERS, BUYERS + OTHERS]], BUYERS + OTHERS
@@ -168,6 +187,7 @@ def test_the_pages_compare_and_build_what_is_left(browser: Client) -> None:
     [part] = re.findall(r'hx-get="([^"]*/comparison)" hx-trigger="load, again"', opened)
     page = browser.get(part).content.decode()
     assert "100.0%" in page
+    assert "first came (codes of campaign “Spring”)" in page
     assert "only they" in page
     assert "none of them" in page
     assert "Home store" not in page

@@ -105,7 +105,7 @@ class View:
         self._answers: dict[Query, BitMap] = {}
         self._standings = standings
         self._values: dict[Query, Values] = {}
-        self._befriended: dict[int, BitMap] | None = None  # by way, once somebody asks for many of them
+        self._befriended: first_source_sets.Befriended | None = None  # once somebody asks for many of them
 
     @property
     def universe(self) -> BitMap:

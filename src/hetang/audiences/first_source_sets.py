@@ -17,6 +17,8 @@ from pyroaring import BitMap
 
 from hetang.audiences.first_source import FRIENDSHIP, GROUP_CHAT, ORDER, Beginning
 
+Befriended = dict[tuple[int, str], BitMap]  # by WeCom's number of the way, and channel state
+
 
 def customers_first(by: str, since: datetime | None, *wanted: tuple[str, tuple[Hashable, ...]]) -> BitMap:
     """Customers whose first source is of this kind (not `any`), since then, with these properties where any are named:
@@ -42,23 +44,28 @@ def customers_first(by: str, since: datetime | None, *wanted: tuple[str, tuple[H
     return BitMap(numbers or ())
 
 
-def answer(keys: tuple[Hashable, ...], by_way: dict[int, BitMap] | None = None) -> BitMap:
+def answer(keys: tuple[Hashable, ...], befriended: Befriended | None = None) -> BitMap:
     """What the arguments of `customers_first` ask for; from `first_friendships`, where these are given and say it."""
     by, since, *wanted = cast("tuple[str, datetime | None, *tuple[tuple[str, tuple[Hashable, ...]], ...]]", keys)
     chosen = {name: values for name, values in wanted if values}
-    if by_way is None or by != FRIENDSHIP or since is not None or chosen.keys() - {"ways"}:
+    if befriended is None or by != FRIENDSHIP or since is not None or chosen.keys() - {"ways", "channel_states"}:
         return customers_first(by, since, *wanted)
-    ways = chosen.get("ways", tuple(by_way))
-    return BitMap.union(BitMap(), *(by_way[way] for way in by_way if way in ways))
+    ways, states = chosen.get("ways"), chosen.get("channel_states")
+    parts = (
+        numbers
+        for (way, state), numbers in befriended.items()
+        if (ways is None or way in ways) and (states is None or state in states)
+    )
+    return BitMap.union(BitMap(), *parts)
 
 
-def first_friendships() -> dict[int, BitMap]:
-    """Everybody whose first source is a friendship, by WeCom's number of the way. One scan of friendships."""
+def first_friendships() -> Befriended:
+    """Everybody whose first source is a friendship. One scan of friendships."""
     connection.ensure_connection()
-    by_way = f"select r.begun_way, array_agg(r.customer_id) {_FIRST_FRIENDSHIPS} group by 1"
+    by_both = f"select r.begun_way, r.begun_state, array_agg(r.customer_id) {_FIRST_FRIENDSHIPS} group by 1, 2"
     with psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(by_way, binary=True)
-        return {way: BitMap(numbers) for way, numbers in cursor.fetchall()}
+        cursor.execute(by_both, binary=True)
+        return {(way, state): BitMap(numbers) for way, state, numbers in cursor.fetchall()}
 
 
 def beginnings_of(number: int) -> tuple[Beginning, ...]:

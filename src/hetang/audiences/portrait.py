@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from math import floor, log10
@@ -10,7 +10,7 @@ from typing import Any
 
 from hetang.audiences.catalogues import catalogue
 from hetang.audiences.contrasts import Contrast, contrast, level, quantile
-from hetang.audiences.first_source import FILTERS, FRIENDSHIP
+from hetang.audiences.first_source import ANY, FILTERS, FRIENDSHIP
 from hetang.audiences.models import Audience
 from hetang.audiences.queries import common, paths_of, scope_of
 from hetang.audiences.rules import ADDED, VERSION, Catalogue
@@ -25,6 +25,7 @@ Rule = dict[str, Any]
 # may know who may not see customers.
 FEWEST = 20
 MOST_OF_A_KIND = 400
+MOST_CAMPAIGNS = 20  # each costs a scan of the stays in groups
 CATEGORY_DAYS = 365
 SPENT_DAYS = (90, 365)
 ORDERS = ((0, 0), (1, 1), (2, 3), (4, 9), (10, None))
@@ -82,17 +83,18 @@ class Portrait:
         return min(self.people, self.others) < FEWEST
 
 
-def portrait(audience: Audience, scope: Scope) -> Portrait:
+def portrait(audience: Audience, scope: Scope, campaigns: Collection[str] = ()) -> Portrait:
     """Compare the people who fit now with the others of the scope, by every tag, life stage, home store, category, band
     of orders and spend, value of a choice or boolean attribute, first source, and by what they spent. All intervals
-    hold together with 95 % confidence, so what is noise does not show.
+    hold together with 95 % confidence, so what is noise does not show. Of `campaigns` (public ids) those are compared
+    by whose codes people come.
 
     Costs as many intersections of sets as there are traits; one scan of the history for each category, band, value and
     days of spend that the engine does not remember; and a scan of friendships, group stays and first orders. Raises
     `EngineUnavailable`, or `ServiceError` like `queries.preview`.
     """
     known = catalogue(fresh=True)
-    asked = list(traits(known))
+    asked = list(traits(known, campaigns))
     document = {
         "rule": audience.rule,
         "scope": paths_of(common(scope_of(audience), scope)),
@@ -123,8 +125,8 @@ def portrait(audience: Audience, scope: Scope) -> Portrait:
     return Portrait(people, others, len(counted), clear, spent)
 
 
-def traits(known: Catalogue) -> Iterator[Trait]:
-    """All traits that this brand's customers can have; at most four hundred of a kind."""
+def traits(known: Catalogue, campaigns: Collection[str] = ()) -> Iterator[Trait]:
+    """All traits that this brand's customers can have; at most four hundred of a kind, and twenty campaigns."""
     for code in list(known.tags)[:MOST_OF_A_KIND]:
         yield Trait("tags", {"type": "tag", "op": "any", "tags": [code]})
     for model, stages in known.stage_models.items():
@@ -144,6 +146,9 @@ def traits(known: Catalogue) -> Iterator[Trait]:
         yield Trait("first_source", {"type": "first_source", "by": by})
     for way in ADDED:
         yield Trait("first_source", {"type": "first_source", "by": FRIENDSHIP, "ways": [way]})
+    with_codes = dict.fromkeys(one.campaign for one in known.codes.values() if one.campaign in campaigns)
+    for campaign in list(with_codes)[:MOST_CAMPAIGNS]:
+        yield Trait("first_source", {"type": "first_source", "by": ANY, "campaigns": [campaign]})
 
 
 def _attributes(known: Catalogue) -> Iterator[Trait]:

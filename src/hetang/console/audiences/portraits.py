@@ -19,12 +19,13 @@ from hetang.audiences.reading import parse
 from hetang.audiences.rules import VERSION
 from hetang.audiences.sentences import describe
 from hetang.audiences.standings import Sums
+from hetang.campaigns.queries import visible_campaigns
 from hetang.console.audiences.building import trouble
 from hetang.console.audiences.views import one_of, tabs_of
 from hetang.experiments.estimates import Estimate
 from hetang.experiments.estimators import LEAST_OUTCOMES, mean_difference
 from hetang.experiments.samples import Sample
-from hetang.platform.access import actor_of, needs
+from hetang.platform.access import Actor, actor_of, needs
 from hetang.platform.engine_client import EngineUnavailable, ServiceError
 
 SHOWN = 12  # lines of a part
@@ -83,7 +84,7 @@ def comparison(request: HttpRequest, public_id: str) -> HttpResponse:
         "least": LEAST_OUTCOMES,
     }
     try:
-        found = portrait(audience, scope)
+        found = portrait(audience, scope, _campaigns(actor_of(request)))
         values |= {"found": found, "parts": _parts(found.lines), "spending": spending(found)}
     except EngineUnavailable:
         values["trouble"] = _("The audience engine is not answering. Try again in a few seconds.")
@@ -94,6 +95,14 @@ def comparison(request: HttpRequest, public_id: str) -> HttpResponse:
             raise
         values["trouble"] = _("The purchase history is not available now. Try again in a minute.")
     return render(request, "console/audiences/comparison.html", values)
+
+
+def _campaigns(actor: Actor) -> set[str]:
+    """Public ids of the campaigns whose names an actor may see."""
+    if not actor.can("campaigns:view"):
+        return set()
+    seen = visible_campaigns(actor.scope("campaigns:view")).values_list("public_id", flat=True)
+    return {str(one) for one in seen}
 
 
 def spending(found: Portrait) -> list[Spending]:
@@ -113,7 +122,8 @@ def _sample(sums: Sums, people: int) -> Sample:
 
 def _parts(lines: dict[str, list[Line]]) -> list[dict[str, Any]]:
     """The kinds that have lines, with the clearest of them."""
-    known, language = catalogue(), get_language() or "zh-hans"
+    named = {"rules": [line.trait.rule for kind in lines for line in lines[kind][:SHOWN]]}
+    known, language = catalogue(named), get_language() or "zh-hans"
     parts = []
     for kind, label in KINDS.items():
         if kind in lines:
