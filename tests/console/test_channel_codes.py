@@ -68,6 +68,8 @@ def test_codes_are_listed_by_how_many_came_lately(headquarters: Client, spring: 
     assert (entry.target_id, entry.changes) == ("poster/a b?", {"name": ["", "Poster"], "campaign": ["", "Spring"]})
     assert listed(headquarters, q="post er") == listed(headquarters, campaign=spring.public_id) == ["poster/a b?"]
     assert listed(headquarters, unnamed="1") == ["door", "till"]
+    of_spring = f'href="{PAGE}?campaign={spring.public_id}"'
+    assert of_spring in headquarters.get(f"/campaigns/{spring.public_id}/").content.decode()
 
 
 def test_taking_a_campaign_off_says_which_audiences_ask_for_it(headquarters: Client, spring: Campaign) -> None:

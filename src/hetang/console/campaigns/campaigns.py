@@ -121,6 +121,7 @@ def detail(request: HttpRequest, public_id: UUID) -> HttpResponse:
         "page": page,
         "rows": [(one, state_of(one)) for one in page],
         "can_edit": may(request, EDIT, campaign),
+        "sees_codes": actor_of(request).scope(VIEW).everything,
     }
     return render(request, "console/campaigns/detail.html", values)
 
