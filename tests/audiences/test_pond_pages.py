@@ -92,7 +92,8 @@ def test_composing_counts_what_earlier_ponds_have_and_lines_change_places(client
     assert "Somebody else has changed" in text_of(client.post("/ponds/save", stale), 422)
     assert client.post("/ponds/save", {**stale, "version": "1"}).status_code == 302
     assert [str(one) for one in value.ponds.values_list("public_id", flat=True)] == kept
-    assert "It is used" not in text_of(client.get(f"/audiences/{golden.public_id}/"))
+    page = text_of(client.get(f"/audiences/{golden.public_id}/"))
+    assert "Value Pond set that asks for it" in page and "It cannot be archived yet" in page
     refused = client.post(f"/audiences/{golden.public_id}/archive", follow=True)
     assert "Ponds are made of it or ask for it, in: Value." in text_of(refused)
 

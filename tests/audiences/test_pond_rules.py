@@ -327,6 +327,11 @@ def test_a_rule_is_composed_on_a_page_that_returns_with_it(client: Client) -> No
 
 
 def test_what_is_unfinished_stays_on_its_page_and_going_back_changes_nothing(client: Client) -> None:
+    asked = save()
+    names = {"version": 1, "rule": {"type": "audience", "audience": str(asked.public_id)}}
+    kept(Wanted("Through a rule", rule=names), name="Asking")
+    told = text_of(client.get(f"/audiences/{asked.public_id}/"))
+    assert "Asking Pond set that asks for it" in told and "It cannot be archived yet" in told
     typed = form(("Gold", GOLD, ""), name="Value")
     unfinished = {**typed, "line": "0", "tree": json.dumps({"all": [{"type": "tag", "op": "any", "tags": []}]})}
     assert "The rule is not finished" in text_of(client.post("/ponds/rule/use", {**unfinished, "use": "1"}), 422)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Route
 
 from hetang.audiences.models import Audience
+from hetang.audiences.portrait import Portrait
+from hetang.console.audiences import portraits
 from hetang.platform import clock
+from hetang.platform.engine_client import EngineUnavailable
 from hetang.platform.models import OrgNode
 from tests.browser.accessibility import violations
 from tests.browser.conftest import Visitor
@@ -27,6 +30,12 @@ def nothing_else_went_wrong(visitor: Visitor) -> None:
     visitor.troubles = [one for one in visitor.troubles if not one.startswith(_OF_THE_FAILURE)]
 
 
+def _once(answers: Iterator[Exception]) -> Portrait:
+    for refusal in answers:
+        raise refusal
+    return Portrait(people=3, others=3)
+
+
 def _fails(route: Route) -> None:
     route.fulfill(status=500, body="")
 
@@ -37,7 +46,7 @@ def _is_lost(route: Route) -> None:
 
 @pytest.mark.parametrize("way", [_fails, _is_lost])
 def test_a_comparison_that_does_not_come_can_be_asked_for_again(
-    cast: Cast, open_browser: Open, way: Callable[[Route], None]
+    cast: Cast, open_browser: Open, way: Callable[[Route], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = clock.now()
     audience = Audience.objects.create(
@@ -59,10 +68,13 @@ def test_a_comparison_that_does_not_come_can_be_asked_for_again(
         page.click("main button:has-text('Try again')")
     page.wait_for_selector("main .notice-bad button")  # it fails again, and says so again
     page.unroute("**/comparison")
+    answers = iter([EngineUnavailable()])
+    monkeypatch.setattr(portraits, "portrait", lambda *_arguments: _once(answers))
     page.click("main button:has-text('Try again')")
-    page.wait_for_selector("main .stats, main .notice-warn")  # no engine is there to compare
+    page.wait_for_selector("main .notice-warn:has-text('The audience engine is not answering.')")
     assert page.locator("main .notice-bad").count() == 0
-    assert page.locator("main .notice-warn button:has-text('Try again')").count() == 1
+    page.click("main .notice-warn button:has-text('Try again')")
+    page.wait_for_selector("main :text('Too few people to compare')")
     nothing_else_went_wrong(visitor)
 
 

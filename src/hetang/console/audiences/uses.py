@@ -11,9 +11,9 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from hetang.audiences import queries, services
+from hetang.audiences import ponds, queries, services
 from hetang.audiences.errors import AudienceError, AudienceInUse, NameTaken
-from hetang.audiences.models import Audience
+from hetang.audiences.models import Audience, PondSet
 from hetang.audiences.ports import waiting_uses
 from hetang.campaigns import queries as campaigns
 from hetang.campaigns.models import Broadcast
@@ -26,30 +26,35 @@ BROADCASTS_SHOWN = 20
 
 @dataclass
 class Uses:
-    """What the actor may see of an audience's use. `hidden` others include it where she may not look; `unsent` are all
-    broadcasts that wait for it."""
+    """What the actor may see of an audience's use. `hidden` others and `hidden_ponds` include it where she may not
+    look; `unsent` are all broadcasts that wait for it."""
 
     audiences: list[Audience] = field(default_factory=list)
     hidden: int = 0
+    ponds: list[PondSet] = field(default_factory=list)
+    hidden_ponds: int = 0
     broadcasts: list[tuple[Broadcast, dict[str, Any]]] = field(default_factory=list)
     more: bool = False
     unsent: list[str] = field(default_factory=list)
 
     @property
     def included(self) -> bool:
-        """Whether other audiences are made from it: then it cannot be archived."""
-        return bool(self.audiences or self.hidden)
+        """Whether other audiences or ponds are made from it: then it cannot be archived."""
+        return bool(self.audiences or self.hidden or self.ponds or self.hidden_ponds)
 
     def __bool__(self) -> bool:
         return bool(self.included or self.broadcasts)
 
 
 def uses_of(audience: Audience, actor: Actor) -> Uses:
-    """The newest twenty broadcasts to it, and the audiences that include it."""
+    """The newest twenty broadcasts to it, and the audiences and pond sets that include it."""
     others = queries.used_by(audience)
     visible = queries.visible(actor.scope("audiences:view"))
     seen = set(visible.filter(id__in=[other.id for other in others]).values_list("id", flat=True))
     found = Uses([other for other in others if other.id in seen], len(others) - len(seen))
+    sets = queries.ponds_of(audience)
+    shown = set(ponds.visible(actor.scope("audiences:view")).filter(pk__in=[one.pk for one in sets]))
+    found.ponds, found.hidden_ponds = [one for one in sets if one in shown], len(sets) - len(shown)
     if actor.can("campaigns:view"):
         to_it = campaigns.visible_broadcasts(actor.scope("campaigns:view")).filter(audience=audience).order_by("-id")
         rows = list(to_it[: BROADCASTS_SHOWN + 1])
