@@ -447,6 +447,8 @@ def fits_friendship(rule: dict[str, Any], h: Human) -> bool:
         wanted = one.state in states[rule["state"]] and one.staff in rule.get("staff", STAFF)
         wanted = wanted and one.way in [way[name] for name in rule.get("ways", way)]
         wanted = wanted and one.channel_state in rule.get("channel_states", ["", "till", "web"])
+        if rule.get("campaigns"):
+            wanted = wanted and {"till": "c1", "lost": "c1"}.get(one.channel_state) in rule["campaigns"]
         if wanted and (TODAY - day(one.at)).days < rule.get("days", 10**6):
             return True
     return False

@@ -114,6 +114,7 @@ def condition(draw: st.DrawFn) -> dict[str, Any]:
             rule |= {"staff": draw(some(STAFF))} if draw(st.booleans()) else {}
             rule |= {"ways": draw(some(("qr_code", "unknown", "assigned")))} if draw(st.booleans()) else {}
             rule |= {"channel_states": draw(some(("till", "web")))} if draw(st.integers(0, 2)) == 0 else {}
+            rule |= {"campaigns": draw(some(("c1", "c2")))} if draw(st.integers(0, 2)) == 0 else {}
             return rule | ({"days": draw(st.sampled_from([1, 7, 8]))} if draw(st.booleans()) else {})
         case "first_source":
             values = {"stores": STORES, "staff": STAFF, "groups": tuple(GROUPS), "channel_states": ("till", "web"),

@@ -91,7 +91,7 @@ def test_a_campaign_is_the_source_of_those_who_came_by_its_codes(came: GroupChat
 
     def found(rule: dict[str, Any]) -> BitMap:
         """Whoever is in, by sets and by a look at each."""
-        document = {"version": 1, "rule": {"type": "first_source", **rule}}
+        document = {"version": 1, "rule": rule}
         inside = queries.evaluate(document, EVERYTHING)
         assert inside == BitMap(one for one in people.values() if queries.explain(document, one).holds)
         return inside
@@ -114,6 +114,11 @@ def test_a_campaign_is_the_source_of_those_who_came_by_its_codes(came: GroupChat
     assert found(by | {"by": "friendship", "channel_states": ["web"]}) == BitMap()
     assert found(by | {"by": "group_chat"}) == those("cat")
     assert found(by | {"campaigns": [str(empty.public_id)]}) == BitMap()
+    added = {"type": "friendship", "campaigns": by["campaigns"]}
+    assert found(added | {"state": "any"}) == those("ann bea")  # bea too, although that was not the first of her
+    assert found(added) == those("bea")
+    assert found(added | {"state": "any", "channel_states": ["web"]}) == BitMap()
+    assert found(added | {"campaigns": [str(empty.public_id)]}) == BitMap()
     told = queries.explain(audience.rule, people["ann"])
     assert shown_value(told.node, told.found, catalogue(audience.rule), set()).split(" · ")[2:5] == [
         *("The till", "till", "Spring"),

@@ -141,6 +141,8 @@ CASES: list[tuple[Any, str, tuple[str | int, ...]]] = [
     (then(then={"event": "received", "broadcasts": ["b9"]}), "unknown_broadcast", ("rule", "then", "broadcasts")),
     ({"type": "relation", "staff": ["nobody"]}, "unknown_staff", ("rule", "staff")),
     ({"type": "friendship", "staff": ["nobody"]}, "unknown_staff", ("rule", "staff")),
+    ({"type": "friendship", "campaigns": ["gone"]}, "unknown_campaign", ("rule", "campaigns")),
+    ({"type": "friendship", "campaigns": "c1"}, "not_a_list", ("rule", "campaigns")),
     ({"type": "friendship", "ways": ["by owl"]}, "not_an_option", ("rule", "ways")),
     ({"type": "group_chat", "groups": ["nowhere"]}, "unknown_group", ("rule", "groups")),
     ({"type": "first_source", "by": "wind"}, "not_an_option", ("rule", "by")),
@@ -293,6 +295,12 @@ def test_facts_that_name_a_person_can_be_asked_for_and_have_names() -> None:
             {"type": "friendship", "ways": ["qr_code"], "channel_states": ["s1-till"], "days": 7},
             "最近 7 天内（含今天）通过“扫描二维码”（渠道参数“s1-till”）添加了员工，并且仍是好友",
             "added a member of staff by “QR code” with the channel state “s1-till” within the last 7 days"
+            " (today included) and is still a friend",
+        ),
+        (
+            {"type": "friendship", "ways": ["qr_code"], "campaigns": ["c1"], "days": 7},
+            "最近 7 天内（含今天）通过“扫描二维码”（活动“Spring”的渠道码）添加了员工，并且仍是好友",
+            "added a member of staff by “QR code” with codes of the campaign “Spring” within the last 7 days"
             " (today included) and is still a friend",
         ),
         (

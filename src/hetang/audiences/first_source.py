@@ -21,6 +21,13 @@ FILTERS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def asked_states(named: tuple[str, ...], codes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The channel states that are `named`, of the `codes` of campaigns where campaigns are; None: any, or none."""
+    if codes is None:
+        return named or None
+    return tuple(one for one in codes if not named or one in named)
+
+
 @dataclass(frozen=True, slots=True)
 class FirstSource:
     """Her first source is of this kind (`any`: of any), with these properties where they are named, and with `days` in
@@ -43,9 +50,7 @@ class FirstSource:
     @property
     def states(self) -> tuple[str, ...] | None:
         """By which channel states she may have come; None: by any or without."""
-        if self.codes is None:
-            return self.channel_states or None
-        return tuple(one for one in self.codes if not self.channel_states or one in self.channel_states)
+        return asked_states(self.channel_states, self.codes)
 
 
 @dataclass(frozen=True, slots=True)

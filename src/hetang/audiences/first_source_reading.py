@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hetang.audiences.first_source import ANY, FILTERS, FirstSource
-from hetang.audiences.relation_reading import ways
+from hetang.audiences.relation_reading import codes_of, ways
 from hetang.audiences.rules import ADDED, MAX_DAYS, Path
 
 if TYPE_CHECKING:
@@ -25,16 +25,13 @@ def first_source(r: Reader, raw: dict[str, Any], path: Path) -> FirstSource:
         ("stores", r.catalogue.stores, "store"),
         ("staff", r.catalogue.staff, "staff"),
         ("groups", r.catalogue.groups, "group"),
-        ("campaigns", r.catalogue.campaigns, "campaign"),
     ):
         r.known(said.get(key, ()), known, word, (*path, key))
     days = raw.get("days")
-    campaigns = said.get("campaigns", ())
-    codes = tuple(sorted(state for state, one in r.catalogue.codes.items() if one.campaign in campaigns))
     return FirstSource(
         by,
         **said,
-        codes=codes if campaigns else None,
+        codes=codes_of(r, said.get("campaigns", ()), path),
         days=None if days is None else r.whole(days, (*path, "days"), 1, MAX_DAYS),
     )
 

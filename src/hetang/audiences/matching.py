@@ -227,7 +227,7 @@ def _is_such(node: Friendship, one: Known, moment: Moment) -> bool:
         return False
     if (node.staff and one.staff not in node.staff) or (node.ways and one.way not in {ADDED[w] for w in node.ways}):
         return False
-    if node.channel_states and one.channel_state not in node.channel_states:
+    if node.states is not None and one.channel_state not in node.states:
         return False
     return node.days is None or one.at >= moment.instant(first_day(node.days, moment.today))
 

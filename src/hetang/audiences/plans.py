@@ -202,7 +202,9 @@ def _friendship(condition: Friendship, catalogue: Catalogue, moment: Moment) -> 
     since = None if condition.days is None else moment.instant(first_day(condition.days, moment.today))
     staff = tuple(sorted(catalogue.staff[userid].id for userid in condition.staff))
     ways = tuple(sorted(ADDED[way] for way in condition.ways))
-    return Live("friendship", (condition.state, staff, ways, tuple(sorted(condition.channel_states)), since))
+    if condition.states == ():
+        return Union(())  # no code belongs to these campaigns
+    return Live("friendship", (condition.state, staff, ways, tuple(sorted(condition.states or ())), since))
 
 
 def _first_source(condition: FirstSource, catalogue: Catalogue, moment: Moment) -> Plan:

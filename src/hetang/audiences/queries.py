@@ -167,21 +167,21 @@ def naming_district(code: str, city: str) -> list[str]:
 
 
 def coming_by(campaign: str) -> list[str]:
-    """Names of the audiences whose rule asks who first came by codes of a campaign (its public id)."""
+    """Names of the audiences whose rule asks who came by codes of a campaign (its public id), first or at all."""
     asking = naming("campaigns", campaign)
-    return [one.title for one in asking if any(campaign in part["campaigns"] for part in _first_sources(one.rule))]
+    return [one.title for one in asking if any(campaign in part["campaigns"] for part in _by_codes(one.rule))]
 
 
-def _first_sources(rule: Any) -> Iterator[dict[str, Any]]:
-    """The conditions on the first source of a rule document that name campaigns."""
+def _by_codes(rule: Any) -> Iterator[dict[str, Any]]:
+    """The conditions of a rule document on how people came that name campaigns."""
     if isinstance(rule, list):
         for part in rule:
-            yield from _first_sources(part)
+            yield from _by_codes(part)
     elif isinstance(rule, dict):
-        if rule.get("type") == "first_source" and "campaigns" in rule:
+        if rule.get("type") in {"first_source", "friendship"} and "campaigns" in rule:
             yield rule
         for part in rule.values():
-            yield from _first_sources(part)
+            yield from _by_codes(part)
 
 
 def ponds_of(audience: Audience) -> list[PondSet]:

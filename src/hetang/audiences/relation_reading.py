@@ -47,16 +47,18 @@ def friends(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
 
 def friendship(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     """How a friendship began or was lost, with whom and when."""
-    r.only(raw, {"type", "state", "staff", "ways", "channel_states", "days"}, path)
+    r.only(raw, {"type", "state", "staff", "ways", "channel_states", "campaigns", "days"}, path)
     staff = r.texts(raw, "staff", path, required=False)
     r.known(staff, r.catalogue.staff, "staff", (*path, "staff"))
-    days = raw.get("days")
+    days, campaigns = raw.get("days"), r.texts(raw, "campaigns", path, required=False)
     return Friendship(
         r.choice(raw, "state", FRIENDSHIPS, path, "active"),
         staff,
         ways(r, raw, path),
         r.texts(raw, "channel_states", path, required=False),
         None if days is None else r.whole(days, (*path, "days"), 1, MAX_DAYS),
+        campaigns,
+        codes_of(r, campaigns, path),
     )
 
 
@@ -70,6 +72,13 @@ def groups(r: Reader, raw: dict[str, Any], path: Path) -> Condition:
     days = raw.get("days")
     within = None if days is None else r.whole(days, (*path, "days"), 1, MAX_DAYS)
     return InGroups(r.whole(raw.get("number", 1), (*path, "number"), 1, 1000), groups, stores, within)
+
+
+def codes_of(r: Reader, campaigns: tuple[str, ...], path: Path) -> tuple[str, ...] | None:
+    """States of the codes that belong to these campaigns now; None where none is named."""
+    r.known(campaigns, r.catalogue.campaigns, "campaign", (*path, "campaigns"))
+    codes = sorted(state for state, one in r.catalogue.codes.items() if one.campaign in campaigns)
+    return tuple(codes) if campaigns else None
 
 
 def ways(r: Reader, raw: dict[str, Any], path: Path) -> tuple[str, ...]:

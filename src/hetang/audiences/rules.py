@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hetang.audiences.district import InDistrict, Place
-from hetang.audiences.first_source import Code, FirstSource
+from hetang.audiences.first_source import Code, FirstSource, asked_states
 from hetang.audiences.standing_rules import Borders, Percentile, RfmCell, Standing
 from hetang.commerce.rhythm import Base
 from hetang.customers.stages import Course
@@ -302,13 +302,21 @@ class Friends:
 class Friendship:
     """A WeCom friendship that is there now (`active`) or was lost by the customer or by staff (`lost`; `any`: either),
     with these members of staff, begun in one of these ways (codes of `ADDED`), by a live code or link of one of these
-    states, where they are named; with `days` begun (lost: lost) in the last days."""
+    states, of these campaigns, where they are named; with `days` begun (lost: lost) in the last days. `codes` are as in
+    `FirstSource`."""
 
     state: str
     staff: tuple[str, ...]
     ways: tuple[str, ...]
     channel_states: tuple[str, ...]
     days: int | None = None
+    campaigns: tuple[str, ...] = ()
+    codes: tuple[str, ...] | None = None
+
+    @property
+    def states(self) -> tuple[str, ...] | None:
+        """By codes of which states it may have begun; None: of any, or without."""
+        return asked_states(self.channel_states, self.codes)
 
 
 @dataclass(frozen=True, slots=True)

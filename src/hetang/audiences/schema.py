@@ -104,6 +104,7 @@ def _conditions() -> dict[str, Shape]:
                 "staff": _NAMES,
                 "ways": {**_NAMES, "items": _one_of(tuple(rules.ADDED))},
                 "channel_states": _NAMES,
+                "campaigns": _NAMES,
                 "days": _or_null(_DAYS),
             },
         ),

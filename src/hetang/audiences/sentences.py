@@ -292,8 +292,11 @@ def _friendship(w: Writer, node: Friendship) -> str:
     staff = w.listed([w.catalogue.staff[userid].name for userid in node.staff])
     ways = w.listed([w.name(ADDED_NAMES[way]) for way in node.ways])
     states = w.listed([w.code(one) for one in node.channel_states])
-    how_zh = (f"通过{ways}" if ways else "") + (f"（渠道参数{states}）" if states else "")
-    how_en = (f" by {ways}" if ways else "") + (f" with the channel state {states}" if states else "")
+    campaigns = w.listed([w.catalogue.campaigns[one].name for one in node.campaigns])
+    how_zh = (f"通过{ways}" if ways else "") + (f"（活动{campaigns}的渠道码）" if campaigns else "")
+    how_zh += f"（渠道参数{states}）" if states else ""
+    how_en = (f" by {ways}" if ways else "") + (f" with codes of the campaign {campaigns}" if campaigns else "")
+    how_en += f" with the channel state {states}" if states else ""
     when_zh = f"最近 {node.days} 天内（含今天）" if node.days else ""
     when_en = f" within the last {node.days} days (today included)" if node.days else ""
     whom_zh, whom_en = staff or "员工", f" {staff}" if staff else " a member of staff"

@@ -445,6 +445,15 @@ def _friendship(leaf: dict[str, Any]) -> list[Field]:
         Field("days", _("Added or lost in the last days"), "number", leaf.get("days"), optional=True, blank=_("ever")),
         Field("ways", _("Added by"), "pick", ways, source="ways", many=True, optional=True),
         Field(
+            "campaigns",
+            _("By codes of these campaigns"),
+            "pick",
+            leaf.get("campaigns", []),
+            source="campaigns",
+            many=True,
+            optional=True,
+        ),
+        Field(
             "channel_states",
             _("Channel state of the code"),
             "pick",

@@ -28,7 +28,7 @@ def new(about: str) -> dict[str, Any]:
 def note(leaf: dict[str, Any], known: Catalogue) -> str:
     """What to know of a condition on campaigns: that no code belongs to any of them."""
     campaigns = leaf.get("campaigns")
-    if leaf.get("type") != "first_source" or not campaigns or not isinstance(campaigns, list):
+    if leaf.get("type") not in {"first_source", "friendship"} or not campaigns or not isinstance(campaigns, list):
         return ""
     if any(one.campaign in campaigns for one in known.codes.values()):
         return ""
