@@ -338,6 +338,21 @@ def test_a_refund_before_its_order_is_corrected() -> None:
     assert {(row[0], row[4]) for row in refunds()} == {(number_of(*ANNA), "330")}
 
 
+def test_tables_that_a_new_version_brought_are_made_by_whoever_writes_first() -> None:
+    record(*some_facts())
+    run_until_idle()
+    before = counts()
+    store.command("drop table clicks sync")
+    store.command("alter table touches drop column person")
+    history._made_sure.clear()  # as in a process of the new version
+    ShortLink.objects.create(code="c1", target="https://shop.example/", created_at=at(5))
+    record(draft("click.identified", "k1", [BEA], 6, link="c1"))
+    run_until_idle()
+    assert store.rows("select customer, at from clicks") == [(number_of(*BEA), at(6))]
+    assert store.rows("select name from system.columns where table = 'touches' and name = 'person'") == [("person",)]
+    assert counts() == {**before, "facts": before["facts"] + 1}
+
+
 def test_a_lost_history_is_noticed_and_read_again() -> None:
     record(*some_facts())
     run_until_idle()

@@ -14,7 +14,7 @@ from hetang.commerce.history import ensure_schema
 from hetang.platform import brand, clock, jobs
 from hetang.platform import clickhouse as store
 from hetang.platform.models import Brand, OrgNode
-from hetang.touch.models import PlanSender
+from hetang.touch.models import PlanSender, ShortLink
 from tests.console import cast
 from tests.console.taking_out import ask, exported
 from tests.insights.test_reports import OVER, broadcast, buy, send
@@ -161,14 +161,20 @@ def test_the_report_of_a_finished_broadcast() -> None:
     buy("mod(number, 3) = 0 and number in (select customer from touch_touch where state = 'sent')", 9_000, key="x")
     clock.freeze(OVER)
     address = f"/insights/reports/{made.public_id}"
-    page = text(browser(), address)
+    english, chinese = browser(), browser(language="zh-hans")
+    page = text(english, address)
 
     assert "The broadcast brought about ¥" in page
     assert "Zero lies outside the range: chance alone hardly does that." in page
     assert "Yes: people were divided as planned." in page
     assert "Variant 2 against variant 1 (by adviser)" in page
     assert "Control group (not sent)" in page
-    assert "这次群发多带来净销售额约" in text(browser(language="zh-hans"), address)
+    assert "这次群发多带来净销售额约" in text(chinese, address)
+    assert "reports that (identified: 0)." in page
+    ShortLink.objects.filter(programme_id=made.pk).update(clicks=25, identified=2)
+    links = ShortLink.objects.filter(programme_id=made.pk).count()
+    assert f"Identified: {2 * links} (a page or a provider said whose they are)." in text(english, address)
+    assert f"其中已识别身份 {2 * links} 次" in text(chinese, address)
     rows = exported(browser("headquarters", "east"), f"report?report={address.rpartition('/')[2]}")
     assert ["Funnel", "Control group (not sent)"] in [row[:2] for row in rows]
     assert {row[0] for row in rows} >= {"Funnel", "Group", "All against the control group", "Store", "Adviser"}

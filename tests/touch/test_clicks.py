@@ -15,7 +15,7 @@ from hetang.facts.models import Fact, HeldFact
 from hetang.facts.subscriptions import run_until_idle
 from hetang.platform import clock
 from hetang.touch import clicks
-from hetang.touch.links import follow
+from hetang.touch.links import follow, safe_target
 from hetang.touch.models import Programme, SendTask, ShortLink
 from tests.customers.drive import number_of
 
@@ -54,6 +54,7 @@ def counted(code: str = "spring") -> tuple[int, int]:
 
 
 def test_a_click_that_the_redirect_has_counted_is_not_counted_again(programme: Programme) -> None:
+    assert safe_target(ShortLink.objects.get(pk="spring").target)
     assert follow("spring") == "https://shop.example/spring?from=spring#top"
     assert counted() == (1, 0)
     assert told(link="spring").accepted == 1
