@@ -19,6 +19,7 @@ from hetang.platform.models import Brand
 from hetang.privacy import copies
 from hetang.privacy.holdings import all_holdings
 from hetang.resources.models import Product
+from hetang.touch import clicks
 from tests.console import cast as people
 from tests.console.cast import Cast
 from tests.console.people import come_in, customer, fact, record
@@ -72,7 +73,7 @@ def test_every_part_and_field_that_is_told_is_named(cast: Cast) -> None:
             for row in rows:
                 assert set(row) - inner == {one.name for one in table.fields}, (part.code, table.path)
     told = {field for kind in KINDS.values() if kind.subject != "none" for field in kind.body.__struct_fields__}
-    assert told | set(Line.__struct_fields__) == set(BODY)
+    assert told | set(Line.__struct_fields__) | set(clicks.FIELDS) == set(BODY)
 
 
 def test_the_json_is_as_the_schema_says(cast: Cast) -> None:

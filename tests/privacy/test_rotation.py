@@ -155,6 +155,8 @@ def test_every_sealed_column_is_declared() -> None:
         "left_members",
         "moved",
         "bits",
+        "put_on",
+        "taken_off",
         "differs",
         "digest",
     }

@@ -23,7 +23,7 @@ select l.code, p.id, (select min(t.id) from touch_sendtask t where t.link_id = l
        coalesce(nullif(p.name, ''), l.code)
 from touch_shortlink l left join touch_programme p on p.id = l.programme_id where l.code = any(%s)
 """
-_FIELDS = ("programme", "task", "channel", "message_class", "title")
+FIELDS = ("programme", "task", "channel", "message_class", "title")
 _COUNT = """
 update touch_shortlink l set clicks = l.clicks + n.direct, identified = l.identified + n.identified
 from (
@@ -49,7 +49,7 @@ def links(codes: Collection[str]) -> dict[str, dict[str, Any]]:
     with connection.cursor() as cursor:
         cursor.execute(_LINKS, [list(codes)])
         rows = cursor.fetchall()
-    known = {code: zip(_FIELDS, values, strict=True) for code, *values in rows}
+    known = {code: zip(FIELDS, values, strict=True) for code, *values in rows}
     return {code: {name: value for name, value in said if value is not None} for code, said in known.items()}
 
 
