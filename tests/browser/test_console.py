@@ -23,6 +23,7 @@ def _pages(page: Page) -> list[str]:
     menu = [link.get_attribute("href") or "" for link in page.locator("nav.nav a").all()]
     hidden = ["/settings/keys/", "/settings/users/", "/settings/users/new", "/styleguide", "/help", "/search?q=m1"]
     hidden += ["/settings/wecom/", "/imports/new", "/audiences/new", "/campaigns/new", "/insights/definitions"]
+    hidden += ["/campaigns/codes", "/campaigns/codes/new"]
     return [*menu, *hidden, f"/customers/{people.customer('m1').public_id}/"]
 
 
