@@ -38,5 +38,5 @@ def test_the_bits_of_changed_chunks_are_those_of_the_members(members: BitMap, ch
 def test_a_container_is_read_as_it_is_stored_at_its_borders(size: int) -> None:
     members = BitMap(list(range(0, 65_536, 65_536 // size))[:size]) | BitMap([70_000])
     chunks, bits = bits_of(members, members)
-    assert sum(row.count(b"\0") < CHUNK_BYTES for row in bits) == len(chunks)
+    assert sum(any(row) for row in bits) == len(chunks)
     assert sum(int.from_bytes(row).bit_count() for row in bits) == len(members)

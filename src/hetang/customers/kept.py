@@ -40,9 +40,11 @@ def keep(tag_id: int, members: BitMap, rule: dict[str, Any]) -> tuple[int, int]:
     with transaction.atomic():
         row = KeptTag.objects.select_for_update().defer("members").select_related("tag").get(tag=tag_id)
         before = members_of(tag_id)
-        on, off = members - before, before - members
-        if not on and not off:
+        differing = members ^ before
+        if not differing:
             return 0, 0
+        on = differing & members
+        off = differing - on
         now = clock.now()
         row.sequence += 1
         drafts = [
@@ -120,21 +122,15 @@ def _followed(known: Mapping[int, tuple[int, BitMap]], only: list[int] | None) -
     found = {}
     values = [list(known), [stamp for stamp, _members in known.values()], only]
     for tag, stamp, packed, on, off in _run(_FOLLOW, values):
-        before = known[tag][1] if packed is None else BitMap.deserialize(packed)
-        found[tag] = (stamp, _moved(before, on, off))
+        if packed is None and not on:
+            found[tag] = known[tag]
+            continue
+        members = BitMap(known[tag][1]) if packed is None else BitMap.deserialize(packed)
+        for put_on, taken_off in zip(on, off, strict=True):
+            members -= BitMap.deserialize(taken_off)
+            members |= BitMap.deserialize(put_on)
+        found[tag] = (stamp, members)
     return found
-
-
-def _moved(before: BitMap, on: Sequence[bytes], off: Sequence[bytes]) -> BitMap:
-    """A set after changes, which are made one first: they are small."""
-    if not on:
-        return before
-    more, less = BitMap(), BitMap()
-    for put_on, taken_off in zip(map(BitMap.deserialize, on), map(BitMap.deserialize, off), strict=True):
-        more, less = (more - taken_off) | put_on, (less - put_on) | taken_off
-    after = before - less
-    after |= more
-    return after
 
 
 def worn_by(numbers: Iterable[int]) -> dict[int, list[int]]:

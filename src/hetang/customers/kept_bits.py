@@ -24,13 +24,13 @@ _NO_OFFSETS = 4  # fewer containers than this, of which some are runs, have none
 _ARRAY = 4096  # so many numbers are listed, more are bits
 
 
-def bits_of(members: BitMap, changed: BitMap) -> tuple[list[int], list[bytes]]:
+def bits_of(members: BitMap, changed: BitMap) -> tuple[list[int], list[memoryview]]:
     """The chunks in which any of `changed` is, in order, and the bits of the members in each."""
     import numpy as np
 
     chunks = [int(one) for one in np.unique(np.frombuffer(changed.to_array(), dtype=np.uint32) >> CHUNK_BITS)]
-    containers = dict(_containers(members.serialize(), {chunk // _CHUNKS for chunk in chunks}))
-    nobody = bytes(_CHUNKS * CHUNK_BYTES)
+    containers = dict(_containers(memoryview(members.serialize()), {chunk // _CHUNKS for chunk in chunks}))
+    nobody = memoryview(bytes(_CHUNKS * CHUNK_BYTES))
     found = []
     for chunk in chunks:
         first = chunk % _CHUNKS * CHUNK_BYTES
@@ -38,10 +38,10 @@ def bits_of(members: BitMap, changed: BitMap) -> tuple[list[int], list[bytes]]:
     return chunks, found
 
 
-def _containers(packed: bytes, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
+def _containers(packed: memoryview, wanted: set[int]) -> Iterator[tuple[int, memoryview]]:
     """The bits of the wanted containers, by the upper half of their numbers."""
     (cookie,) = struct.unpack_from("<I", packed)
-    runs, position = b"", 8
+    runs, position = packed[:0], 8
     if cookie & 0xFFFF == _WITH_RUNS:
         number = (cookie >> 16) + 1
         position = 4 + (number + 7) // 8
@@ -60,19 +60,19 @@ def _containers(packed: bytes, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
         position = end
 
 
-def _plain(packed: bytes, at: int, _size: int, wanted: bool) -> tuple[int, bytes | None]:
+def _plain(packed: memoryview, at: int, _size: int, wanted: bool) -> tuple[int, memoryview | None]:
     end = at + _CHUNKS * CHUNK_BYTES
     return end, packed[at:end] if wanted else None
 
 
-def _listed(packed: bytes, at: int, size: int, wanted: bool) -> tuple[int, bytes | None]:
+def _listed(packed: memoryview, at: int, size: int, wanted: bool) -> tuple[int, memoryview | None]:
     import numpy as np
 
     numbers = np.frombuffer(packed, dtype="<u2", count=size, offset=at)
     return at + 2 * size, _as_bits(numbers) if wanted else None
 
 
-def _runs(packed: bytes, at: int, _size: int, wanted: bool) -> tuple[int, bytes | None]:
+def _runs(packed: memoryview, at: int, _size: int, wanted: bool) -> tuple[int, memoryview | None]:
     import numpy as np
 
     (number,) = struct.unpack_from("<H", packed, at)
@@ -81,9 +81,9 @@ def _runs(packed: bytes, at: int, _size: int, wanted: bool) -> tuple[int, bytes 
     return at + 2 + 4 * number, _as_bits(np.concatenate(numbers)) if wanted else None
 
 
-def _as_bits(numbers: np.ndarray[Any, Any]) -> bytes:
+def _as_bits(numbers: np.ndarray[Any, Any]) -> memoryview:
     import numpy as np
 
     members = np.zeros(_CHUNKS << CHUNK_BITS, dtype=np.uint8)
     members[numbers] = 1
-    return np.packbits(members, bitorder="little").tobytes()
+    return memoryview(np.packbits(members, bitorder="little").tobytes())
