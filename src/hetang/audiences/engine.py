@@ -293,10 +293,11 @@ class SetService:
         """`rules` in their order, `scope`, `members`, `fresh` as for `evaluate`: everybody in scope (`of`) in the first
         rule that she fits, else in the rest. Gives `people` of each and of the rest (or their `members`), and how many
         `fits` each rule has and has `lost` to each rule (see `partition.Split`)."""
-        state = self._current(0.0 if payload.get("fresh") else FRESH_S)
+        fresh = bool(payload.get("fresh"))
+        state = self._current(0.0 if fresh else FRESH_S)
         view = self._view(state)
         base = self._base(view, payload)
-        read = [_parse(one) for one in payload["rules"]]
+        read = [_parse(one, fresh=fresh) for one in payload["rules"]]
         known = read[-1][1] if read else Catalogue()
         with _history_needed():
             found = split(each([node for node, _known in read], known, state.moment, view, base), base)
@@ -372,8 +373,9 @@ class SetService:
     # inside --------------------------------------------------------------------------------------------------
 
     def _evaluate(self, payload: dict[str, Any], *, sizes: bool = True) -> tuple[View, Evaluation]:
-        state = self._current(0.0 if payload.get("fresh") else FRESH_S)
-        node, known = _parse(payload.get("rule"))
+        fresh = bool(payload.get("fresh"))
+        state = self._current(0.0 if fresh else FRESH_S)
+        node, known = _parse(payload.get("rule"), fresh=fresh)
         view = self._view(state, cached=payload.get("cached", True))
         with _history_needed():
             scope = self._scope(view, payload.get("scope"))
@@ -486,10 +488,11 @@ def _history_needed() -> Iterator[None]:
         raise ServiceError("history_unavailable", str(problem)) from problem
 
 
-def _parse(document: Any) -> tuple[Node, Catalogue]:
-    """The tree and what it was checked against; what was made within two seconds is found at the second look."""
+def _parse(document: Any, *, fresh: bool = False) -> tuple[Node, Catalogue]:
+    """The tree and what it was checked against: two seconds old, unless it must be `fresh`; what was made since is
+    found at the second look."""
     try:
-        known = catalogue(document)
+        known = catalogue(document, fresh=fresh)
         return parse(document, known), known
     except InvalidRule:
         pass
