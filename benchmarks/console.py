@@ -38,7 +38,7 @@ MILLION = 1_000_000
 OPERATORS, EVERY_S = 50, 5.0
 LOAD_S = {"small": 20, "full": 60}
 _NUMBER = re.compile(r"/([0-9a-f]{8}-[0-9a-f-]{27}|\d+)(?=/|$)")
-_LINKS = re.compile(r'(?:href="|hx-get="(?=[^"]*" hx-trigger="load"))(/[^"#]*)"')
+_LINKS = re.compile(r'(?:href="|hx-get="(?=[^"]*" hx-trigger="load(?:, again)?"))(/[^"#]*)"')
 _LEAVES = re.compile(r"logout|\.csv|/api/|openapi|/l/|/simulator|/static/|/download")
 
 
