@@ -2,7 +2,7 @@
 
 Words on tags of single people come in by the API, with ends and merges among them, and a rule keeps a tag; meanwhile
 the engine is killed with -9 (3 times, or 20), and is started again by the supervisor. Afterwards every set must equal
-what PostgreSQL says.
+what PostgreSQL says. Twenty take eight minutes: after many crashes in a row the supervisor waits for half a minute.
 """
 
 from __future__ import annotations
