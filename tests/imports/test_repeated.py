@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from hetang.customers.models import Consent, CustomerAttribute, CustomerTag, HouseholdMember, Tag, TagGroup
+from hetang.customers.models import (
+    Consent,
+    CustomerAttribute,
+    CustomerTag,
+    DoNotDisturb,
+    HouseholdMember,
+    Tag,
+    TagGroup,
+)
 from hetang.facts.intake import Draft
 from hetang.facts.models import Fact
 from hetang.imports import running, services
@@ -66,7 +74,7 @@ def test_any_row_of_files_leaves_the_newest_word_and_one_fact_for_each_change() 
         assert {member: level(member) for member in is_now} == is_now
 
 
-def test_all_that_a_row_says_is_said_again() -> None:
+def test_all_that_a_row_says_is_said_again_but_a_yes() -> None:
     group = TagGroup.objects.create(name="Level", exclusive=True)
     for code in ("gold", "silver"):
         Tag.objects.create(group=group, code=code, name=code)
@@ -78,9 +86,28 @@ def test_all_that_a_row_says_is_said_again() -> None:
         counts_of(rows, header, attributes={}, legal_basis=basis)
     number = number_of("member", "900")
     assert list(CustomerTag.objects.filter(customer=number, on=True).values_list("tag__code", flat=True)) == ["gold"]
-    assert Consent.objects.get(customer=number).given
+    assert not Consent.objects.get(customer=number).given
     assert str(HouseholdMember.objects.get(customer=number).born_on) == "2020-05-01"
-    assert Fact.objects.filter(kind="do_not_disturb.changed").count() == 3
+    assert DoNotDisturb.objects.get(customer=number).on
+    counts_of([["900", "iron", "no", "yes", "2020-05-01"]], header, attributes={}, legal_basis=basis)
+    said = Fact.objects.filter(kind="do_not_disturb.changed").values_list("body__on", flat=True).order_by("id")
+    assert list(said) == [False, True, True]
+
+
+def test_a_row_that_changed_does_not_stand_above_her_withdrawal() -> None:
+    """Her old yes is in each file of the till; what she said to us meanwhile counts. A yes with its own time is new."""
+    header = [*HEAD, "consent", "consent at"]
+    basis = LegalBasis("marketing", "wecom", "consent", "2026-01")
+    counts_of([["900", "gold", "yes", ""]], header, legal_basis=basis)
+    number, no = number_of("member", "900"), {"purpose": "marketing", "channel": "wecom", "given": False}
+    assert Consent.objects.get(customer=number).given
+    apply(Draft("consent.changed", "no", clock.now(), [("member", "900")], no), source="page")
+    for value in ("silver", "gold", "iron"):
+        assert counts_of([["900", value, "yes", ""]], header, legal_basis=basis)["new"] == 1
+        assert (level("900"), Consent.objects.get(customer=number).given) == (value, False)
+    at = clock.now().isoformat()
+    counts_of([["900", "iron", "yes", at]], header, legal_basis=basis)
+    assert Consent.objects.get(customer=number).given
 
 
 def test_times_of_their_own_other_sources_and_hands_are_left_alone() -> None:

@@ -55,6 +55,11 @@ def _subject(draft: Draft) -> Subject | None:
 
 
 def _again(drafts: list[Draft], at: datetime) -> list[Draft]:
-    """With keys that nothing had before. What happened at a time of its own (a consent) happened once."""
-    mark = f"@{int(at.timestamp() * 1_000_000)}"
-    return [msgspec.structs.replace(one, key=f"{one.key}{mark}") if one.occurred_at == at else one for one in drafts]
+    """With keys that nothing had before. What happened at a time of its own (a consent) happened once, and so did a yes
+    to being written to, whose key is not of the row (`rows`)."""
+    mark, row = f"@{int(at.timestamp() * 1_000_000)}", drafts[0].key.rpartition(":")[2]
+    again = [one.occurred_at == at and one.key.endswith(f":{row}") for one in drafts]
+    return [
+        msgspec.structs.replace(one, key=f"{one.key}{mark}") if said else one
+        for one, said in zip(drafts, again, strict=True)
+    ]

@@ -74,11 +74,19 @@ def _customer(row: int, record: Record, context: Context) -> list[Draft]:
     drafts += _household(who, at, record, context)
     if (consent := _consent(record, context)) is not None:
         given_at = record.get("consent_at", at)
-        drafts.append(Draft("consent.changed", _key("consent", subject, mark), given_at, who[:1], consent))
+        said = _once({**consent, "at": record.get("consent_at")}, mark, wanted=consent["given"])
+        drafts.append(Draft("consent.changed", _key("consent", subject, said), given_at, who[:1], consent))
     if "do_not_disturb" in record:
         body = {"on": record["do_not_disturb"]}
-        drafts.append(Draft("do_not_disturb.changed", _key("quiet", subject, mark), at, who[:1], body))
+        said = _once(body, mark, wanted=not body["on"])
+        drafts.append(Draft("do_not_disturb.changed", _key("quiet", subject, said), at, who[:1], body))
     return drafts
+
+
+def _once(said: Record, mark: str, *, wanted: bool) -> str:
+    """What marks a word on being written to. A yes is said once, whatever else of the row changes: said again under the
+    time of each file, it would stand above her withdrawal of the meantime. A no counts again with each changed row."""
+    return _digest(said) if wanted else mark
 
 
 def _household(who: list[tuple[str, str]], at: datetime, record: Record, context: Context) -> list[Draft]:
